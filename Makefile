@@ -1,0 +1,47 @@
+# The commands of the book. `make help` lists them.
+PYTHON ?= python3
+PORT ?= 8000
+PY := .venv/bin/python
+CHAPTERS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book serve test verify notebooks lint lab clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)$$/make \1\t\2/' | expand -t 18
+
+setup: ## make .venv and install everything into it (the other targets do it by themselves)
+	@$(PYTHON) scripts/setup_env.py
+
+book: setup ## run every chapter and render the site, warnings as errors
+	@$(PY) scripts/build_book.py
+
+serve: setup ## show the rendered site on http://localhost:8000 (another port: make serve PORT=8080)
+	@$(PY) scripts/build_book.py --if-stale
+	@echo "Open http://localhost:$(PORT) (Ctrl+C ends it)."
+	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+test: ## all tests, and every notebook compared with its stored outputs
+	@$(PYTHON) scripts/setup_env.py --chromium
+	@$(PY) scripts/build_book.py --if-stale
+	@$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=120 -n 2 --dist loadfile tests book
+
+verify: ## the slower checks: tests marked slow, and the notebooks on other processor paths
+	@$(PYTHON) scripts/setup_env.py --chromium
+	@$(PY) scripts/verify.py
+
+notebooks: setup ## make and run the notebooks from book/src (some alone: make notebooks CHAPTERS="adam radam")
+	@$(PY) scripts/notebooks.py $(CHAPTERS)
+
+lint: setup ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+lab: ## open the notebooks in JupyterLab, which has an environment of its own
+	@$(PYTHON) scripts/setup_env.py --lab
+	@.venv-lab/bin/python -m jupyter lab --notebook-dir=book
+
+clean: ## remove what was built, and the caches; the environments stay
+	@rm -rf _build build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +

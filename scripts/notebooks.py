@@ -1,0 +1,235 @@
+"""Make the notebooks from the texts: book/src/NAME.md is run and stored as book/NAME.ipynb.
+
+    python scripts/notebooks.py               all of them
+    python scripts/notebooks.py adam radam    these two
+
+One way only: the text is what people edit. The same text and library give the same bytes. A
+notebook is stored only if every cell ran, and if what it stores is text (which nbval compares)
+and small pictures (which it does not: they are for the preview where no site is at hand).
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import multiprocessing
+import os
+import re
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import yaml
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES, NOTEBOOKS = ROOT / "book" / "src", ROOT / "book"
+SETUP_CELL = Path(__file__).with_name("setup_cell.py")
+
+CELL_TIMEOUT_S = 120
+NOTEBOOK_LIMIT_S = 30
+PICTURE_LIMIT = 40_000  # bytes, one picture
+PICTURES_LIMIT = 300_000  # bytes, all pictures of a notebook
+STORED = {"text/plain", "image/png"}
+
+
+class ChapterError(Exception):
+    """A chapter cannot be stored as a notebook; the message names the chapter, the cell and the reason."""
+
+
+def setup_source() -> str:
+    """The set-up cell, with the repository's address as `_config.yml` gives it."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    text = SETUP_CELL.read_text(encoding="utf-8").strip()
+    return text.replace("REPOSITORY_URL", config["repository"]["url"])
+
+
+def read_source(path: Path) -> nbformat.NotebookNode:
+    """The notebook that a text describes, not yet run: the set-up cell added, ids and metadata fixed."""
+    notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst")
+    cells = notebook.cells
+    first_code = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
+    setup = nbformat.v4.new_code_cell(setup_source(), metadata={"tags": ["remove-cell"]})
+    cells.insert(first_code, setup)
+    for i, cell in enumerate(cells):
+        cell["id"] = f"{path.stem}-{i:03d}".replace("_", "-")[-64:]
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def where(path: Path, notebook: nbformat.NotebookNode, index: int) -> str:
+    """The place of a cell, for a message: the file, the line of its text, and which code cell it is."""
+    cell = notebook.cells[index]
+    number = sum(c.cell_type == "code" for c in notebook.cells[: index + 1])
+    if cell.source == setup_source():
+        return f"{path.stem}, the set-up cell (scripts/setup_cell.py)"
+    at = path.read_text(encoding="utf-8").find(cell.source)
+    line = path.read_text(encoding="utf-8")[:at].count("\n") + 1 if at >= 0 else "?"
+    return f"book/src/{path.name}:{line}, code cell {number}"
+
+
+def shown(source: str) -> str:
+    return "\n".join("    | " + line for line in source.splitlines())
+
+
+def small_png(data: bytes) -> bytes:
+    """The picture itself if it is small; otherwise with 256 colours, and if need be at half its size."""
+    if len(data) <= PICTURE_LIMIT:
+        return data
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    for scale in (1, 2):
+        size = (picture.width // scale, picture.height // scale)
+        reduced = picture.resize(size, Image.Resampling.LANCZOS) if scale > 1 else picture
+        out = io.BytesIO()
+        reduced.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+            out, "PNG", optimize=True
+        )
+        data = out.getvalue()
+        if len(data) <= PICTURE_LIMIT:
+            break
+    return data
+
+
+def execute(path: Path, notebook: nbformat.NotebookNode) -> None:
+    """Run every cell in a fresh kernel, in the folder of the notebooks."""
+    running = 0
+
+    def note(cell: Any, cell_index: int) -> None:
+        nonlocal running
+        running = cell_index
+
+    client = NotebookClient(
+        notebook,
+        on_cell_start=note,
+        timeout=CELL_TIMEOUT_S,
+        kernel_name="python3",
+        store_widget_state=True,  # without it nbclient fails on `interact`; the state is dropped in `tidy`
+        record_timing=False,
+        coalesce_streams=True,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", str(error.traceback)).strip()
+        raise ChapterError(f"{where(path, notebook, running)} raised an error:\n{trace}") from None
+    except (CellTimeoutError, DeadKernelError) as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        source = shown(notebook.cells[running].source)
+        raise ChapterError(f"{where(path, notebook, running)} did not end ({reason}):\n{source}") from None
+
+
+def tidy(path: Path, notebook: nbformat.NotebookNode) -> None:
+    """Keep what may be stored and refuse the rest."""
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["language_info"] = nbformat.from_dict({"name": "python"})
+    problems: list[str] = []
+    pictures = 0
+    for i, cell in enumerate(notebook.cells):
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+
+        def refuse(reason: str, i: int = i, cell: Any = cell) -> None:
+            problems.append(f"{where(path, notebook, i)} {reason}:\n{shown(cell.source)}")
+
+        if cell.execution_count is None:
+            refuse("has no execution count (an empty cell?)")
+        for output in cell.outputs:
+            output.pop("transient", None)
+            if output.output_type == "stream":
+                if output.name == "stderr":
+                    refuse(f"writes to stderr ({output.text.strip()[:300]!r})")
+                continue
+            output["metadata"] = {}
+            for mime in [m for m in output.data if "widget" in m]:
+                output.data.pop(mime)
+            if extra := set(output.data) - STORED:
+                refuse(
+                    f"shows an object as {', '.join(sorted(extra))}; only text and PNG are stored: print it"
+                )
+            if "image/png" in output.data:
+                png = small_png(base64.b64decode(output.data["image/png"]))
+                output.data["image/png"] = base64.b64encode(png).decode()
+                pictures += len(png)
+                if len(png) > PICTURE_LIMIT:
+                    refuse(f"draws a picture of {len(png):,} bytes; {PICTURE_LIMIT:,} are allowed")
+    if pictures > PICTURES_LIMIT:
+        problems.append(
+            f"book/src/{path.name}: its pictures take {pictures:,} bytes, more than {PICTURES_LIMIT:,}"
+        )
+    if problems:
+        raise ChapterError("\n\n".join(problems))
+
+
+def make(path: Path) -> tuple[str, str, float]:
+    """Make one notebook. Returns its name, what is wrong with it (nothing: ''), and the seconds it took."""
+    started, used = time.monotonic(), children_cpu()
+    try:
+        notebook = read_source(path)
+        execute(path, notebook)
+        wall, cpu = time.monotonic() - started, children_cpu() - used
+        tidy(path, notebook)
+        if min(wall, cpu) > NOTEBOOK_LIMIT_S:  # a busy machine lengthens the one, many threads the other
+            raise ChapterError(
+                f"book/src/{path.name} took {wall:.0f} s ({cpu:.0f} s of CPU); {NOTEBOOK_LIMIT_S} s allowed"
+            )
+        nbformat.validate(notebook)
+    except ChapterError as error:
+        return path.stem, str(error), time.monotonic() - started
+    except Exception as error:  # a text that cannot be read at all
+        return path.stem, f"book/src/{path.name}: {type(error).__name__}: {error}", time.monotonic() - started
+    (NOTEBOOKS / f"{path.stem}.ipynb").write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    return path.stem, "", wall
+
+
+def children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main(names: list[str]) -> int:
+    known = {path.stem: path for path in sorted(SOURCES.glob("*.md"))}
+    names = [Path(name).stem for name in names] or list(known)
+    if unknown := [name for name in names if name not in known]:
+        print(
+            f"No such chapter in book/src: {', '.join(unknown)}. There are: {', '.join(known)}.",
+            file=sys.stderr,
+        )
+        return 1
+    os.environ["GDCOURSE_STATIC"] = "1"
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    started, failed = time.monotonic(), []
+    print(f"Running {len(names)} of {len(known)} chapters …", flush=True)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1), mp_context=context) as pool:
+        for name, problem, seconds in pool.map(make, [known[name] for name in names]):
+            print(f"  {name:18s} {seconds:5.1f} s{'   FAILED' if problem else ''}", flush=True)
+            if problem:
+                failed.append(problem)
+    for problem in failed:
+        print(f"\n{problem}", file=sys.stderr)
+    print(
+        f"{len(names) - len(failed)} notebooks stored in book/, {len(failed)} failed, "
+        f"after {time.monotonic() - started:.0f} s."
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,218 @@
+"""Make `.venv` and install into it what the book, the library and the tests need.
+
+    python3 scripts/setup_env.py              the environment, .venv
+    python3 scripts/setup_env.py --chromium   also Chromium for the browser tests, where the system allows it
+    python3 scripts/setup_env.py --lab        also JupyterLab, in an environment of its own, .venv-lab
+
+Runs on the system's Python with its standard library alone. A second run does nothing and needs
+no network: a stamp holds the hash of what was installed. A run that was cut off is made good by
+the next.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OLDEST = (3, 11)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+LAB_PACKAGES = ["jupyterlab>=4,<5", "jupyterlab_widgets"]
+
+
+class SetUpError(Exception):
+    """The set-up cannot go on; the message says in a sentence why, and what helps."""
+
+
+def check_python(version=None, has_module=None):
+    """Raise SetUpError unless this Python is new enough and can make virtual environments."""
+    version = sys.version_info[:2] if version is None else version
+    has_module = has_module or (lambda name: importlib.util.find_spec(name) is not None)
+    if tuple(version) < OLDEST:
+        raise SetUpError(
+            f"This is Python {version[0]}.{version[1]}, and the book needs Python {OLDEST[0]}.{OLDEST[1]} or "
+            "newer: name another one, as in `make book PYTHON=python3.13`."
+        )
+    missing = [name for name in ("venv", "ensurepip") if not has_module(name)]
+    if missing:
+        raise SetUpError(
+            f"This Python lacks the module {' and '.join(missing)}, which makes virtual environments: "
+            "install it (on Debian and Ubuntu: `apt-get install python3-venv`) and try again."
+        )
+
+
+def python_of(env):
+    """The interpreter inside a virtual environment."""
+    return env / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def fingerprint(*parts):
+    """A hash of what an environment is made from: texts, and the contents of files."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.read_bytes() if isinstance(part, Path) else str(part).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def run_quietly(command, log, what):
+    """Run a command with its output in a file; on failure show the end of that file."""
+    with log.open("a", encoding="utf-8") as out:
+        code = subprocess.call(
+            [str(c) for c in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
+    if code:
+        tail = "".join(f"    {line[:300]}\n" for line in log.read_text(errors="replace").splitlines()[-12:])
+        raise SetUpError(f"{what} failed (exit status {code}). The end of {log.relative_to(ROOT)}:\n{tail}")
+
+
+def make_environment(env, stamp, commands, what):
+    """Bring one virtual environment up to date with `stamp`; True if there was something to do."""
+    stamp_file, unfinished = env / "gdcourse-stamp.txt", env / "gdcourse-unfinished.txt"
+    python = python_of(env)
+    if stamp_file.exists() and stamp_file.read_text() == stamp and python.exists():
+        return False
+
+    started = time.monotonic()
+    works = python.exists() and not unfinished.exists() and subprocess.call(
+        [str(python), "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) == 0  # fmt: skip
+    if not works:
+        if env.exists():
+            print(f"{env.name} is unfinished or broken: starting it afresh.", flush=True)
+            shutil.rmtree(env)
+        print(f"Making {env.name} with Python {sys.version_info[0]}.{sys.version_info[1]} …", flush=True)
+        made = subprocess.run([sys.executable, "-m", "venv", str(env)], capture_output=True, text=True)
+        if made.returncode:
+            shutil.rmtree(env, ignore_errors=True)
+            reason = (made.stderr + made.stdout).strip().splitlines() or ["no reason given"]
+            raise SetUpError(
+                f"{env.name} could not be made ({reason[-1]}). On Debian and Ubuntu, "
+                "`apt-get install python3-venv` supplies what is needed."
+            )
+    stamp_file.unlink(missing_ok=True)
+    unfinished.write_text("The set-up has begun and not ended; the next run starts afresh.\n")
+    log = env / "set-up.log"
+    log.write_text("")
+    print(
+        f"Installing {what} into {env.name} (the first time takes minutes; details: {env.name}/set-up.log) …",
+        flush=True,
+    )
+    for command in commands:
+        run_quietly(
+            [
+                python,
+                "-m",
+                "pip",
+                "install",
+                "--disable-pip-version-check",
+                "--progress-bar",
+                "off",
+                *command,
+            ],
+            log,
+            "pip",
+        )
+    unfinished.unlink()
+    stamp_file.write_text(stamp)
+    print(f"{env.name} is ready after {time.monotonic() - started:.0f} s.", flush=True)
+    return True
+
+
+def set_up():
+    """The environment of the book, the library and the tests."""
+    stamp = fingerprint(str(ROOT), ROOT / "requirements.txt", ROOT / "pyproject.toml")
+    commands = [["-r", "requirements.txt"], ["--no-deps", "--no-build-isolation", "-e", "."]]
+    make_environment(ROOT / ".venv", stamp, commands, "the requirements and the package gdcourse")
+
+
+def set_up_lab():
+    """JupyterLab in an environment of its own, whose kernel is the one of `.venv`.
+
+    JupyterLab's dependencies slow down every test run, so they stay out of `.venv`.
+    """
+    env = ROOT / ".venv-lab"
+    make_environment(env, fingerprint(str(ROOT), *LAB_PACKAGES), [LAB_PACKAGES], "JupyterLab")
+    kernel = env / "share" / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True, exist_ok=True)
+    argv = [str(python_of(ROOT / ".venv")), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "Python 3 (gdcourse)", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n")
+
+
+def find_chromium():
+    """The path of a Chromium on this machine, or None."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def privilege():
+    """What to put before a command that needs root's rights: nothing, sudo, or None for 'not possible'."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return []
+    sudo = shutil.which("sudo")
+    if (
+        sudo
+        and subprocess.call([sudo, "-n", "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    ):
+        return [sudo, "-n"]
+    return None
+
+
+def set_up_chromium():
+    """Install Chromium where that is possible; otherwise say what will be skipped and why."""
+    if find_chromium():
+        return
+    prefix = privilege()
+    if not shutil.which("apt-get"):
+        why = "there is no Chromium, and this system has no apt-get to install it with"
+    elif prefix is None:
+        why = "there is no Chromium, and installing it takes root's rights"
+    else:
+        print("Installing Chromium for the browser tests (apt-get install chromium) …", flush=True)
+        log = ROOT / ".venv" / "chromium.log"
+        log.write_text("")
+        quiet_apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
+        with contextlib.suppress(SetUpError):  # the lists at hand may do
+            run_quietly([*quiet_apt, "update"], log, "apt-get update")
+        try:
+            run_quietly(
+                [*quiet_apt, "install", "-y", "--no-install-recommends", "chromium"], log, "apt-get install"
+            )
+        except SetUpError as error:
+            print(error, flush=True)
+        if find_chromium():
+            return
+        why = "Chromium could not be installed"
+    will = "fail, because CI=true," if os.environ.get("CI") == "true" else "be skipped"
+    print(f"The browser tests will {will} for want of a browser: {why}.", flush=True)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--chromium", action="store_true", help="also install Chromium, where the system allows it"
+    )
+    parser.add_argument("--lab", action="store_true", help="also install JupyterLab, in .venv-lab")
+    options = parser.parse_args(argv)
+    try:
+        check_python()
+        set_up()
+        if options.lab:
+            set_up_lab()
+        if options.chromium:
+            set_up_chromium()
+    except SetUpError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

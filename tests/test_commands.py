@@ -1,0 +1,197 @@
+"""The commands, and the files that describe the project to people and to machines."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import setup_env  # scripts/setup_env.py
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGETS = {"book", "serve", "test", "verify", "notebooks", "lint", "lab", "clean", "help", "setup"}
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def makefile_targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", text("Makefile"), flags=re.MULTILINE))
+
+
+def our_files() -> list[Path]:
+    """What is (or would be) tracked: git's list, without what it ignores."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode or not listed.stdout:
+        pytest.skip("this is not a git checkout")
+    return [path for name in listed.stdout.splitlines() if (path := ROOT / name).is_file()]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_help_lists_every_target():
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = set(re.findall(r"^make ([a-z]+)", shown, flags=re.MULTILINE))
+    assert listed == makefile_targets() == TARGETS
+
+
+def test_documents_name_only_commands_that_exist():
+    for name in ("README.md", "CONTRIBUTING.md", ".github/workflows/book.yml", ".ci/run"):
+        named = set(re.findall(r"(?:`|^\s*(?:run: |- run: )?)make ([a-z]+)", text(name), flags=re.MULTILINE))
+        assert named <= makefile_targets(), name
+        assert named, f"{name} names no command"
+
+
+def test_what_the_readme_shows_and_links_to_is_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", text("README.md")):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_an_old_python_gets_a_sentence():
+    with pytest.raises(setup_env.SetUpError, match=r"Python 3\.9.*needs Python 3\.11"):
+        setup_env.check_python(version=(3, 9))
+
+
+@pytest.mark.parametrize("missing", ["venv", "ensurepip"])
+def test_a_python_without_venv_gets_a_sentence(missing):
+    with pytest.raises(setup_env.SetUpError, match=f"{missing}.*python3-venv"):
+        setup_env.check_python(has_module=lambda name: name != missing)
+
+
+def test_the_sentence_reaches_the_user(monkeypatch, capsys):
+    monkeypatch.setattr(setup_env.importlib.util, "find_spec", lambda name: None)
+    assert setup_env.main([]) == 1
+    shown = capsys.readouterr()
+    assert "python3-venv" in shown.err and "Traceback" not in shown.err
+
+
+class TestMakeEnvironment:
+    """The environment is made once, made again when its recipe changes, and mended after an interruption."""
+
+    @pytest.fixture
+    def env(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(setup_env, "ROOT", tmp_path)
+        return tmp_path / ".venv"
+
+    def make(self, env, stamp="one", commands=()):
+        return setup_env.make_environment(env, stamp, list(commands), "nothing")
+
+    def test_once(self, env):
+        assert self.make(env) is True
+        assert self.make(env) is False
+
+    def test_again_when_the_recipe_changes(self, env):
+        self.make(env)
+        assert self.make(env, stamp="two") is True
+
+    def test_a_failure_is_shown_and_made_good(self, env, capsys):
+        with pytest.raises(setup_env.SetUpError, match=r"pip failed.*\n.*no-such-folder"):
+            self.make(env, commands=[["--no-index", "./no-such-folder"]])
+        capsys.readouterr()
+        assert self.make(env) is True  # not taken for finished
+        assert "starting it afresh" in capsys.readouterr().out
+
+    def test_half_an_environment_is_made_afresh(self, env):
+        (env / "bin").mkdir(parents=True)
+        assert self.make(env) is True
+        assert setup_env.python_of(env).exists()
+
+
+def test_without_chromium_and_rights_a_sentence_says_what_is_skipped(monkeypatch, capsys):
+    monkeypatch.setattr(setup_env, "find_chromium", lambda: None)
+    monkeypatch.setattr(setup_env, "privilege", lambda: None)
+    monkeypatch.delenv("CI", raising=False)
+    setup_env.set_up_chromium()
+    assert "will be skipped" in capsys.readouterr().out
+
+
+def test_yaml_files_are_valid():
+    for name in ("_config.yml", "_toc.yml", "CITATION.cff", ".binder/environment.yml"):
+        assert isinstance(yaml.safe_load(text(name)), dict), name
+
+
+def test_the_workflow_runs_the_two_commands_and_publishes_the_site():
+    workflow = yaml.safe_load(text(".github/workflows/book.yml"))
+    assert set(workflow[True]) >= {"push", "pull_request"}  # YAML reads the key `on` as true
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    runs = "\n".join(step.get("run", "") for step in steps)
+    assert "make book" in runs and "make test" in runs
+    uses = [step["uses"].split("@")[0] for step in steps if "uses" in step]
+    assert {"actions/checkout", "actions/setup-python", "actions/upload-pages-artifact"} <= set(uses)
+    assert "actions/deploy-pages" in uses
+
+
+def test_ci_runs_both_commands():
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111, ".ci/run is not executable"
+    assert {"make book", "make test"} <= set(
+        re.findall(r"^make [a-z]+", script.read_text(), flags=re.MULTILINE)
+    )
+    if bash := shutil.which("bash"):
+        subprocess.run([bash, "-n", str(script)], check=True)
+
+
+def test_one_version_one_address():
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    citation = yaml.safe_load(text("CITATION.cff"))
+    config = yaml.safe_load(text("_config.yml"))
+    address = config["repository"]["url"]
+    assert project["version"] == citation["version"]
+    assert project["urls"]["Source"] == citation["repository-code"] == address
+    assert project["urls"]["Book"] == citation["url"] == config["html"]["baseurl"]
+    assert address.removeprefix("https://github.com/") in text("README.md")
+
+
+def test_the_talk_is_named_as_on_its_first_slide():
+    citation = yaml.safe_load(text("CITATION.cff"))
+    talk = citation["references"][0]
+    assert talk["authors"][0]["family-names"] == "Rasamoelina"
+    for name in ("README.md", "book/intro.md"):
+        page = re.sub(r"\s+", " ", text(name)).lower()
+        title = "advance in gradient based optimization method for deep neural network"
+        for part in (title, "an exploration guide for the moving land", "andrinandrasana david rasamoelina"):
+            assert part in page, f"{name} does not say {part!r}"
+        assert "center for intelligent technologies" in page
+
+
+def test_the_package_carries_its_data():
+    data = tomllib.loads(text("pyproject.toml"))["tool"]["setuptools"]["package-data"]
+    patterns = data["gdcourse.problems"]
+    assert [p for pattern in patterns for p in (ROOT / "gdcourse" / "problems").glob(pattern)]
+
+
+def test_requirements_hold_what_the_package_depends_on():
+    dependencies = tomllib.loads(text("pyproject.toml"))["project"]["dependencies"]
+    names = {
+        re.match(r"[\w.-]+", line)[0]
+        for line in text("requirements.txt").splitlines()
+        if re.match(r"\w", line)
+    }
+    assert {re.match(r"[\w.-]+", d)[0] for d in dependencies} <= names
+
+
+def test_no_path_of_one_machine_is_kept():
+    paths = re.compile(r"(?<![\w./:~-])/(?:work|tmp|root|home/\w+|Users/\w+)/")
+    for path in our_files():
+        if path == Path(__file__) or "mathjax" in path.parts:
+            continue
+        try:
+            found = paths.search(path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            continue
+        assert not found, f"{path.relative_to(ROOT)} holds {found[0]!r}"
+
+
+def test_no_large_file_is_kept():
+    for path in our_files():
+        assert path.stat().st_size < 4_000_000, path.relative_to(ROOT)
+
+
+def test_python_is_the_one_of_the_classifiers():
+    assert sys.version_info >= setup_env.OLDEST

@@ -1,0 +1,300 @@
+"""The built site: its links, ids and pictures, and how it behaves in a browser without a network."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import re
+import subprocess
+import sys
+import threading
+import urllib.parse
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import build_book  # scripts/build_book.py
+import pytest
+import yaml
+from setup_env import find_chromium  # scripts/setup_env.py
+
+ROOT = Path(__file__).resolve().parents[1]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+SLIDES = 35
+# Slides whose page is certain, as fixed points of the order; the others lie between them.
+FIXED = {
+    1: "intro",
+    19: "optimizers",
+    22: "momentum",
+    23: "nesterov",
+    28: "adam",
+    30: "radam",
+    32: "lookahead",
+}
+
+
+class Page(HTMLParser):
+    """What the checks need of a page: its ids, links, images and tables' links by row."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path = path
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.rows: list[list[str]] = []
+        self._in_body = False
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        a = dict(attributes)
+        if a.get("id"):
+            self.ids.append(a["id"])
+        for key in ("href", "src"):
+            if a.get(key) and tag in ("a", "img", "script", "link", "source", "iframe"):
+                self.links.append(a[key])
+        if tag == "img":
+            self.images.append(a)
+        if tag == "tbody":
+            self._in_body = True
+        if tag == "tr" and self._in_body:
+            self.rows.append([])
+        if tag == "a" and self._in_body and self.rows and a.get("href"):
+            self.rows[-1].append(a["href"])
+
+    def handle_endtag(self, tag):
+        if tag == "tbody":
+            self._in_body = False
+
+
+@pytest.fixture(scope="session")
+def what_failed() -> str:
+    """What the build said if it failed; nothing is built where the site is made from what is here now."""
+    if build_book.is_fresh():
+        return ""
+    command = [sys.executable, str(ROOT / "scripts" / "build_book.py")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}" if done.returncode else ""
+
+
+@pytest.fixture(scope="session")
+def site(what_failed) -> Path:
+    """The folder of the built site."""
+    if what_failed:
+        pytest.skip("the book does not build, see test_the_book_builds")
+    return build_book.SITE
+
+
+@pytest.fixture(scope="session")
+def pages(site) -> dict[Path, Page]:
+    return {path: Page(path) for path in sorted(site.rglob("*.html")) if "_static" not in path.parts}
+
+
+def resolve(page: Path, link: str) -> tuple[Path, str] | None:
+    """The file and anchor that a link of a page leads to; None if it leaves the site."""
+    parts = urllib.parse.urlsplit(link)
+    if parts.scheme or parts.netloc:
+        return None
+    path = urllib.parse.unquote(parts.path)
+    target = (page.parent / path).resolve() if path else page
+    return (target / "index.html" if target.is_dir() else target), urllib.parse.unquote(parts.fragment)
+
+
+def test_the_book_builds(what_failed):
+    assert not what_failed, f"the book does not build:\n{what_failed}"
+
+
+def test_every_page_of_the_contents_is_there(site):
+    assert [page for page in PAGES if not (site / f"{page}.html").exists()] == []
+
+
+def test_every_internal_link_and_anchor_resolves(pages):
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            if (target := resolve(path, link)) is None:
+                continue
+            file, anchor = target
+            if not file.exists():
+                broken.append(f"{path.name}: {link}")
+            elif anchor and file in pages and anchor not in pages[file].ids:
+                broken.append(f"{path.name}: no anchor {link}")
+    assert not broken
+
+
+def test_no_page_uses_an_id_twice(pages):
+    twice = {path.name: [i for i, n in Counter(page.ids).items() if n > 1] for path, page in pages.items()}
+    assert {name: ids for name, ids in twice.items() if ids} == {}
+
+
+def test_every_picture_says_what_it_shows(pages):
+    bad = []
+    for path, page in pages.items():
+        for image in page.images:
+            alt = (image.get("alt") or "").strip()
+            if len(alt) < 4 or re.search(r"_images/|\.(png|svg|jpe?g|gif|webp)$", alt):
+                bad.append(f"{path.name}: {image.get('src')} has the text {alt!r}")
+    assert not bad
+
+
+def test_every_slide_has_its_place_in_the_order_of_the_talk(site, pages):
+    map_page = site / "book" / "slides.html"
+    rows = pages[map_page].rows
+    assert len(rows) == SLIDES
+    order = [Path(page).name for page in PAGES]
+    places = []
+    for number, links in enumerate(rows, start=1):
+        anchor = f"slide-{number:02d}"
+        targets = [target for link in links if (target := resolve(map_page, link))]
+        own = [file for file, fragment in targets if fragment == anchor]
+        assert own, f"row {number} does not link to #{anchor}, but to {links}"
+        holders = [path for path, page in pages.items() if anchor in page.ids]
+        assert holders == [own[0]], (
+            f"#{anchor} stands on {[p.name for p in holders]}, the link goes to {own[0].name}"
+        )
+        places.append(own[0].stem)
+    assert [order.index(p) for p in places] == sorted(order.index(p) for p in places), (
+        f"out of order: {places}"
+    )
+    assert {n: places[n - 1] for n in FIXED} == FIXED
+
+
+def test_the_theorems_and_exercises_have_anchors_of_their_own(pages):
+    left = [
+        path.name
+        for path, page in pages.items()
+        for i in page.ids
+        if i in ("exercise-content", "solution-content")
+    ]
+    assert not left
+
+
+def test_launch_buttons_lead_to_the_notebook(site):
+    address = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    name = address.removeprefix("https://github.com/")
+    html = (site / "book" / "adam.html").read_text(encoding="utf-8")
+    assert f"https://colab.research.google.com/github/{name}/blob/main/book/adam.ipynb" in html
+    assert f"https://mybinder.org/v2/gh/{name}/main?urlpath=lab/tree/book/adam.ipynb" in html
+
+
+# ---------------------------------------------------------------------------------- in a browser
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    handler = functools.partial(QuietHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = find_chromium()
+    if path is None:
+        reason = "no Chromium on PATH (`make test` installs it on Debian where it has the right to)"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    flags = [
+        "--no-sandbox",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=flags)
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """One page opened in one colour scheme, with everything that it asked for and complained of."""
+
+    def __init__(self, browser, address: str, page: str, scheme: str, width: int = 1280):
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.tab = self.context.new_page()
+        self.outside: list[str] = []
+        self.errors: list[str] = []
+
+        def route(request_route):
+            url = request_route.request.url
+            if url.startswith((address, "data:", "blob:")):
+                request_route.continue_()
+            else:
+                self.outside.append(url)
+                request_route.abort()
+
+        self.tab.route("**/*", route)
+        self.tab.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.goto(f"{address}/{page}.html", wait_until="load")
+        # Pages without mathematics do not load MathJax; the others set it up after the load event.
+        self.tab.wait_for_function("!window.MathJax || !MathJax.startup || !!MathJax.startup.promise")
+        self.tab.evaluate("window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => 0) : 0")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: Path(p).name)
+def test_a_page_in_the_browser(browser, address, page, scheme):
+    with Visit(browser, address, page, scheme) as visit:
+        assert visit.outside == [], "the page asks the network for something"
+        assert visit.errors == []
+        unrendered = (
+            "[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length"
+        )
+        assert visit.tab.evaluate(unrendered) == 0, "a formula is not rendered"
+        wrong = visit.tab.evaluate("[...document.querySelectorAll('mjx-merror')].map(e => e.textContent)")
+        assert wrong == [], "a formula has an error in it"
+        theme = visit.tab.evaluate("document.documentElement.dataset.theme")
+        assert theme == scheme
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: Path(p).name)
+def test_a_page_fits_a_phone(browser, address, page):
+    with Visit(browser, address, page, "light", width=390) as visit:
+        width = visit.tab.evaluate("document.documentElement.scrollWidth")
+        wide = """[...document.querySelectorAll('.bd-article *')]
+            .filter(e => e.getBoundingClientRect().right > 391)
+            .map(e => e.tagName + '.' + e.className).slice(0, 5)"""
+        assert width <= 390, f"the page is {width} px wide; beyond the edge: {visit.tab.evaluate(wide)}"
+
+
+def test_mathematics_comes_from_the_site(browser, address):
+    with Visit(browser, address, "book/momentum", "light") as visit:
+        sources = visit.tab.evaluate(
+            "[...document.scripts].map(s => s.src).filter(s => s.includes('mathjax'))"
+        )
+        assert sources and all(source.startswith(address) for source in sources)
+        assert visit.tab.evaluate("document.querySelectorAll('mjx-container').length") > 0
+
+
+def test_a_figures_ground_is_the_pages_in_the_dark(browser, address, tmp_path):
+    """The corner of a figure has the colour of the page beside it, and the figure is not a white slab."""
+    from PIL import Image
+
+    with Visit(browser, address, "book/momentum", "dark") as visit:
+        figure = visit.tab.locator("div.cell_output img").first
+        figure.scroll_into_view_if_needed()
+        box = figure.bounding_box()
+        shot = tmp_path / "dark.png"
+        visit.tab.screenshot(path=str(shot))
+        picture = Image.open(shot).convert("RGB")
+        x, y = int(box["x"]), int(box["y"])
+        inside, beside = picture.getpixel((x + 2, y + 2)), picture.getpixel((x - 6, y + 2))
+        assert inside == beside
+        assert max(inside) < 80
