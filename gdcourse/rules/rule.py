@@ -1,0 +1,70 @@
+"""What every update rule has in common: a handful of small methods that a driver calls.
+
+One step of any method in this package is
+
+    point = rule.look(theta, state)            # where the gradient is taken
+    grad  = the gradient at that point
+    theta, new = rule.step(theta, grad, state, rule.at(t))        # t = 1, 2, 3, …
+
+A rule uses arithmetic operators and `where` only. It imports neither NumPy nor torch, so
+the same lines run on a float, an array, or a tensor on any device, and every
+hyperparameter may itself be an array of settings that broadcasts against θ.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+Scalar = Any
+"""A hyperparameter: a number, or an array or tensor of numbers that broadcasts against θ."""
+
+Values = dict[str, Any]
+"""Named quantities, each a number or with θ's shape."""
+
+
+class Rule:
+    """An update rule: how to get θ_t from θ_{t−1} and a gradient.
+
+    A subclass is a frozen dataclass whose fields are its hyperparameters. It must define
+    `step`; the other methods have the defaults that suit a method without memory.
+    """
+
+    def init(self, theta: Any, zeros: Any) -> Values:
+        """The state before the first step. Its keys are what is carried from step to step."""
+        return {}
+
+    def at(self, t: Any) -> Values:
+        """Everything that depends on the step number t (1, 2, …) and on nothing else."""
+        return {}
+
+    def look(self, theta: Any, state: Values) -> Any:
+        """The point at which step t takes its gradient: θ_{t−1} itself, for most rules."""
+        return theta
+
+    def unlook(self, point: Any, state: Values) -> Any:
+        """The inverse of `look`: θ_{t−1}, from the point where the gradient was taken."""
+        return point
+
+    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+        """θ_t, and by name what was computed on the way.
+
+        Of the second value a driver keeps what `init` named, as the next step's state.
+        The rest (m_hat, say) is there to be recorded.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no step: say how θ_t is made from θ_(t-1)")
+
+
+def where(cond: Any, a: Any, b: Any) -> Any:
+    """`a` where `cond` holds, else `b`, for a bool as for arrays and tensors.
+
+    An `if` would fail for an array of settings, of which some say yes and some say no.
+    """
+    if isinstance(cond, bool):
+        return a if cond else b
+    return sys.modules[type(cond).__module__.partition(".")[0]].where(cond, a, b)
+
+
+def ratio(a: Any, b: Any) -> Any:
+    """a / b, and 0 where both are 0: no gradient so far means no step, not NaN."""
+    return a / (b + (b == 0))

@@ -1,0 +1,80 @@
+"""Which hyperparameters are admitted, and what is said about the others.
+
+Drivers and optimizers call `validate` once, before the first step: inside a rule a check
+would read a value back from the device at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from gdcourse.rules.lookahead import Lookahead
+from gdcourse.rules.rule import Rule
+
+# name: (how torch begins its own message, what is allowed in words, the same as a test);
+# Rule.name where torch has another word for that rule's
+ALLOWED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
+    "lr": ("Invalid learning rate", "a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf"))),
+    "gamma": ("Invalid momentum value", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
+    "Adadelta.gamma": ("Invalid rho value", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
+    "RMSProp.gamma": ("Invalid alpha value", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
+    "beta1": ("Invalid beta parameter at index 0", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
+    "beta2": ("Invalid beta parameter at index 1", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
+    "eps": ("Invalid epsilon value", "a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf"))),
+    "weight_decay": (
+        "Invalid weight_decay value",
+        "a finite number ≥ 0",
+        lambda x: (x >= 0) & (x < float("inf")),
+    ),
+    "threshold": ("Invalid threshold", "a number", lambda x: x == x),
+    "k": ("Invalid k", "a whole number ≥ 1", lambda x: (x >= 1) & (x % 1 == 0)),
+    "alpha": ("Invalid alpha", "in [0, 1]", lambda x: (x >= 0) & (x <= 1)),
+}
+
+
+def validate(rule: Rule) -> None:
+    """Check every hyperparameter of a rule whose name this package uses.
+
+    A reader's own rule is checked as far as it uses the same names (`lr`, `gamma`, `eps`, …).
+
+    Raises
+    ------
+    TypeError : the argument is not a rule, or not a dataclass, or a hyperparameter is neither a number nor
+        an array of numbers.
+    ValueError : a hyperparameter, or an element of one that is an array, is outside its range. The
+        message names it, its value and what is allowed.
+    """
+    if not isinstance(rule, Rule):
+        hint = f"; {rule.__name__} is a class: give it its hyperparameters" if isinstance(rule, type) else ""
+        raise TypeError(f"expected a rule such as Momentum(lr=0.1), got {rule!r}{hint}")
+    if not is_dataclass(rule):
+        name = type(rule).__name__
+        raise TypeError(f"{name} is not a dataclass: put @dataclass(frozen=True, eq=False) above it")
+    for field in fields(rule):
+        value = getattr(rule, field.name)
+        if field.name == "inner_rule":
+            validate(value)
+            if isinstance(value, Lookahead):
+                raise ValueError("Invalid inner_rule: a Lookahead around a Lookahead is not supported")
+        elif field.name in ALLOWED:
+            check(type(rule).__name__, field.name, value)
+
+
+def check(owner: str, name: str, value: Any) -> None:
+    """Check one hyperparameter by name; raises as `validate` does."""
+    torch_text, words, test = ALLOWED.get(f"{owner}.{name}") or ALLOWED[name]
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number or _is_array_of_numbers(value)):
+        raise TypeError(f"{torch_text}: {value!r} ({owner}'s {name} must be a number or an array of numbers)")
+    fits = test(value)
+    if not (fits if isinstance(fits, bool) else bool(fits.all())):
+        raise ValueError(f"{torch_text}: {value} ({owner}'s {name} must be {words})")
+
+
+def _is_array_of_numbers(value: Any) -> bool:
+    if not (hasattr(value, "dtype") and hasattr(value, "shape")):
+        return False
+    kind = str(getattr(value.dtype, "name", value.dtype)).removeprefix("torch.")
+    return kind.startswith(("float", "bfloat", "int", "uint"))

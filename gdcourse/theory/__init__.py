@@ -1,0 +1,78 @@
+"""Closed forms to hold the experiments against: rates, stability limits, stationary variances, bounds
+on a step, ρ_t and r_t. Pure functions of numbers or NumPy arrays."""
+
+from gdcourse.theory.noise import (
+    adagrad_effective_lr,
+    lookahead_variance_ratio,
+    minibatch_variance,
+    stationary_variance,
+)
+from gdcourse.theory.quadratics import (
+    adam_stability_limit,
+    best_rates,
+    gd_best_lr,
+    gd_best_rate,
+    gd_rate,
+    gd_stability_limit,
+    momentum_best,
+    momentum_best_rate,
+    momentum_matrix,
+    momentum_rate,
+    momentum_stability_limit,
+    nesterov_best,
+    nesterov_best_rate,
+    nesterov_matrix,
+    nesterov_rate,
+    nesterov_stability_limit,
+)
+from gdcourse.theory.rectification import (
+    first_rectified_step,
+    inverse_root_variance,
+    inverse_root_variance_delta,
+    rectification,
+    rho,
+    rho_inf,
+)
+from gdcourse.theory.steps import (
+    adadelta_first_step,
+    adam_first_step,
+    adam_largest_step,
+    adam_noise_rms,
+    adam_spike_step,
+    ema_half_life,
+)
+
+__all__ = [
+    "adadelta_first_step",
+    "adagrad_effective_lr",
+    "adam_first_step",
+    "adam_largest_step",
+    "adam_noise_rms",
+    "adam_spike_step",
+    "adam_stability_limit",
+    "best_rates",
+    "ema_half_life",
+    "first_rectified_step",
+    "gd_best_lr",
+    "gd_best_rate",
+    "gd_rate",
+    "gd_stability_limit",
+    "inverse_root_variance",
+    "inverse_root_variance_delta",
+    "lookahead_variance_ratio",
+    "minibatch_variance",
+    "momentum_best",
+    "momentum_best_rate",
+    "momentum_matrix",
+    "momentum_rate",
+    "momentum_stability_limit",
+    "nesterov_best",
+    "nesterov_best_rate",
+    "nesterov_matrix",
+    "nesterov_rate",
+    "nesterov_stability_limit",
+    "rectification",
+    "rho",
+    "rho_inf",
+    "stationary_variance",
+]

@@ -1,0 +1,70 @@
+"""Noisy gradients: how far from the minimum a constant learning rate keeps θ, and what a larger batch,
+Adagrad's denominator or Lookahead's averaging change about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Floats = Any
+"""A number, or an array of numbers; results have the shape to which the arguments broadcast."""
+
+
+def stationary_variance(lr: Floats, curvature: Floats, noise: Floats, gamma: Floats = 0.0) -> Floats:
+    """Var θ_t for t → ∞ on J(θ) = ½hθ² with gradients hθ + σξ, ξ of variance 1:
+    ησ²(1 + γ) / (h(1 − γ)(2(1 + γ) − ηh)).
+
+    Parameters
+    ----------
+    lr : η, below the stability limit 2(1 + γ)/h; infinite from there on.
+    curvature : h > 0.
+    noise : σ, the standard deviation of the gradient's noise.
+    gamma : γ of momentum in the slide's form. Default 0: stochastic gradient descent, ησ²/(h(2 − ηh)).
+
+    Source: Mandt, Hoffman and Blei (2017) to first order in η; exact from the recursion's own second moments.
+    """
+    room = 2 * (1 + gamma) - lr * curvature
+    with np.errstate(divide="ignore"):
+        variance = lr * np.square(noise) * (1 + gamma) / (curvature * (1 - gamma) * np.maximum(room, 0.0))
+    return variance
+
+
+def minibatch_variance(sigma2: Floats, n: Floats, N: Floats) -> Floats:
+    """The variance of a mini-batch's mean gradient around the full one: (σ²/n)(N − n)/N.
+
+    Parameters
+    ----------
+    sigma2 : σ², the variance of the N examples' gradients, with N − 1 in its denominator
+        (``np.var(…, ddof=1)``).
+    n : examples in the mini-batch, drawn without replacement; n = N leaves no variance.
+    N : examples in all.
+
+    Source: simple random sampling, such as Cochran (1977), Theorem 2.2.
+    """
+    return sigma2 / n * (N - n) / N
+
+
+def adagrad_effective_lr(lr: Floats, sigma: Floats, t: Floats) -> Floats:
+    """η/(σ√t), Adagrad's η/√G_t after t gradients of mean square σ² each.
+
+    Without noise gradients vanish, Σ g² stays finite, and the learning rate settles above 0 instead.
+    """
+    return lr / (sigma * np.sqrt(t))
+
+
+def lookahead_variance_ratio(alpha: Floats, lr: Floats, curvature: Floats, k: Floats) -> Floats:
+    """The stationary variance of Lookahead's slow weights over that of its inner SGD alone:
+    α(1 + a)/(2 − α(1 − a)) with a = (1 − ηh)^k. On J(θ) = ½hθ² with additive noise.
+
+    Parameters
+    ----------
+    alpha : α in (0, 1].
+    lr : η of the inner SGD, below 2/h.
+    curvature : h > 0.
+    k : the synchronisation period.
+
+    Source: Zhang, Lucas, Hinton and Ba (2019), Proposition 2, simplified.
+    """
+    a = (1 - lr * curvature) ** k
+    return alpha * (1 + a) / (2 - alpha * (1 - a))

@@ -1,0 +1,155 @@
+"""The same lines on floats, NumPy arrays and torch tensors, and on arrays of hyperparameters."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import gdcourse as gd
+from gdcourse.rules import ratio, where
+
+STEPS = 40
+START = np.array([1.5, -0.7, 0.3])
+NOISE = np.random.default_rng(3).standard_normal((STEPS, 3))
+CURVATURES = np.array([0.5, 1.0, 3.0])
+
+
+def numpy_gradient(point, t):
+    return CURVATURES * point + NOISE[t - 1]
+
+
+def torch_gradient(point, t):
+    return torch.from_numpy(CURVATURES) * point + torch.from_numpy(NOISE[t - 1])
+
+
+def test_floats_numpy_and_torch_agree(rule, follow):
+    arrays = follow(rule, START, np.zeros(3), numpy_gradient, STEPS)
+    tensors = follow(
+        rule, torch.from_numpy(START), torch.zeros(3, dtype=torch.float64), torch_gradient, STEPS
+    )
+    for i in range(3):
+
+        def gradient(point, t, i=i):
+            return float(CURVATURES[i]) * point + float(NOISE[t - 1, i])
+
+        floats = follow(rule, float(START[i]), 0.0, gradient, STEPS)
+        assert isinstance(floats[-1][0], float)
+        np.testing.assert_allclose([f[0] for f in floats], [a[0][i] for a in arrays], rtol=0, atol=1e-12)
+    for (theta, new), (tensor, new_tensor) in zip(arrays, tensors, strict=True):
+        assert isinstance(theta, np.ndarray) and isinstance(tensor, torch.Tensor)
+        np.testing.assert_allclose(theta, tensor.numpy(), rtol=0, atol=1e-12)
+        assert set(new) == set(new_tensor)
+        for name in new:
+            np.testing.assert_allclose(new[name], new_tensor[name].numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_zero_gradients_move_nothing(rule, follow):
+    if isinstance(rule, gd.AdamW):
+        rule = replace(rule, weight_decay=0.0)
+    variants = [rule, replace(rule, eps=1e-8)] if isinstance(rule, gd.RAdam) else [rule]
+    for rule in variants:
+        floats = follow(rule, 1.5, 0.0, lambda point, t: 0.0, 12)
+        arrays = follow(rule, START, np.zeros(3), lambda point, t: np.zeros(3), 12)
+        assert [theta for theta, _ in floats] == [1.5] * 12
+        assert all((theta == START).all() for theta, _ in arrays)
+
+
+def test_one_silent_coordinate_does_not_disturb_the_others(rule, follow):
+    def silent(point, t):
+        return numpy_gradient(point, t) * [1, 0, 1]
+
+    def loud(point, t):
+        return numpy_gradient(point, t)
+
+    quiet, full = (follow(rule, START, np.zeros(3), g, STEPS)[-1][0] for g in (silent, loud))
+    np.testing.assert_allclose(quiet[[0, 2]], full[[0, 2]], rtol=0, atol=1e-14)
+    assert np.isfinite(quiet[1])
+
+
+HARD = {
+    gd.GradientDescent: {"lr": [0.01, 0.1, 0.5]},
+    gd.Momentum: {"lr": [0.01, 0.1, 0.5], "gamma": [0.0, 0.5, 0.9]},
+    gd.Nesterov: {"lr": [0.01, 0.1, 0.2], "gamma": [0.0, 0.5, 0.9]},
+    gd.Adagrad: {"lr": [0.01, 0.1, 0.5], "eps": [1e-10, 1e-4, 1.0]},
+    gd.RMSProp: {"lr": [0.01, 0.1, 0.5], "gamma": [0.0, 0.5, 0.99], "eps": [1e-10, 1e-4, 1.0]},
+    gd.Adadelta: {"gamma": [0.1, 0.9, 0.95], "eps": [1e-8, 1e-6, 1e-2]},
+    gd.Adam: {"lr": [0.01, 0.1, 0.5], "beta1": [0.0, 0.5, 0.9], "beta2": [0.55, 0.9, 0.999]},
+    gd.AdamW: {"lr": [0.01, 0.1, 0.5], "beta2": [0.55, 0.9, 0.999], "weight_decay": [0.0, 0.1, 1.0]},
+    # β₂ = .55 never adapts, .9 and .999 do from step 5 on; thresholds apart by a step
+    gd.RAdam: {"lr": [0.01, 0.1, 0.2], "beta2": [0.55, 0.9, 0.999], "threshold": [4, 5, 4]},
+}
+
+
+@pytest.mark.parametrize("make", HARD, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("lookahead", [False, True], ids=["", "in Lookahead"])
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_arrays_of_hyperparameters_equal_single_runs(make, lookahead, kind, follow):
+    """Three settings side by side, every hyperparameter an array, on one coordinate each."""
+    many = {name: np.array(values) for name, values in HARD[make].items()}
+    k, alpha = np.array([1, 2, 5]), np.array([0.2, 1.0, 0.5])
+
+    def build(settings, k, alpha):
+        return gd.Lookahead(make(**settings), k, alpha) if lookahead else make(**settings)
+
+    if kind == "numpy":
+        paths = follow(build(many, k, alpha), START, np.zeros(3), numpy_gradient, STEPS)
+    else:
+        tensors = {name: torch.from_numpy(value) for name, value in many.items()}
+        rule = build(tensors, torch.from_numpy(k), torch.from_numpy(alpha))
+        paths = follow(
+            rule, torch.from_numpy(START), torch.zeros(3, dtype=torch.float64), torch_gradient, STEPS
+        )
+    together = np.stack([np.asarray(theta) for theta, _ in paths])
+    assert np.isfinite(together).all()
+    for i in range(3):
+        single = build({name: float(v[i]) for name, v in many.items()}, int(k[i]), float(alpha[i]))
+
+        def gradient(point, t, i=i):
+            return float(CURVATURES[i]) * point + float(NOISE[t - 1, i])
+
+        alone = [theta for theta, _ in follow(single, float(START[i]), 0.0, gradient, STEPS)]
+        np.testing.assert_allclose(together[:, i], alone, rtol=0, atol=1e-12)
+
+
+def test_t_may_be_an_array_or_a_tensor():
+    """What depends on t alone can be drawn as a curve, and can stay on a device."""
+    t = np.arange(1, 30)
+    for rule in (gd.RAdam(beta2=0.9), gd.Adam(), gd.Lookahead(gd.RAdam(), k=3)):
+        curve = rule.at(t)
+        tensor = rule.at(torch.arange(1, 30, dtype=torch.float64))
+        for i in (0, 3, 4, 5, 28):
+            single = rule.at(int(t[i]))
+            for name, value in single.items():
+                assert curve[name][i] == pytest.approx(value, rel=1e-12, abs=1e-12)
+                assert tensor[name][i].item() == pytest.approx(value, rel=1e-12, abs=1e-12)
+
+
+def test_rules_leave_their_inputs_alone(rule, follow):
+    theta, grad = START.copy(), NOISE[0].copy()
+    state = {name: np.array(value) for name, value in rule.init(theta, np.zeros(3)).items()}
+    before = {name: value.copy() for name, value in state.items()}
+    rule.step(theta, grad, state, rule.at(1))
+    assert (theta == START).all() and (grad == NOISE[0]).all()
+    assert all((state[name] == before[name]).all() for name in before)
+
+
+def test_state_is_what_step_gives_back(rule):
+    """A driver carries what `init` names: each of those names must come back from every step."""
+    state = rule.init(1.0, 0.0)
+    _, new = rule.step(1.0, 0.5, state, rule.at(1))
+    assert set(state) <= set(new)
+
+
+def test_where_on_every_kind():
+    assert where(True, 1, 2) == 1 and where(False, 1, 2) == 2
+    assert where(np.bool_(True), 1, 2) == 1
+    np.testing.assert_array_equal(where(np.array([True, False]), np.array([1, 2]), 7), [1, 7])
+    assert where(torch.tensor([True, False]), torch.tensor([1, 2]), 7).tolist() == [1, 7]
+
+
+def test_ratio_is_zero_where_both_are():
+    assert ratio(0.0, 0.0) == 0.0 and ratio(3.0, 2.0) == 1.5
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(ratio(np.array([0.0, 1.0]), np.array([0.0, 4.0])), [0.0, 0.25])
+    assert ratio(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 4.0])).tolist() == [0.0, 0.25]

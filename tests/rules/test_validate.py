@@ -1,0 +1,184 @@
+"""Bad hyperparameters: the error begins as torch's own, names the argument and its value, and says what is
+allowed."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import gdcourse as gd
+from gdcourse.rules import validate
+
+NAN, INF = float("nan"), float("inf")
+MADE = {
+    "lr": [
+        gd.GradientDescent,
+        gd.Momentum,
+        gd.Nesterov,
+        gd.Adagrad,
+        gd.RMSProp,
+        gd.Adam,
+        gd.AdamW,
+        gd.RAdam,
+    ],
+    "gamma": [
+        lambda gamma: gd.Momentum(0.1, gamma),
+        lambda gamma: gd.Nesterov(0.1, gamma),
+        gd.Adadelta,
+        lambda gamma: gd.RMSProp(gamma=gamma),
+    ],
+    "beta1": [lambda b: gd.Adam(beta1=b), lambda b: gd.AdamW(beta1=b), lambda b: gd.RAdam(beta1=b)],
+    "beta2": [lambda b: gd.Adam(beta2=b), lambda b: gd.AdamW(beta2=b), lambda b: gd.RAdam(beta2=b)],
+    "eps": [
+        lambda e: gd.Adam(eps=e),
+        lambda e: gd.Adagrad(eps=e),
+        lambda e: gd.Adadelta(eps=e),
+        lambda e: gd.RMSProp(eps=e),
+        lambda e: gd.RAdam(eps=e),
+    ],
+    "weight_decay": [lambda w: gd.AdamW(weight_decay=w)],
+    "threshold": [lambda x: gd.RAdam(threshold=x)],
+    "k": [lambda k: gd.Lookahead(gd.Momentum(0.1), k=k)],
+    "alpha": [lambda a: gd.Lookahead(gd.Momentum(0.1), alpha=a)],
+}
+OUTSIDE = {
+    "lr": [-1, -1e-9, NAN, INF],
+    "gamma": [-0.1, 1, 1.5, NAN],
+    "beta1": [-0.1, 1.0, 2, NAN],
+    "beta2": [-0.1, 1.0, 2, NAN],
+    "eps": [-1e-8, NAN, INF],
+    "weight_decay": [-0.01, NAN, INF],
+    "threshold": [NAN],
+    "k": [0, -3, 2.5, NAN],
+    "alpha": [-0.1, 1.1, NAN],
+}
+BEGINS = {
+    "lr": "Invalid learning rate: ",
+    "gamma": "Invalid momentum value: ",
+    "Adadelta.gamma": "Invalid rho value: ",
+    "RMSProp.gamma": "Invalid alpha value: ",
+    "beta1": "Invalid beta parameter at index 0: ",
+    "beta2": "Invalid beta parameter at index 1: ",
+    "eps": "Invalid epsilon value: ",
+    "weight_decay": "Invalid weight_decay value: ",
+}
+ALLOWED = {
+    "lr": "a finite number ≥ 0",
+    "gamma": "in [0, 1)",
+    "beta1": "in [0, 1)",
+    "beta2": "in [0, 1)",
+    "eps": "a finite number ≥ 0",
+    "weight_decay": "a finite number ≥ 0",
+    "threshold": "a number",
+    "k": "a whole number ≥ 1",
+    "alpha": "in [0, 1]",
+}
+CASES = [(name, make, value) for name in MADE for make in MADE[name] for value in OUTSIDE[name]]
+WRONG_KINDS = ["0.1", None, 1j, [0.1], (0.9, 0.999), True]
+WRONG_KINDS += [np.array(["a"]), np.array([1j]), np.array([None]), np.array([True]), torch.tensor([1j])]
+
+
+@pytest.mark.parametrize("name, make, value", CASES)
+def test_outside_its_range(name, make, value):
+    rule = make(value)
+    with pytest.raises(ValueError) as error:
+        validate(rule)
+    message, owner = str(error.value), type(rule).__name__
+    begin = BEGINS.get(f"{owner}.{name}") or BEGINS.get(name, f"Invalid {name}: ")
+    assert message.startswith(begin + str(value))
+    assert f"{owner}'s {name} must be {ALLOWED[name]}" in message
+
+
+@pytest.mark.parametrize("name, make, value", CASES)
+def test_one_bad_element_of_an_array_is_enough(name, make, value):
+    good = 0.5 if name != "k" else 2.0
+    for array in (np.array([good, value]), torch.tensor([[good], [float(value)]])):
+        with pytest.raises(ValueError, match=f"'s {name} must be"):
+            validate(make(array))
+        validate(make(np.array([good, good])))
+
+
+@pytest.mark.parametrize("value", WRONG_KINDS, ids=repr)
+@pytest.mark.parametrize("name", MADE)
+def test_the_wrong_type(name, value):
+    for make in MADE[name]:
+        with pytest.raises(TypeError) as error:
+            validate(make(value))
+        assert repr(value) in str(error.value)
+        assert f"'s {name} must be a number or an array of numbers" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["lr", "gamma", "eps", "k", "alpha"])
+def test_inside_a_lookahead_it_is_the_inner_rule_that_is_named(name):
+    if name in ("k", "alpha"):
+        with pytest.raises(ValueError, match=f"Lookahead's {name}"):
+            validate(gd.Lookahead(gd.Adam(), **{name: -1}))
+    else:
+        inner = gd.Adadelta(**{name: -1}) if name != "lr" else gd.Adam(lr=-1)
+        with pytest.raises(ValueError, match=f"{type(inner).__name__}'s {name}"):
+            validate(gd.Lookahead(inner))
+
+
+def test_nested_lookahead():
+    with pytest.raises(ValueError, match="a Lookahead around a Lookahead is not supported"):
+        validate(gd.Lookahead(gd.Lookahead(gd.Adam())))
+
+
+@pytest.mark.parametrize("what", [gd.Adam, gd.Lookahead(gd.Adam)], ids=["bare", "inside Lookahead"])
+def test_a_class_in_place_of_a_rule(what):
+    with pytest.raises(TypeError, match="Adam is a class: give it its hyperparameters"):
+        validate(what)
+
+
+@pytest.mark.parametrize("what", [0.1, None, "adam", torch.optim.Adam([torch.zeros(1)])], ids=repr)
+def test_something_else_in_place_of_a_rule(what):
+    with pytest.raises(
+        TypeError, match=r"expected a rule such as Momentum\(lr=0.1\), got " + re.escape(repr(what))
+    ):
+        validate(what)
+
+
+def test_a_readers_rule_that_is_no_dataclass():
+    class Mine(gd.Rule):
+        def step(self, theta, grad, state, at):
+            return theta - 0.1 * grad, {}
+
+    with pytest.raises(TypeError, match=r"Mine is not a dataclass: put @dataclass\(frozen=True, eq=False\)"):
+        validate(Mine())
+
+
+def test_what_is_admitted(rule):
+    validate(rule)
+    for good in (
+        gd.GradientDescent(0),
+        gd.GradientDescent(np.float32(0.1)),
+        gd.GradientDescent(torch.tensor(0.1)),
+        gd.Momentum(np.int64(1), 0),
+        gd.Adam(beta1=0, beta2=0.0),
+        gd.Lookahead(rule if not isinstance(rule, gd.Lookahead) else rule.inner_rule, k=1, alpha=1),
+        gd.Lookahead(gd.Adam(), k=3.0, alpha=0),
+        gd.RAdam(threshold=5, eps=0),
+    ):
+        validate(good)
+
+
+@pytest.mark.parametrize(
+    "ours, theirs",
+    [
+        (gd.GradientDescent(-1.0), lambda p: torch.optim.SGD(p, lr=-1.0)),
+        (gd.Momentum(0.1, -1.0), lambda p: torch.optim.SGD(p, lr=0.1, momentum=-1.0)),
+        (gd.Adadelta(2.0), lambda p: torch.optim.Adadelta(p, rho=2.0)),
+        (gd.RMSProp(gamma=-1.0), lambda p: torch.optim.RMSprop(p, alpha=-1.0)),
+        (gd.Adam(beta1=1.0), lambda p: torch.optim.Adam(p, betas=(1.0, 0.9))),
+        (gd.RAdam(beta2=1.0), lambda p: torch.optim.RAdam(p, betas=(0.9, 1.0))),
+        (gd.Adagrad(eps=-1.0), lambda p: torch.optim.Adagrad(p, eps=-1.0)),
+        (gd.AdamW(weight_decay=-1.0), lambda p: torch.optim.AdamW(p, weight_decay=-1.0)),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_it_begins_with_torchs_own_words(ours, theirs):
+    with pytest.raises(ValueError) as torch_error:
+        theirs([torch.zeros(1)])
+    with pytest.raises(ValueError, match="^" + re.escape(str(torch_error.value)) + r" \("):
+        validate(ours)

@@ -1,0 +1,94 @@
+"""Stationary variances and effective learning rates, against simulation.
+
+Monte Carlo tolerances: the variance of R independent Gaussian runs has the relative standard error
+√(2/R); the tests allow five of them.
+"""
+
+import numpy as np
+import pytest
+
+import gdcourse as gd
+from gdcourse import theory
+from gdcourse.problems import NoisyQuadratic
+
+RUNS = 20_000
+FIVE_SIGMA = 5 * (2 / RUNS) ** 0.5
+
+
+class ManyAtOnce(NoisyQuadratic):
+    """One seed, RUNS independent runs: the noise is drawn for all of them together."""
+
+    def draw(self, rng, steps):
+        return rng.standard_normal((steps, RUNS))
+
+
+def end_of(rule, curvature, noise, steps, record=()):
+    problem = ManyAtOnce(curvature, noise)
+    return gd.descend(rule, problem, np.zeros(RUNS), steps, path=False, record=record)
+
+
+@pytest.mark.parametrize(
+    "lr, h, sigma, gamma, steps",
+    [
+        (0.1, 1.0, 1.0, 0.0, 120),
+        (1.9, 1.0, 2.0, 0.0, 150),
+        (0.05, 3.0, 1.0, 0.9, 250),
+        (1.5, 2.0, 0.5, 0.7, 120),
+    ],
+)
+def test_stationary_variance(lr, h, sigma, gamma, steps):
+    seen = np.var(end_of(gd.Momentum(lr, gamma), h, sigma, steps).theta[-1])
+    assert seen == pytest.approx(theory.stationary_variance(lr, h, sigma, gamma), rel=FIVE_SIGMA)
+
+
+def test_stationary_variance_is_the_fixed_point_of_the_second_moments():
+    """Exactly, by a linear system: S = M S Mᵀ + (ησ)² e eᵀ, with M the companion matrix."""
+    for lr, h, sigma, gamma in ((0.1, 1.0, 1.0, 0.0), (1.5, 2.0, 0.5, 0.7), (0.3, 5.0, 2.0, 0.9)):
+        M = theory.momentum_matrix(lr, gamma, h)
+        source = np.array([(lr * sigma) ** 2, 0, 0, 0])
+        S = np.linalg.solve(np.eye(4) - np.kron(M, M), source)
+        assert theory.stationary_variance(lr, h, sigma, gamma) == pytest.approx(S[0], rel=1e-10)
+
+
+def test_no_stationary_variance_from_the_stability_limit_on():
+    assert np.isinf(theory.stationary_variance(np.array([2.0, 2.5]), 1.0, 1.0)).all()
+    assert np.isfinite(theory.stationary_variance(1.999, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("n", [1, 4, 64, 256])
+def test_minibatch_variance(n):
+    rng = np.random.default_rng(5)
+    gradients = rng.gamma(2.0, size=256)
+    expected = theory.minibatch_variance(gradients.var(ddof=1), n, 256)
+    means = rng.permuted(np.tile(gradients, (RUNS, 1)), axis=1)[:, :n].mean(1)
+    # the gradients are not normal: the standard error of a variance is √((kurtosis − 1)/R) ≤ √(8/R)
+    assert means.var() == pytest.approx(expected, rel=5 * (8 / RUNS) ** 0.5, abs=1e-28)
+
+
+def test_minibatch_variance_over_every_batch():
+    """All 20 batches of 3 out of 6, with no sampling error left."""
+    from itertools import combinations
+
+    values = np.array([0.3, -1.0, 2.0, 5.0, 0.1, 7.0])
+    means = [values[list(batch)].mean() for batch in combinations(range(6), 3)]
+    assert np.var(means) == pytest.approx(theory.minibatch_variance(values.var(ddof=1), 3, 6), rel=1e-12)
+
+
+def test_adagrad_under_noise():
+    sigma, t = 2.0, 400
+    G = end_of(gd.Adagrad(lr=0.3), 0.0, sigma, t, record="G").G[-1]
+    seen = np.mean(0.3 / G**0.5)
+    # Jensen: the mean of 1/√G is 3/(4t) above 1/√(mean G), relatively; here 0.2 %
+    assert seen == pytest.approx(theory.adagrad_effective_lr(0.3, sigma, t), rel=0.003)
+
+
+@pytest.mark.parametrize("alpha, lr, k, steps", [(0.5, 0.1, 5, 200), (0.8, 0.1, 5, 150), (0.2, 0.3, 10, 200)])
+def test_lookahead_variance_ratio(alpha, lr, k, steps):
+    rule = gd.Lookahead(gd.GradientDescent(lr), k=k, alpha=alpha)
+    slow = np.var(end_of(rule, 1.0, 1.0, steps).theta[-1])  # k divides the steps: θ is the slow weights
+    ratio = slow / theory.stationary_variance(lr, 1.0, 1.0)
+    assert ratio == pytest.approx(theory.lookahead_variance_ratio(alpha, lr, 1.0, k), rel=FIVE_SIGMA)
+
+
+def test_lookahead_without_pulling_back_changes_nothing():
+    assert theory.lookahead_variance_ratio(1.0, 0.1, 1.0, 5) == pytest.approx(1.0)
