@@ -1,0 +1,156 @@
+"""The network of the slides, 784 – hidden – 10, with its backward pass written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+# each activation, and its derivative as a function of its own output
+ACTIVATIONS = {
+    "relu": (torch.relu, lambda a: (a > 0).to(a.dtype)),
+    "tanh": (torch.tanh, lambda a: 1 - a**2),
+    "sigmoid": (torch.sigmoid, lambda a: a * (1 - a)),
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A fully connected network that turns pixels into one score for each class.
+
+    All weights and biases lie in one vector θ, layer after layer: a layer's weights, shape
+    ``(inputs, outputs)``, row by row, then its biases. θ has shape ``(*runs, P)``: many networks of one
+    shape can be run side by side.
+
+    Parameters
+    ----------
+    sizes : how many units each layer has, pixels first. Default (784, 32, 10).
+    activation : between layers, "relu" (the default), "tanh" or "sigmoid". The last layer has none.
+    """
+
+    sizes: tuple[int, ...] = (784, 32, 10)
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        if len(self.sizes) < 2 or any(not isinstance(n, int) or n < 1 for n in self.sizes):
+            raise ValueError(f"sizes must be two or more whole numbers ≥ 1, got {self.sizes!r}")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {self.activation!r}")
+
+    @property
+    def parameters(self) -> int:
+        """P, the number of weights and biases."""
+        return sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
+
+    def init(self, seeds: int | Sequence[int] = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+        """θ_0, shape ``(P,)`` for one seed and ``(S, P)`` for S of them.
+
+        Weights are normal with variance 2 / inputs for "relu" (He et al., 2015) and 1 / inputs
+        otherwise; biases are 0.
+        """
+        many = np.asarray(seeds)
+        if many.ndim:
+            return torch.stack([self.init(int(seed), dtype) for seed in many])
+        rng = np.random.default_rng([int(many), 0])
+        gain = 2.0 if self.activation == "relu" else 1.0
+        parts = []
+        for n_in, n_out in pairwise(self.sizes):
+            parts += [rng.standard_normal(n_in * n_out) * (gain / n_in) ** 0.5, np.zeros(n_out)]
+        return torch.as_tensor(np.concatenate(parts), dtype=dtype)
+
+    def layers(self, theta: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """θ as views: each layer's weights ``(*runs, inputs, outputs)`` and biases ``(*runs, outputs)``."""
+        if theta.shape[-1] != self.parameters:
+            raise ValueError(
+                f"θ must have {self.parameters} entries for sizes {self.sizes}, got {theta.shape[-1]}"
+            )
+        views, at = [], 0
+        for n_in, n_out in pairwise(self.sizes):
+            weights = theta[..., at : at + n_in * n_out].unflatten(-1, (n_in, n_out))
+            at += n_in * n_out
+            views.append((weights, theta[..., at : at + n_out]))
+            at += n_out
+        return views
+
+    def forward(self, theta: torch.Tensor, x: torch.Tensor) -> list[torch.Tensor]:
+        """Every layer's output: the pixels x themselves first, the scores ("logits") last.
+
+        x has shape ``(B, pixels)``, or ``(S, B, pixels)`` where the last axis of runs has its own
+        batches; the scores have shape ``(*runs, B, classes)``.
+        """
+        act, _ = ACTIVATIONS[self.activation]
+        layers = self.layers(theta)
+        outputs = [x]
+        for number, (weights, biases) in enumerate(layers, start=1):
+            z = _apply(outputs[-1], weights) + biases[..., None, :]
+            outputs.append(act(z) if number < len(layers) else z)
+        return outputs
+
+    def backward(self, theta: torch.Tensor, outputs: list[torch.Tensor], y: torch.Tensor) -> torch.Tensor:
+        """∇J(θ) of the mean cross-entropy, with θ's shape, from what `forward` gave.
+
+        δ is the loss's slope with respect to a layer's input sum z. At the scores it is
+        (softmax − one-hot)/B; going down a layer multiplies it by Wᵀ and by the activation's slope.
+        A weight's gradient is what came in times δ, summed over the batch.
+        """
+        _, slope = ACTIVATIONS[self.activation]
+        layers = self.layers(theta)
+        grad = torch.empty_like(theta)
+        grads = self.layers(grad)
+        scores = outputs[-1]
+        one_hot = torch.nn.functional.one_hot(y, scores.shape[-1]).to(scores.dtype)
+        delta = (torch.softmax(scores, -1) - one_hot) / scores.shape[-2]
+        for number in reversed(range(len(layers))):
+            weights, _ = layers[number]
+            grad_weights, grad_biases = grads[number]
+            grad_weights.copy_(_outer(outputs[number], delta))
+            grad_biases.copy_(delta.sum(-2))
+            if number:
+                delta = delta @ weights.mT * slope(outputs[number])
+        return grad
+
+    def loss(self, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """The mean cross-entropy over the batch, in nats, shape ``(*runs,)``."""
+        return cross_entropy(self.forward(theta, x)[-1], y)
+
+    def grad(self, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """∇J(θ) over the batch, with θ's shape: one forward and one backward pass."""
+        return self.backward(theta, self.forward(theta, x), y)
+
+    def predict(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The class with the highest score, shape ``(*runs, B)``."""
+        return self.forward(theta, x)[-1].argmax(-1)
+
+    def accuracy(self, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """The share of the examples that are read right, shape ``(*runs,)``. Scores that are not
+        finite read nothing right."""
+        scores = self.forward(theta, x)[-1]
+        right = (scores.argmax(-1) == y) & scores.isfinite().all(-1)
+        return right.to(scores.dtype).mean(-1)
+
+
+def cross_entropy(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Mean over the batch of −log softmax(scores)[y], in nats, shape ``(*runs,)``."""
+    chosen = y[..., None].expand(*scores.shape[:-1], 1)
+    return -torch.log_softmax(scores, -1).gather(-1, chosen).squeeze(-1).mean(-1)
+
+
+def _apply(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """x @ weights; runs that share a batch are multiplied in one go."""
+    if x.ndim == weights.ndim:
+        return x @ weights
+    sharing = weights.ndim - x.ndim
+    folded = weights.flatten(0, sharing - 1)
+    return torch.einsum("...bi,l...ih->l...bh", x, folded).unflatten(0, weights.shape[:sharing])
+
+
+def _outer(x: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+    """xᵀ @ delta; runs that share a batch are multiplied in one go."""
+    if x.ndim == delta.ndim:
+        return x.mT @ delta
+    sharing = delta.ndim - x.ndim
+    folded = delta.flatten(0, sharing - 1)
+    return torch.einsum("...bi,l...bh->l...ih", x, folded).unflatten(0, delta.shape[:sharing])

@@ -1,0 +1,216 @@
+"""Surfaces to walk on: small functions with their gradients by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gdcourse.problems.problem import Problem, like, module_of
+
+
+class Slope(Problem):
+    """J(θ) = s θ, for θ a number: a gradient that never changes.
+
+    Parameters
+    ----------
+    slope : s.
+    """
+
+    name, ndim, start = "slope", 0, 0.0
+
+    def __init__(self, slope: float = 1.0) -> None:
+        self.slope = slope
+
+    def loss(self, theta: Any) -> Any:
+        return self.slope * theta
+
+    def grad(self, theta: Any, sample: Any = None) -> Any:
+        return self.slope + 0 * theta
+
+
+class Absolute(Problem):
+    """J(θ) = |θ|, for θ a number: convex, with no second derivative at its minimum."""
+
+    name, ndim, start, minimum = "absolute value", 0, 1.0, 0.0
+
+    def loss(self, theta: Any) -> Any:
+        return module_of(theta).abs(theta)
+
+    def grad(self, theta: Any, sample: Any = None) -> Any:
+        return module_of(theta).sign(theta)
+
+
+class Quadratic(Problem):
+    """J(θ) = ½ (θ − θ*)ᵀ H (θ − θ*).
+
+    Parameters
+    ----------
+    curvatures : the eigenvalues of H, shape ``(d,)``; a number for a θ that is a number.
+    angle : in degrees; turns the axes of a two-dimensional bowl anticlockwise. Default 0.
+    minimum : θ*, shape ``(d,)``. Default 0.
+    """
+
+    name = "quadratic"
+
+    def __init__(self, curvatures: Any, angle: float = 0.0, minimum: Any = 0.0) -> None:
+        self.curvatures = np.asarray(curvatures, dtype=float)
+        if self.curvatures.ndim > 1 or not np.isfinite(self.curvatures).all():
+            raise ValueError(f"curvatures must be a number or a list of finite numbers, got {curvatures!r}")
+        self.ndim = self.curvatures.ndim
+        if angle and self.curvatures.shape != (2,):
+            raise ValueError(f"angle turns a bowl of two curvatures; there are {self.curvatures.size}")
+        self.minimum = minimum + np.zeros_like(self.curvatures)
+        self.start = self.minimum + 1.0
+        c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        self.axes = np.array([[c, -s], [s, c]]) if angle else None  # the columns are H's eigenvectors
+
+    def grad(self, theta: Any, sample: Any = None) -> Any:
+        away = theta - like(self.minimum, theta)
+        if self.axes is None:
+            return like(self.curvatures, theta) * away
+        return away @ like(self.axes * self.curvatures @ self.axes.T, theta)
+
+    def loss(self, theta: Any) -> Any:
+        products = 0.5 * self.grad(theta) * (theta - like(self.minimum, theta))
+        return products.sum(-1) if self.ndim else products
+
+    @property
+    def hessian(self) -> np.ndarray:
+        """H, shape ``(d, d)``."""
+        if self.axes is None:
+            return np.diag(np.atleast_1d(self.curvatures))
+        return self.axes * self.curvatures @ self.axes.T
+
+
+def ravine(kappa: float = 20.0) -> Quadratic:
+    """A long narrow valley: curvature 1 along it and κ across it."""
+    problem = Quadratic([1.0, float(kappa)])
+    problem.name, problem.start = "ravine", np.array([-4.0, 1.0])
+    return problem
+
+
+class _Plane(Problem):
+    """A function of (x, y), given by its value and its two partial derivatives."""
+
+    def loss(self, theta: Any) -> Any:
+        return self.value(theta[..., 0], theta[..., 1])
+
+    def grad(self, theta: Any, sample: Any = None) -> Any:
+        return module_of(theta).stack(self.slopes(theta[..., 0], theta[..., 1]), -1)
+
+    def value(self, x: Any, y: Any) -> Any:
+        raise NotImplementedError
+
+    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+
+class Beale(_Plane):
+    """Beale's function: flat far out, steep walls, one minimum at (3, ½) with value 0.
+
+    J = (1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)².
+    """
+
+    name = "Beale's function"
+    start = np.array([-1.0, 1.5])
+    minimum = np.array([3.0, 0.5])
+
+    def value(self, x: Any, y: Any) -> Any:
+        return (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2
+
+    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        a, b, c = 1.5 - x + x * y, 2.25 - x + x * y**2, 2.625 - x + x * y**3
+        dx = 2 * a * (y - 1) + 2 * b * (y**2 - 1) + 2 * c * (y**3 - 1)
+        dy = 2 * a * x + 4 * b * x * y + 6 * c * x * y**2
+        return dx, dy
+
+
+class Rosenbrock(_Plane):
+    """Rosenbrock's function: a curved valley, easy to enter and hard to follow to (1, 1).
+
+    J = (1 − x)² + b (y − x²)².
+
+    Parameters
+    ----------
+    b : how steep the walls are. Default 100.
+    """
+
+    name = "Rosenbrock's function"
+    start = np.array([-1.2, 1.0])
+    minimum = np.array([1.0, 1.0])
+
+    def __init__(self, b: float = 100.0) -> None:
+        self.b = b
+
+    def value(self, x: Any, y: Any) -> Any:
+        return (1 - x) ** 2 + self.b * (y - x**2) ** 2
+
+    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        wall = y - x**2
+        return -2 * (1 - x) - 4 * self.b * x * wall, 2 * self.b * wall
+
+
+class Saddle(_Plane):
+    """J = ½x² + ¼y⁴ − ½y²: a saddle at (0, 0) between two minima at (0, ±1) of value −¼."""
+
+    name = "saddle"
+    start = np.array([1.0, 1e-3])
+
+    def value(self, x: Any, y: Any) -> Any:
+        return 0.5 * x**2 + 0.25 * y**4 - 0.5 * y**2
+
+    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        return x, y**3 - y
+
+
+class Himmelblau(_Plane):
+    """Himmelblau's function: four minima, all of value 0. Where a run ends depends on where it starts.
+
+    J = (x² + y − 11)² + (x + y² − 7)².
+    """
+
+    name = "Himmelblau's function"
+    start = np.array([0.0, 0.0])
+    minima = np.array([[3.0, 2.0], [-2.805118, 3.131312], [-3.779310, -3.283186], [3.584428, -1.848126]])
+
+    def value(self, x: Any, y: Any) -> Any:
+        return (x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2
+
+    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        a, b = x**2 + y - 11, x + y**2 - 7
+        return 4 * x * a + 2 * b, 2 * a + 4 * y * b
+
+
+class NoisyQuadratic(Problem):
+    """J(θ) = ½ Σ h_i θ_i², whose gradient is seen with Gaussian noise: h_i θ_i + σ_i ξ, ξ ~ N(0, 1).
+
+    Parameters
+    ----------
+    curvatures : h, shape ``(d,)``, or a number for a θ that is a number.
+    noise : σ, the standard deviation of each coordinate's noise, a number or shape ``(d,)``. Default 1.
+    """
+
+    name, minimum = "noisy quadratic", 0.0
+
+    def __init__(self, curvatures: Any, noise: float | Sequence[float] = 1.0) -> None:
+        self.curvatures = np.asarray(curvatures, dtype=float)
+        self.noise = np.asarray(noise, dtype=float)
+        if not (self.noise >= 0).all():
+            raise ValueError(f"noise must be at least 0, got {noise!r}")
+        if self.noise.shape not in ((), self.curvatures.shape):
+            raise ValueError(f"noise has shape {self.noise.shape}, the curvatures {self.curvatures.shape}")
+        self.ndim = self.curvatures.ndim
+        self.start = np.ones_like(self.curvatures)
+
+    def loss(self, theta: Any) -> Any:
+        products = 0.5 * like(self.curvatures, theta) * theta**2
+        return products.sum(-1) if self.ndim else products
+
+    def grad(self, theta: Any, sample: Any = None) -> Any:
+        exact = like(self.curvatures, theta) * theta
+        return exact if sample is None else exact + like(self.noise, theta) * sample
+
+    def draw(self, rng: np.random.Generator, steps: int) -> np.ndarray:
+        return rng.standard_normal((steps, *self.curvatures.shape))
