@@ -1,0 +1,113 @@
+"""optax, in float64, as a second and independent oracle.
+
+Every rule of this package has a call of optax that equals it:
+
+* Nesterov: as in torch, optax holds the look-ahead point.
+* Adagrad needs ``initial_accumulator_value=0`` (optax starts at 0.1); its ε stands inside the root.
+* RAdam needs ``eps=0``: optax adds ε to √v̂_t, after the bias correction, and we before it. Its
+  threshold is passed with ≥ and ours with >, which no β₂ in use tells apart.
+
+None exists for RAdam with ε > 0, nor for Momentum and Nesterov under a schedule: optax, like torch,
+multiplies its whole sum by the present learning rate.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+import gdcourse as gd
+
+optax = pytest.importorskip("optax", reason="optax, the second oracle, is not installed (pip install optax)")
+jax = pytest.importorskip("jax", reason="jax, which optax runs on, is not installed (pip install optax)")
+
+STEPS, EXACT = 300, 1e-12
+PROBLEM = gd.problems.NoisyQuadratic(np.array([1.0, 0.3, 0.1, 0.03]), noise=1.0)
+START = np.array([1.0, -2.0, 3.0, -4.0])
+SAMPLES = PROBLEM.draw(np.random.default_rng(0), STEPS)  # descend's own, for seed=0
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+def by_optax(transformation):
+    """θ_0 … θ_T; for Lookahead, of the fast weights."""
+    is_pair = isinstance(transformation.init(optax.LookaheadParams.init_synced(1.0)), optax.LookaheadState)
+    params = jax.numpy.asarray(START)
+    params = optax.LookaheadParams.init_synced(params) if is_pair else params
+
+    def step(carry, sample):
+        params, state = carry
+        fast = params.fast if is_pair else params
+        grad = jax.numpy.asarray(PROBLEM.curvatures) * fast + sample
+        updates, state = transformation.update(grad, state, params)
+        params = optax.apply_updates(params, updates)
+        return (params, state), params.fast if is_pair else params
+
+    _, path = jax.lax.scan(step, (params, transformation.init(params)), jax.numpy.asarray(SAMPLES))
+    assert path.dtype == np.float64
+    return np.concatenate([START[None], np.asarray(path)])
+
+
+def by_optimizer(rule):
+    """What the parameter holds before the first step and after each."""
+    param = torch.nn.Parameter(torch.tensor(START))
+    optimizer = gd.optim.from_rule(rule, [param])
+    path = [param.detach().clone()]
+    for sample in torch.as_tensor(SAMPLES):
+        param.grad = PROBLEM.grad(param.detach(), sample)
+        optimizer.step()
+        path.append(param.detach().clone())
+    return torch.stack(path).numpy()
+
+
+CASES = {
+    "GradientDescent": (gd.GradientDescent(0.1), lambda: optax.sgd(0.1)),
+    "Momentum": (gd.Momentum(0.03, 0.9), lambda: optax.sgd(0.03, momentum=0.9)),
+    "Nesterov": (gd.Nesterov(0.03, 0.9), lambda: optax.sgd(0.03, momentum=0.9, nesterov=True)),
+    "Adagrad": (gd.Adagrad(0.1, 1e-8), lambda: optax.adagrad(0.1, initial_accumulator_value=0.0, eps=1e-8)),
+    "RMSProp": (
+        gd.RMSProp(0.01, 0.9, 1e-8),
+        lambda: optax.rmsprop(0.01, decay=0.9, eps=1e-8, eps_in_sqrt=False),
+    ),
+    "Adadelta": (gd.Adadelta(0.95, 1e-6), lambda: optax.adadelta(1.0, rho=0.95, eps=1e-6)),
+    "Adam": (gd.Adam(0.01), lambda: optax.adam(0.01)),
+    "AdamW": (gd.AdamW(0.01, weight_decay=0.1), lambda: optax.adamw(0.01, weight_decay=0.1)),
+    "RAdam": (gd.RAdam(0.1), lambda: optax.radam(0.1, eps=0.0, threshold=4.0)),
+    "RAdam past 5": (gd.RAdam(0.1, threshold=5), lambda: optax.radam(0.1, eps=0.0, threshold=5.0)),
+    "Lookahead": (
+        gd.Lookahead(gd.Momentum(0.03), k=4, alpha=0.3),
+        lambda: optax.lookahead(optax.sgd(0.03, momentum=0.9), sync_period=4, slow_step_size=0.3),
+    ),
+    "Lookahead around Adam": (
+        gd.Lookahead(gd.Adam(0.01)),
+        lambda: optax.lookahead(optax.adam(0.01), sync_period=5, slow_step_size=0.5),
+    ),
+}
+
+
+@pytest.mark.parametrize("rule, transformation", CASES.values(), ids=CASES)
+def test_equals_optax(rule, transformation):
+    expected = by_optax(transformation())
+    run = gd.descend(rule, PROBLEM, START, STEPS, record="v" if isinstance(rule, gd.Nesterov) else ())
+    theta = run.theta
+    if isinstance(rule, gd.Nesterov):
+        assert np.abs(theta - expected).max() > 0.01
+        theta[1:] -= rule.gamma * run.v
+    assert np.isfinite(expected).all() and np.abs(expected - START).max() > 0.1
+    assert np.abs(theta - expected).max() <= EXACT
+    assert np.abs(by_optimizer(rule) - expected).max() <= EXACT
+
+
+def test_every_rule_is_compared():
+    assert {type(rule).__name__ for rule, _ in CASES.values()} >= set(gd.METHODS)
+
+
+def test_radams_eps_stands_elsewhere():
+    ours = gd.descend(gd.RAdam(0.1, threshold=5, eps=1e-3), PROBLEM, START, STEPS).theta
+    theirs = by_optax(optax.radam(0.1, eps=1e-3, threshold=5.0))
+    assert 1e-5 < np.abs(ours - theirs).max() < 1e-1
