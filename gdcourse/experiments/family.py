@@ -1,0 +1,103 @@
+"""Families of runs: hyperparameters that are arrays, fitted to the shape and kind of θ."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from gdcourse.rules import Rule
+
+
+def runs_shape(rule: Rule, **others: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the family that a rule's array hyperparameters and other named shapes span.
+
+    Raises
+    ------
+    ValueError : they do not broadcast; the message lists each by name.
+    """
+    shapes = {**_array_shapes(rule), **others}
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
+        raise ValueError(f"these shapes do not broadcast to one family of runs: {listed}") from None
+
+
+class Fit:
+    """Gives array hyperparameters θ's trailing axes, and its kind, dtype and device.
+
+    What depends on t alone is computed from a float64 copy and cast afterwards: in float32,
+    1 − β₂ᵗ would lose three of its seven digits.
+
+    Parameters
+    ----------
+    theta : the parameters of all runs.
+    ndim : how many trailing axes of θ belong to a single run.
+    """
+
+    def __init__(self, theta: Any, ndim: int) -> None:
+        self.theta, self.ndim = theta, ndim
+
+    def for_at(self, rule: Rule) -> Rule:
+        """The rule to call `at` on."""
+        return self._rule(rule, exact=True)
+
+    def for_step(self, rule: Rule) -> Rule:
+        """The rule to call `look` and `step` on."""
+        return self._rule(rule, exact=False)
+
+    def values(self, values: dict[str, Any]) -> dict[str, Any]:
+        """What `at` gave, in θ's dtype."""
+
+        def cast(value: Any) -> Any:
+            if isinstance(value, torch.Tensor) and value.is_floating_point():
+                return value.to(self.theta.dtype)
+            if isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f":
+                return value.astype(self.theta.dtype)
+            return value
+
+        return {name: cast(value) for name, value in values.items()}
+
+    def _rule(self, rule: Rule, exact: bool) -> Rule:
+        changed = {
+            name: self._rule(value, exact) if isinstance(value, Rule) else self._array(value, exact)
+            for name, value in _hyperparameters(rule).items()
+            if isinstance(value, Rule) or hasattr(value, "shape")
+        }
+        return replace(rule, **changed) if changed else rule  # type: ignore[type-var]
+
+    def _array(self, value: Any, exact: bool) -> Any:
+        value = value.reshape(tuple(value.shape) + (1,) * self.ndim) if value.shape else value
+        if isinstance(self.theta, torch.Tensor):
+            dtype = torch.float64 if exact else self.theta.dtype
+            return torch.as_tensor(value, dtype=dtype, device=self.theta.device)
+        if isinstance(value, torch.Tensor):
+            value = value.detach().cpu().numpy()
+        return np.asarray(value).astype(np.float64 if exact else self.theta.dtype)
+
+
+def carried(state: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """What goes on to the next step: those values that the state names."""
+    return {name: new[name] for name in state}
+
+
+def zeros_like(theta: Any) -> Any:
+    """Zeros of θ's shape and kind; 0 · θ would be NaN where θ is infinite."""
+    return torch.zeros_like(theta) if isinstance(theta, torch.Tensor) else np.zeros_like(theta)
+
+
+def _hyperparameters(rule: Rule) -> dict[str, Any]:
+    return {f.name: getattr(rule, f.name) for f in fields(rule)}  # type: ignore[arg-type]
+
+
+def _array_shapes(rule: Rule) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, value in _hyperparameters(rule).items():
+        if isinstance(value, Rule):
+            shapes.update({f"{name}.{inner}": shape for inner, shape in _array_shapes(value).items()})
+        elif getattr(value, "shape", ()):
+            shapes[name] = tuple(value.shape)
+    return shapes

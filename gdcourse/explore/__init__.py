@@ -1,0 +1,5 @@
+"""What a reader moves."""
+
+from gdcourse.explore.sliders import live
+
+__all__ = ["live"]

@@ -1,0 +1,85 @@
+"""One look for every figure: colour says the family, dash and marker say the member."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+INK, FAINT = "#333333", "#9A9A9A"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn."""
+
+    color: str = INK
+    dash: Any = "-"
+    marker: str = "o"
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """Keyword arguments for a line without markers."""
+        return {"color": self.color, "linestyle": self.dash}
+
+
+GREY, ORANGE, BLUE, PURPLE, GREEN = "#4D4D4D", "#C75000", "#0072B2", "#AA3377", "#00805C"
+LOOKS = {
+    "GradientDescent": Look(GREY),
+    "batch": Look(GREY),
+    "mini-batch": Look(GREY, "--"),
+    "stochastic": Look(GREY, ":"),
+    "Momentum": Look(ORANGE),
+    "Nesterov": Look(ORANGE, "--", "s"),
+    "Adagrad": Look(BLUE),
+    "RMSProp": Look(BLUE, ":", "^"),
+    "Adadelta": Look(BLUE, "--", "s"),
+    "Adam": Look(PURPLE),
+    "AdamW": Look(PURPLE, ":", "^"),
+    "RAdam": Look(PURPLE, "--", "s"),
+    "Lookahead": Look(GREEN, "-", "D"),
+}
+
+
+def key(method: Any) -> str:
+    """A method's name in `LOOKS` and `gdcourse.METHODS`, from that name, its rule or its rule's class."""
+    return method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
+
+
+def look(method: Any) -> Look:
+    """The look of a method, given as for `key`; a plain one if it is new."""
+    return LOOKS.get(key(method), Look())
+
+
+def title(method: Any) -> str:
+    """What figures call a method, given as for `key`."""
+    return "gradient descent" if key(method) == "GradientDescent" else key(method)
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for the book: white ground, thin axes, room for direct labels."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7.0, 3.6),
+            "figure.dpi": 110,
+            "figure.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "savefig.facecolor": "white",
+            "font.size": 10,
+            "axes.titlesize": 10,
+            "axes.titlelocation": "left",
+            "axes.edgecolor": FAINT,
+            "axes.labelcolor": INK,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": False,
+            "text.color": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 4,
+            "image.cmap": "Greys",
+            "axes.prop_cycle": plt.cycler(color=[GREY, ORANGE, BLUE, PURPLE, GREEN]),
+        }
+    )

@@ -1,0 +1,72 @@
+"""Comparisons are fair: equal trials, the best inside the grid, chosen on the validation split."""
+
+import numpy as np
+import pytest
+import torch
+
+import gdcourse as gd
+from gdcourse.experiments import compare
+from gdcourse.experiments.compare import SPACING, Comparison, Tuned
+from gdcourse.rules import Method
+
+SMALL = gd.problems.Network((784, 8, 10))
+
+
+@pytest.fixture(scope="module")
+def data():
+    full = gd.digits()
+    cut = lambda split, n: gd.problems.Split(split.x[:n], split.y[:n])  # noqa: E731
+    return gd.problems.Digits(cut(full.train, 500), cut(full.validation, 300), cut(full.test, 300))
+
+
+def test_a_grid_whose_best_is_at_its_end_is_widened_and_the_other_method_gets_as_many_trials(data):
+    far = Method(lambda lr: gd.GradientDescent(lr), usual=1e-4)  # far too small: the best is at the upper end
+    near = Method(lambda lr: gd.Adam(lr), usual=1e-2)
+    found = compare({"far": far, "near": near}, data, network=SMALL, steps=30, trials=3, seeds=2)
+    for m in found.methods.values():
+        assert 0 < m.best < len(m.values) - 1
+        assert np.allclose(m.values[1:] / m.values[:-1], SPACING)
+    assert len(found["far"].values) == len(found["near"].values) > 3
+
+
+def test_the_choice_is_made_by_validation_accuracy_and_test_is_that_of_the_chosen(data):
+    found = compare(["GradientDescent"], data, network=SMALL, steps=30, seeds=2)["GradientDescent"]
+    assert found.best == found.validation.mean(-1).argmax()
+    again = gd.train(
+        SMALL, data, gd.GradientDescent(float(found.values[found.best])), steps=30, seed=[0, 1], examine=1
+    )
+    alone = SMALL.accuracy(again.theta, data.test.x, data.test.y)
+    assert torch.allclose(alone, torch.as_tensor(found.test), atol=1e-12)
+    assert np.allclose(again.validation_accuracy[-1], found.validation[found.best])
+
+
+def tuned(name, test):
+    return Tuned(name, "lr", np.ones(1), np.ones((1, len(test))), np.ones((1, 1, 1)), 0, np.array(test))
+
+
+def test_no_ranking_where_the_spreads_overlap():
+    found = Comparison(
+        {"a": tuned("a", [0.90, 0.92]), "b": tuned("b", [0.91, 0.93]), "c": tuned("c", [0.8, 0.85])}
+    )
+    assert "no difference" in found.verdict("a", "b")
+    assert found.verdict("a", "c").startswith("a is above c")
+    assert found.verdict("c", "a").startswith("a is above c")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"methods": ["Adma"]}, "unknown method 'Adma'"),
+        ({"methods": ["Adam"], "trials": 4}, "odd number"),
+        ({"methods": ["Adam"], "seeds": 1}, "at least 2"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(data, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        compare(data=data, **arguments)
+
+
+def test_a_search_that_never_finds_an_inside_best_says_so(data):
+    same = Method(lambda lr: gd.GradientDescent(0 * lr), usual=1.0)  # the first of equals is at the end
+    with pytest.raises(ValueError, match="still lies at the end"):
+        compare({"same": same}, data, network=SMALL, steps=1, trials=3, seeds=2)

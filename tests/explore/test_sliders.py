@@ -1,0 +1,53 @@
+"""Live cells: one sentence in the static book, sliders that call the library in a notebook."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import pytest
+
+import gdcourse as gd
+from gdcourse.explore import live
+from gdcourse.explore.sliders import moved_rule
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+RULES = {name: method.make(method.usual) for name, method in gd.METHODS.items()}
+PLANE = {"x": (-5.0, 3.0), "y": (-2.0, 2.0)}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_static_pages_get_one_sentence(monkeypatch, capsys, name):
+    monkeypatch.setenv("GDCOURSE_STATIC", "1")
+    assert live(RULES[name], gd.problems.ravine(), **PLANE) is None
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1 and out.startswith("With a kernel behind this page")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_moving_a_slider_runs_the_library_with_the_new_value(monkeypatch, name):
+    monkeypatch.setenv("GDCOURSE_STATIC", "0")
+    seen = []
+    monkeypatch.setattr("gdcourse.explore.sliders.descend", lambda *a: seen.append(a) or gd.descend(*a))
+    box = live(RULES[name], gd.problems.ravine(), **PLANE)
+    sliders = {s.description: s for s in box.children[0].children}
+    before = len(seen)
+    sliders["steps"].value = 17
+    sliders["start θ₁"].value = -2.0
+    assert len(seen) == before + 2
+    assert seen[-1][3] == 17 and seen[-1][2] == [-2.0, pytest.approx(1.0)]
+    hyperparameter = next(iter(set(sliders) & {"lr", "eps"}))
+    sliders[hyperparameter].value = 0.01
+    rule = seen[-1][0]
+    rule = getattr(rule, "inner_rule", rule)
+    assert getattr(rule, hyperparameter) == pytest.approx(0.01, rel=0.2)
+
+
+def test_a_moved_lookahead_moves_its_inner_rule():
+    moved = moved_rule(gd.Lookahead(gd.Momentum(0.1)), inner_lr=0.2, alpha=0.3, k=7)
+    assert (moved.alpha, moved.k, moved.inner_rule.lr) == (0.3, 7, 0.2)
