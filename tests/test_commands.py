@@ -152,7 +152,7 @@ def test_the_talk_is_named_as_on_its_first_slide():
     citation = yaml.safe_load(text("CITATION.cff"))
     talk = citation["references"][0]
     assert talk["authors"][0]["family-names"] == "Rasamoelina"
-    for name in ("README.md", "book/intro.md"):
+    for name in ("README.md", "book/src/intro.md"):
         page = re.sub(r"\s+", " ", text(name)).lower()
         title = "advance in gradient based optimization method for deep neural network"
         for part in (title, "an exploration guide for the moving land", "andrinandrasana david rasamoelina"):
@@ -162,8 +162,14 @@ def test_the_talk_is_named_as_on_its_first_slide():
 
 def test_the_package_carries_its_data():
     data = tomllib.loads(text("pyproject.toml"))["tool"]["setuptools"]["package-data"]
-    patterns = data["gdcourse.problems"]
-    assert [p for pattern in patterns for p in (ROOT / "gdcourse" / "problems").glob(pattern)]
+    carried = {
+        path
+        for package, patterns in data.items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    beside_code = {p for p in ROOT.glob("gdcourse/**/*.*") if p.suffix not in (".py", ".pyc")}
+    assert beside_code and carried == beside_code
 
 
 def test_requirements_hold_what_the_package_depends_on():

@@ -126,7 +126,7 @@ def suite_on(folder, changed=None, source=""):
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTEST_ADDOPTS": "",
     }
-    options = "-x -q -p no:cacheprovider --import-mode=importlib --disable-plugin-autoload".split()
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--disable-plugin-autoload"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(tests)],
         cwd=folder,

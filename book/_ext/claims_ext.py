@@ -2,7 +2,7 @@
 
 - A cell that calls ``decide("some-claim", …)`` gets the anchor ``claim-some-claim``.
 - ``{claims}`` becomes a table of all claims, or of one chapter's: ``{claims} momentum``. Each row
-  links to the slide's place in the book and to the cell that decides the claim.
+  links to the slide's place in the book, and its verdict to the cell that decides it.
 - The build fails if a claim has no deciding cell or more than one, or if a cell decides an unknown claim.
 """
 
@@ -18,8 +18,7 @@ from gdcourse.experiments.claims import ledger
 
 log = logging.getLogger(__name__)
 DECIDES = re.compile(r"""\bdecide\(\s*["']([^"']+)["']""")
-COLUMNS = ("Slide", "The talk says", "Verdict", "What is true", "Decided")
-WIDTHS = (6, 27, 11, 44, 12)
+COLUMNS = ("Slide", "The talk says", "Verdict", "What is true")
 
 
 def decided_in(source: str) -> list[str]:
@@ -40,7 +39,7 @@ class Claims(SphinxDirective):
         table = nodes.table(classes=["claims"])
         group = nodes.tgroup(cols=len(COLUMNS))
         table += group
-        group += [nodes.colspec(colwidth=width) for width in WIDTHS]
+        group += [nodes.colspec(colwidth=1) for _ in COLUMNS]
         head, body = nodes.thead(), nodes.tbody()
         group += [head, body]
         head += self.row(COLUMNS)
@@ -51,10 +50,10 @@ class Claims(SphinxDirective):
                 (
                     f"{{ref}}`{c.slide} <slide-{c.slide:02d}>`",
                     c.says,
-                    c.verdict,
+                    f"{{ref}}`{c.verdict} <claim-{c.id}>`",
                     c.statement + (f"{cited}." if cited else ""),
-                    f"{{ref}}`{c.chapter.replace('_', ' ')} <claim-{c.id}>`",
                 ),
+                # claims.js filters by these
                 classes=[f"verdict-{verdict}", f"from-{c.chapter.replace('_', '-')}"],
             )
         return [table]

@@ -86,6 +86,8 @@ def run_side_by_side(app, env, docnames):
     Sphinx can read pages in parallel itself, but sphinx-proof and Jupyter Book's own extensions
     do not allow it.
     """
+    if app.config.nb_execution_mode == "off":
+        return
     runs, reached = {}, {}
     pool = ThreadPoolExecutor(min(2, os.cpu_count() or 1))
     for docname in docnames:

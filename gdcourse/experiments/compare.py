@@ -51,13 +51,13 @@ class Comparison:
     def table(self) -> str:
         """A line for each method: what was tried, the best value, validation and test accuracy in
         percent, mean and range over the seeds."""
-        rows = [("method", "tried", "best", "validation", "test", "range of the seeds")]
+        rows = [("method", "tried", "best", "validation", "test", "seeds")]
         for m in self.methods.values():
             rows.append(
                 (
                     m.name,
-                    f"{len(m.values)} {m.tuned} in {m.values[0]:.1e} … {m.values[-1]:.1e}",
-                    f"{m.values[m.best]:.1e}",
+                    f"{len(m.values)} {m.tuned} in {m.values[0]:.1g} … {m.values[-1]:.1g}",
+                    f"{m.values[m.best]:.1g}",
                     f"{100 * m.validation[m.best].mean():.1f}",
                     f"{100 * m.test.mean():.1f}",
                     f"{100 * m.test.min():.1f} … {100 * m.test.max():.1f}",

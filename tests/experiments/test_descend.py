@@ -39,7 +39,7 @@ def test_every_method_has_a_family_here():
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 def test_a_grid_equals_its_single_runs(name, kind):
-    """2 × 2 settings of a two-dimensional θ: naive broadcasting would mix settings and coordinates silently."""
+    """2 × 2 settings of a two-dimensional θ: naive broadcasting would mix settings and coordinates."""
     start = np.array([-1.0, 0.8]) if kind == "numpy" else torch.tensor([-1.0, 0.8], dtype=torch.float64)
     family = gd.descend(FAMILIES[name](LR[:, None], GAMMA[None, :]), TURNED, start, steps=30)
     assert family.theta.shape == (31, 2, 2, 2) and family.loss.shape == (31, 2, 2)
@@ -252,7 +252,7 @@ def test_bias_corrections_are_exact_in_float32():
 
 
 def test_nothing_is_read_back_from_the_device():
-    """On tensors that have a device and a shape but no values, every rule runs; a value read back would fail."""
+    """Every rule runs on tensors with a device and a shape but no values; reading one back would fail."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         theta = torch.empty(5, 2, device="cuda")
         for method in gd.METHODS.values():

@@ -1,0 +1,123 @@
+"""Slices of a network's loss: a plane through the space of its parameters, and the loss over it.
+
+A plane is chosen at random (`random_plane`) or fitted to points such as a training's path
+(`principal_plane`). `surface` is the loss over it, exact at every point of a grid; what a picture of it
+leaves out, `Plane.captured` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from gdcourse.problems.network import ACTIVATIONS, Network, cross_entropy
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """The points origin + a · axes[0] + b · axes[1].
+
+    Attributes
+    ----------
+    origin : a point of the plane, shape ``(P,)``.
+    axes : two directions, shape ``(2, P)``; they need be neither of length one nor at right angles.
+    """
+
+    origin: torch.Tensor
+    axes: torch.Tensor
+
+    def at(self, coordinates: torch.Tensor) -> torch.Tensor:
+        """The parameters at coordinates (a, b): from shape ``(*points, 2)`` to ``(*points, P)``."""
+        return self.origin + coordinates @ self.axes
+
+    def coordinates(self, theta: torch.Tensor) -> torch.Tensor:
+        """The coordinates of the plane's nearest point: from shape ``(*points, P)`` to ``(*points, 2)``."""
+        return (theta - self.origin) @ torch.linalg.pinv(self.axes)
+
+    def captured(self, theta: torch.Tensor) -> float:
+        """How much of some points, shape ``(*points, P)``, lies in the plane: of their squared distances
+        from the origin the share, 0 … 1, that is left after they are moved to the plane's nearest points."""
+        inside = self.coordinates(theta) @ self.axes
+        return float((inside**2).sum() / ((theta - self.origin) ** 2).sum())
+
+
+def random_plane(network: Network, theta: torch.Tensor, seed: int = 0) -> Plane:
+    """A plane through θ along two random directions of which every unit's part is as long as in θ.
+
+    Both directions are normal at random, then scaled unit by unit: the weights that lead into a unit get
+    the length that they have in θ ("filter normalisation"). So a step of 1 changes each unit by as much as
+    it weighs, and rescaling a ReLU's weights, which leaves the network's output as it was, leaves the
+    picture as it was. Biases stay as they are.
+
+    Parameters
+    ----------
+    network : whose parameters these are.
+    theta : the plane's origin, shape ``(P,)``.
+    seed : of the two directions. Default 0.
+
+    Source: Li et al. (2018), section 4.
+    """
+    rng = np.random.default_rng(seed)
+    axes = torch.as_tensor(rng.standard_normal((2, network.parameters))).to(theta)
+    for (weights, biases), (trained, _) in zip(network.layers(axes), network.layers(theta), strict=True):
+        weights.mul_(trained.norm(dim=-2, keepdim=True) / weights.norm(dim=-2, keepdim=True))
+        biases.zero_()
+    return Plane(theta, axes)
+
+
+def principal_plane(points: torch.Tensor) -> Plane:
+    """The plane through the mean of some points that captures as much of them as a plane can: their first
+    two principal components.
+
+    Parameters
+    ----------
+    points : shape ``(N, P)``.
+
+    The axes have length one and stand at right angles, so coordinates are distances. Their signs are such
+    that the first point has none positive.
+
+    Raises
+    ------
+    ValueError : the points lie on one line.
+    """
+    origin = points.mean(0)
+    moved = points - origin
+    # N points need an N × N matrix, however many parameters there are
+    values, vectors = torch.linalg.eigh(moved @ moved.T)
+    values, vectors = values[[-1, -2]], vectors[:, [-1, -2]].T
+    if values[1] <= 1e-12 * values[0]:
+        raise ValueError(f"the {len(points)} points lie on one line: they fit more than one plane")
+    signs = torch.where(vectors[:, :1] > 0, -1.0, 1.0).to(vectors)
+    return Plane(origin, signs * vectors @ moved / values[:, None].sqrt())
+
+
+def surface(network: Network, plane: Plane, a: Any, b: Any, x: torch.Tensor, y: torch.Tensor) -> np.ndarray:
+    """The loss over a grid of a plane's points, in nats, shape ``(len(b), len(a))``.
+
+    Parameters
+    ----------
+    network, plane : what to slice, and where.
+    a, b : the grid's coordinates along the plane's first and second axis.
+    x, y : the examples over which the loss is taken, shapes ``(N, pixels)`` and ``(N,)``.
+
+    The sums into the first hidden layer are linear in a and b. So the many pixels are multiplied three
+    times, not once for each point of the grid.
+    """
+    along, up = (torch.as_tensor(np.asarray(values, float)).to(plane.origin) for values in (a, b))
+    at_origin, *by_axis = (
+        x @ weights + biases
+        for weights, biases in (network.layers(part)[0] for part in (plane.origin, *plane.axes))
+    )
+    act, _ = ACTIVATIONS[network.activation]
+    above = Network(network.sizes[1:], network.activation) if len(network.sizes) > 2 else None
+    rows = []
+    for height in up:
+        z = at_origin + height * by_axis[1] + along[:, None, None] * by_axis[0]  # (len(a), N, units)
+        if above:
+            theta = plane.at(torch.stack([along, height.expand_as(along)], -1))
+            z = above.forward(theta[:, -above.parameters :], act(z))[-1]
+        rows.append(cross_entropy(z, y))
+    return torch.stack(rows).cpu().numpy()

@@ -1,0 +1,36 @@
+"""Costs are counted right."""
+
+import pytest
+
+import gdcourse as gd
+from gdcourse.experiments import gradient_operations, state_size, step_operations
+
+
+@pytest.mark.parametrize(
+    ("rule", "operations", "state"),
+    [
+        (gd.GradientDescent(0.1), 2, 0),  # η·g; θ −
+        (gd.Momentum(0.1), 4, 1),  # γ·v; η·g; +; θ −
+        (gd.Nesterov(0.1), 6, 1),  # θ − γ·v first
+        (gd.Adagrad(0.1), 7, 1),  # g²; +; + ε; √; η /; · g; θ −
+        (gd.Adam(0.1), 14, 2),
+    ],
+)
+def test_a_step_takes_the_operations_that_one_counts_by_hand(rule, operations, state):
+    assert step_operations(rule) == operations
+    assert state_size(rule) == state
+
+
+@pytest.mark.parametrize("name", gd.METHODS)
+def test_every_method_can_be_counted_and_lookahead_adds_to_what_is_inside(name):
+    rule = gd.METHODS[name].make(0.1)
+    assert 2 <= step_operations(rule) <= 25
+    if name == "Lookahead":
+        assert step_operations(rule) == step_operations(rule.inner_rule) + 3
+        assert state_size(rule) == state_size(rule.inner_rule) + 1
+
+
+def test_a_gradient_takes_four_operations_a_parameter_in_the_first_layer_and_six_above():
+    first, second = 784 * 32, 32 * 10
+    counted = gradient_operations(gd.problems.Network((784, 32, 10)))
+    assert counted == pytest.approx((4 * first + 6 * second) / (785 * 32 + 33 * 10))
