@@ -52,7 +52,7 @@ def momentum_matrix(lr: Floats, gamma: Floats, curvature: Floats) -> np.ndarray:
     From θ_t = θ_{t−1} − η h θ_{t−1} + γ (θ_{t−1} − θ_{t−2}). Its largest eigenvalue, in absolute value, is
     the rate. Source: Polyak (1964); Goh (2017), "Why momentum really works".
     """
-    return _companion(1 + gamma - lr * curvature, gamma + 0 * lr * curvature)
+    return _companion(1 + gamma - lr * curvature, gamma)
 
 
 def nesterov_matrix(lr: Floats, gamma: Floats, curvature: Floats) -> np.ndarray:

@@ -244,6 +244,19 @@ def test_float32_stays_float32(name, value):
                 assert str(part.dtype).removeprefix("torch.") == "float32"
 
 
+@pytest.mark.parametrize("beta", [np.float64(0.9), np.array(0.9), np.array([0.5, 0.9])], ids=str)
+def test_float32_stays_float32_with_decays_of_numpy(beta):
+    """What depends on t alone is made of them in float64, and cast."""
+    for rule in (
+        gd.Adam(0.01, beta, beta),
+        gd.RAdam(0.01, beta, beta),
+        gd.Lookahead(gd.AdamW(0.01, beta), k=2),
+    ):
+        for begin in (np.ones(2, np.float32), torch.ones(2)):
+            run = gd.descend(rule, Quadratic([1.0, 4.0]), begin, steps=8)
+            assert str(run.theta.dtype).removeprefix("torch.") == "float32"
+
+
 def test_bias_corrections_are_exact_in_float32():
     """1 − β₂ᵗ of a float32 β₂ would be off by 1e-5 relatively, and Adam's first step with it."""
     rule = gd.Adam(lr=np.array([0.1]), beta2=np.array([0.999]), eps=np.array([0.0]))

@@ -114,8 +114,9 @@ def test_what_is_examined(data):
 
 
 def test_no_steps(data):
-    history = short(data, gd.Adam(np.array([0.1, 0.2])), steps=0, keep=True)
-    assert history.steps.tolist() == [0] and history.loss.shape == (0, 2) and history.kept.shape[:2] == (1, 2)
+    history = short(data, gd.Adam(np.array([[0.1], [0.2]])), steps=0, seed=[0, 1, 2], keep=True)
+    assert history.steps.tolist() == [0] and history.loss.shape == (0, 2, 3)
+    assert history.kept.shape == (1, 2, 3, NETWORK.parameters)
 
 
 def test_it_learns():

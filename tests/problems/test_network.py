@@ -80,13 +80,16 @@ def test_stacked_networks_equal_single_ones(sizes, activation, runs, batches):
     theta = torch.tensor(np.random.default_rng(0).standard_normal((*runs, network.parameters)))
     x, y = batch(sizes[0], sizes[-1], batches)
     loss, grad, accuracy = (f(theta, x, y) for f in (network.loss, network.grad, network.accuracy))
-    assert loss.shape == accuracy.shape == runs and grad.shape == theta.shape
+    read = network.predict(theta, x)
+    assert loss.shape == accuracy.shape == runs and grad.shape == theta.shape and read.shape == (*runs, BATCH)
     xs, ys = x.expand(*runs, *x.shape[-2:]), y.expand(*runs, BATCH)
     for index in np.ndindex(*runs):
         one, x1, y1 = theta[index], xs[index], ys[index]
         torch.testing.assert_close(loss[index], torch_loss(network, one, x1, y1), rtol=1e-12, atol=1e-13)
         torch.testing.assert_close(grad[index], network.grad(one, x1, y1), rtol=1e-11, atol=1e-13)
-        assert accuracy[index] == network.accuracy(one, x1, y1)
+        *_, scores = network.forward(one, x1)
+        assert scores.shape == (BATCH, sizes[-1]) and (scores.argmax(1) == read[index]).all()
+        assert accuracy[index] == (scores.argmax(1) == y1).double().mean()
 
 
 def test_forward_keeps_every_layer():

@@ -109,7 +109,7 @@ def test_values_at_known_points():
     assert Himmelblau().loss(np.zeros(2)) == 170
     np.testing.assert_allclose(Himmelblau().loss(Himmelblau.minima), 0, atol=1e-9)
     np.testing.assert_allclose(Himmelblau().grad(Himmelblau.minima), 0, atol=1e-4)
-    assert Slope(2.0).loss(np.array(3.0)) == 6
+    assert Slope(2.0).loss(np.array(3.0)) == 6 and Slope(2.0).grad(np.array(0.0)) == 2
     assert ravine(50.0).loss(np.array([2.0, 2.0])) == pytest.approx(0.5 * 4 + 0.5 * 50 * 4)
 
 

@@ -82,12 +82,14 @@ def test_adagrad_under_noise():
     assert seen == pytest.approx(theory.adagrad_effective_lr(0.3, sigma, t), rel=0.003)
 
 
-@pytest.mark.parametrize("alpha, lr, k, steps", [(0.5, 0.1, 5, 200), (0.8, 0.1, 5, 150), (0.2, 0.3, 10, 200)])
-def test_lookahead_variance_ratio(alpha, lr, k, steps):
+@pytest.mark.parametrize(
+    "alpha, lr, h, k, steps", [(0.5, 0.1, 1.0, 5, 200), (0.8, 0.05, 2.0, 5, 150), (0.2, 0.6, 0.5, 10, 200)]
+)
+def test_lookahead_variance_ratio(alpha, lr, h, k, steps):
     rule = gd.Lookahead(gd.GradientDescent(lr), k=k, alpha=alpha)
-    slow = np.var(end_of(rule, 1.0, 1.0, steps).theta[-1])  # k divides the steps: θ is the slow weights
-    ratio = slow / theory.stationary_variance(lr, 1.0, 1.0)
-    assert ratio == pytest.approx(theory.lookahead_variance_ratio(alpha, lr, 1.0, k), rel=FIVE_SIGMA)
+    slow = np.var(end_of(rule, h, 1.0, steps).theta[-1])  # k divides the steps: θ is the slow weights
+    ratio = slow / theory.stationary_variance(lr, h, 1.0)
+    assert ratio == pytest.approx(theory.lookahead_variance_ratio(alpha, lr, h, k), rel=FIVE_SIGMA)
 
 
 def test_lookahead_without_pulling_back_changes_nothing():
