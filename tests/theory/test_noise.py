@@ -83,7 +83,8 @@ def test_adagrad_under_noise():
 
 
 @pytest.mark.parametrize(
-    "alpha, lr, h, k, steps", [(0.5, 0.1, 1.0, 5, 200), (0.8, 0.05, 2.0, 5, 150), (0.2, 0.6, 0.5, 10, 200)]
+    "alpha, lr, h, k, steps",
+    [(0.5, 0.1, 1.0, 5, 200), (0.8, 0.1, 1.0, 5, 150), (0.3, 0.02, 4.0, 5, 250), (0.2, 0.6, 0.5, 10, 200)],
 )
 def test_lookahead_variance_ratio(alpha, lr, h, k, steps):
     rule = gd.Lookahead(gd.GradientDescent(lr), k=k, alpha=alpha)
