@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gdcourse.experiments.family import Fit, carried, runs_shape, zeros_like
+from gdcourse.experiments.family import Fit, as_seeds, carried, runs_shape, zeros_like
 from gdcourse.problems.problem import Function, Problem
 from gdcourse.rules import Rule, validate
 
@@ -107,7 +107,7 @@ def descend(
             f"start must have {size[0]} entries for {problem.name}, got shape {tuple(theta.shape)}"
         )
 
-    seeds = np.asarray(seed)
+    seeds = as_seeds(seed)
     runs = runs_shape(first, start=tuple(theta.shape[: theta.ndim - problem.ndim]), seed=seeds.shape)
     theta = _broadcast(theta, runs + tuple(theta.shape[theta.ndim - problem.ndim :]))
     samples = _draw(problem, seeds, steps, theta)

@@ -79,6 +79,19 @@ class Fit:
         return np.asarray(value).astype(np.float64 if exact else self.theta.dtype)
 
 
+def as_seeds(seed: Any) -> np.ndarray:
+    """One seed or many as an array of whole numbers.
+
+    Raises
+    ------
+    ValueError : a seed is not a whole number ≥ 0.
+    """
+    seeds = np.asarray(seed)
+    if seeds.dtype.kind not in "iu" or (seeds < 0).any() or not seeds.size:
+        raise ValueError(f"seed must be a whole number ≥ 0, or several, got {seed!r}")
+    return seeds
+
+
 def carried(state: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """What goes on to the next step: those values that the state names."""
     return {name: new[name] for name in state}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gdcourse.experiments.family import Fit, carried, runs_shape
+from gdcourse.experiments.family import Fit, as_seeds, carried, runs_shape
 from gdcourse.experiments.progress import progress
 from gdcourse.problems.digits import Digits
 from gdcourse.problems.network import Network, cross_entropy
@@ -80,12 +80,12 @@ def train(
         broadcast.
     """
     _check_sizes(steps, batch, examine, len(data.train))
-    seeds = np.asarray(seed)
+    seeds = as_seeds(seed)
     order = np.stack([batches(int(s), len(data.train), batch, steps) for s in seeds.ravel()], 1)
     picks = torch.as_tensor(order, device=data.train.y.device).unflatten(1, seeds.shape or (1,))
     if not seeds.ndim:
         picks = picks[:, 0]
-    theta = network.init(seed, data.train.x.dtype).to(data.train.x.device)
+    theta = network.init(seeds, data.train.x.dtype).to(data.train.x.device)
     if isinstance(optimizer, type) and issubclass(optimizer, Rule):
         validate(optimizer)  # type: ignore[arg-type]  # raises: a class is not a rule yet
     mover: _ByRule | _ByTorch

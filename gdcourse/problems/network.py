@@ -45,15 +45,19 @@ class Network:
         """P, the number of weights and biases."""
         return sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
 
-    def init(self, seeds: int | Sequence[int] = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-        """θ_0, shape ``(P,)`` for one seed and ``(S, P)`` for S of them.
+    def init(
+        self, seeds: int | Sequence[int] | np.ndarray = 0, dtype: torch.dtype = torch.float64
+    ) -> torch.Tensor:
+        """θ_0, shape ``(P,)`` for one seed and ``(*seeds, P)`` for an array of them.
 
         Weights are normal with variance 2 / inputs for "relu" (He et al., 2015) and 1 / inputs
         otherwise; biases are 0.
         """
         many = np.asarray(seeds)
         if many.ndim:
-            return torch.stack([self.init(int(seed), dtype) for seed in many])
+            return torch.stack([self.init(int(seed), dtype) for seed in many.ravel()]).unflatten(
+                0, many.shape
+            )
         rng = np.random.default_rng([int(many), 0])
         gain = 2.0 if self.activation == "relu" else 1.0
         parts = []

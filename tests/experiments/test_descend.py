@@ -353,3 +353,9 @@ def test_a_readers_own_rule_and_problem():
     run = gd.descend(SignDescent(np.array([0.5, 0.25])), ravine(), [4.0, -3.0], steps=2)
     np.testing.assert_allclose(run.theta[-1], [[3.0, -2.0], [3.5, -2.5]])
     assert isinstance(sum_of_squares(1), FiniteSum)
+
+
+@pytest.mark.parametrize("seed", [1.5, -1, "0", [], True])
+def test_a_seed_that_is_no_whole_number_is_refused(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        gd.descend(gd.GradientDescent(0.1), gd.problems.NoisyQuadratic(1.0), steps=1, seed=seed)

@@ -243,3 +243,9 @@ def test_a_bar_for_a_person(data, monkeypatch, capfd, value):
     assert out == "" and "training" in err and f"/{STEPS}" in err
     monkeypatch.setenv("GDCOURSE_STATIC", "1")
     assert (short(data, gd.Adam(0.01)).theta == history.theta).all()
+
+
+@pytest.mark.parametrize("seed", [1.5, -1, [0, -2]])
+def test_a_seed_that_is_no_whole_number_is_refused(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        gd.train(gd.problems.Network(), gd.digits(), gd.GradientDescent(0.1), steps=1, seed=seed)
