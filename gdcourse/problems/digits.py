@@ -70,6 +70,12 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         return stored["images"], stored["labels"]
 
 
+@cache
+def _shuffle(examples: int) -> np.ndarray:
+    """The one order in which everybody splits the digits."""
+    return np.random.default_rng(SPLIT_SEED).permutation(examples)
+
+
 def digits(
     dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu", path: Path = FILE
 ) -> Digits:
@@ -88,7 +94,7 @@ def digits(
     The first 10,000 training examples of MNIST; Y. LeCun, C. Cortes, C. J. C. Burges; CC BY-SA 3.0.
     """
     images, labels = _read(Path(path))
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+    order = _shuffle(len(labels))
     x = torch.as_tensor(images[order].reshape(-1, 784) / 255.0, dtype=dtype, device=device)
     y = torch.as_tensor(labels[order].astype(np.int64), device=device)
     ends = np.cumsum(list(SIZES.values()))

@@ -1,0 +1,91 @@
+"""Run the chapters with other random numbers: does every claim keep its verdict?
+
+    python scripts/seeds.py                    all chapters, 20 other seeds
+    python scripts/seeds.py 3 adam batch       three other seeds, two chapters
+
+The stored numbers differ then, and are not compared. What must hold are the verdicts, which `decide`
+holds against the ledger, and the assertions. A seed is changed where it is used: NumPy's and torch's
+generators get another one than the chapter names. Cells after the one that fails are run, too.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOK = ROOT / "book"
+
+
+def reseed(shift: int) -> None:
+    """From here on, whoever asks for the random numbers of a seed gets those of another."""
+    import numpy as np
+    import torch
+
+    import gdcourse
+
+    gdcourse.digits()  # the split of the digits is part of the task, not of chance: it stays
+    real_rng, real_manual = np.random.default_rng, torch.Generator.manual_seed
+
+    class Generator(torch.Generator):
+        def manual_seed(self, seed: int) -> torch.Generator:
+            return real_manual(self, seed + 1_000_003 * shift)
+
+    def default_rng(seed: object = None) -> np.random.Generator:
+        return real_rng([shift, 7919, *np.atleast_1d(np.asarray(seed, dtype=np.int64)).tolist()])
+
+    np.random.default_rng = default_rng  # type: ignore[assignment]
+    torch.Generator = Generator  # type: ignore[misc]
+
+
+def run(task: tuple[str, int]) -> tuple[str, int, float, list[str]]:
+    """One chapter with one shift of the seeds: the failures, each with its last line."""
+    os.environ["MPLBACKEND"] = "agg"
+    import matplotlib.pyplot as plt
+    import nbformat
+
+    chapter, shift = task
+    started, failures = time.monotonic(), []
+    os.chdir(BOOK)
+    sys.path.insert(0, str(ROOT))
+    reseed(shift)
+    space: dict[str, object] = {"__name__": "__main__"}
+    for i, cell in enumerate(nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4).cells):
+        if cell.cell_type != "code":
+            continue
+        try:
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                exec(compile(cell.source, f"{chapter}, cell {i}", "exec"), space)
+        except Exception:
+            failures.append(f"cell {i}: {traceback.format_exc().strip().splitlines()[-1]}")
+        finally:
+            plt.close("all")
+    return chapter, shift, time.monotonic() - started, failures
+
+
+def main(arguments: list[str]) -> int:
+    shifts = int(arguments.pop(0)) if arguments and arguments[0].isdigit() else 20
+    chapters = arguments or sorted(path.stem for path in BOOK.glob("*.ipynb"))
+    os.environ.update(GDCOURSE_STATIC="1", OMP_NUM_THREADS="1")
+    tasks = [(chapter, shift) for chapter in chapters for shift in range(1, shifts + 1)]
+    print(f"{len(chapters)} chapters, each with {shifts} other seeds …", flush=True)
+    bad = 0
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1), max_tasks_per_child=1) as pool:
+        for chapter, shift, seconds, failures in pool.map(run, tasks):
+            bad += bool(failures)
+            outcome = "FAILED" if failures else "holds"
+            print(f"  {chapter:18s} shift {shift:2d} {seconds:6.1f} s  {outcome}", flush=True)
+            for failure in failures:
+                print(f"      {failure}", flush=True)
+    print(f"{len(tasks) - bad} of {len(tasks)} runs hold")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
