@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -78,4 +79,5 @@ def decide(id: str, *, as_worded: bool, under_condition: bool = False) -> None:
     found = "holds" if as_worded else "holds if" if under_condition else "does not hold"
     if found != claim.verdict:
         raise AssertionError(f"{id}: the ledger says '{claim.verdict}', this experiment says '{found}'")
-    print(f"The talk: {claim.says}\nVerdict:  {claim.verdict}. {claim.statement}")
+    for line in (f"The talk: {claim.says}", f"Verdict:  {claim.verdict}. {claim.statement}"):
+        print(textwrap.fill(line, width=80, subsequent_indent=" " * 10))

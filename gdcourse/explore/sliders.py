@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import fields, replace
 from typing import Any
 
@@ -43,7 +44,8 @@ def live(
     inner = rule.inner_rule if isinstance(rule, Lookahead) else None
     if is_static():
         moved = [*names, *(["k", "the inner rule's lr"] if inner else []), "start", "steps"]
-        print(f"With a kernel behind this page, sliders stand here for: {', '.join(moved)}.")
+        sentence = f"With a kernel behind this page, sliders stand here for: {', '.join(moved)}."
+        print(textwrap.fill(sentence, width=80))
         return None
     import ipywidgets as widgets
 

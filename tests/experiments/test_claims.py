@@ -56,6 +56,15 @@ def test_decide_raises_exactly_when_experiment_and_ledger_differ(monkeypatch, ca
             decide("x-y", **found)
 
 
+def test_a_long_statement_is_wrapped_to_the_width_of_a_page(monkeypatch, capsys):
+    claim = Claim("x-y", "x", 1, "This " * 40 + "is said.", "holds", "That " * 40 + "is true.", ())
+    monkeypatch.setattr("gdcourse.experiments.claims.ledger", lambda: {"x-y": claim})
+    decide("x-y", as_worded=True)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.split() == f"The talk: {claim.says} Verdict: holds. {claim.statement}".split()
+
+
 def test_an_unknown_claim_is_refused():
     with pytest.raises(KeyError, match="no claim is called 'nonsense'"):
         decide("nonsense", as_worded=True)
