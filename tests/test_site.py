@@ -19,6 +19,8 @@ import pytest
 import yaml
 from setup_env import find_chromium  # scripts/setup_env.py
 
+from gdcourse.experiments import ledger
+
 ROOT = Path(__file__).resolve().parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
@@ -298,3 +300,29 @@ def test_a_figures_ground_is_the_pages_in_the_dark(browser, address, tmp_path):
         inside, beside = picture.getpixel((x + 2, y + 2)), picture.getpixel((x - 6, y + 2))
         assert inside == beside
         assert max(inside) < 80
+
+
+def test_the_table_of_claims_is_filtered_by_chapter_and_verdict(browser, address):
+    claims = list(ledger().values())
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{address}/book/claims.html")
+    shown = page.locator("table.claims tbody tr:visible")
+    assert shown.count() == len(claims)
+
+    page.get_by_label("Verdict:").select_option("does-not-hold")
+    false = [claim for claim in claims if claim.verdict == "does not hold"]
+    assert shown.count() == len(false) > 0
+    page.get_by_label("Chapter:").select_option("adam")
+    assert shown.count() == len([claim for claim in false if claim.chapter == "adam"]) > 0
+    assert page.locator("output").inner_text() == f"{shown.count()} of {len(claims)} claims"
+    page.close()
+
+
+def test_every_claim_links_to_its_slide_and_to_the_cell_that_decides_it(site):
+    html = (site / "book" / "claims.html").read_text(encoding="utf-8")
+    for claim in ledger().values():
+        assert f'href="{claim.chapter}.html#claim-{claim.id}"' in html, claim.id
+        assert f"#slide-{claim.slide:02d}" in html, claim.id
+        chapter = (site / "book" / f"{claim.chapter}.html").read_text(encoding="utf-8")
+        after = chapter.partition(f'id="claim-{claim.id}"')[2]
+        assert claim.id in after.partition("cell_output")[0], f"{claim.id}: another cell"
