@@ -139,6 +139,7 @@ def setup(app):
     sys.path.insert(0, str(ROOT))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     os.environ["GDCOURSE_STATIC"] = "1"  # live cells print a sentence, progress bars stay off
+    os.environ["GDCOURSE_SITE"] = "1"  # interactive figures show themselves as HTML
     app.connect("autodoc-process-docstring", prepare_docstring, priority=400)
     app.connect("env-before-read-docs", run_side_by_side)
     app.connect("html-page-context", keep_one_of_each_script, priority=900)

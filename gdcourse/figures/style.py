@@ -7,7 +7,18 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-INK, FAINT = "#333333", "#9A9A9A"
+# name: on a light ground, on a dark one; each has a contrast of at least 4.5 to its ground, `faint` excepted
+COLORS = {
+    "ink": ("#333333", "#D8DBE0"),
+    "faint": ("#9A9A9A", "#7A828C"),
+    "paper": ("#FFFFFF", "#14181E"),
+    "grey": ("#4D4D4D", "#E0E0E0"),
+    "orange": ("#C75000", "#F28E2B"),
+    "blue": ("#0072B2", "#4FA8F0"),
+    "purple": ("#AA3377", "#F59AD0"),
+    "green": ("#00805C", "#1FB589"),
+}
+INK, FAINT = COLORS["ink"][0], COLORS["faint"][0]
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,9 @@ class Look:
         return {"color": self.color, "linestyle": self.dash}
 
 
-GREY, ORANGE, BLUE, PURPLE, GREEN = "#4D4D4D", "#C75000", "#0072B2", "#AA3377", "#00805C"
+GREY, ORANGE, BLUE, PURPLE, GREEN = (
+    COLORS[name][0] for name in ("grey", "orange", "blue", "purple", "green")
+)
 LOOKS = {
     "GradientDescent": Look(GREY),
     "batch": Look(GREY),

@@ -1,0 +1,738 @@
+// Draws the book's interactive figures. Python computed every number; here they are decoded, chosen by the state of
+// the controls, and drawn. There is no formula of an optimizer in this file.
+
+// ------------------------------------------------------------------------------------------------ decoding
+
+const MISSING = { 8: -128, 16: -32768 };
+const CODES = { 8: Int8Array, 16: Int16Array };
+
+/** The arrays of a payload by name, each { data, shape }: base64 of a zlib stream of whole numbers. */
+export async function unpack(text, entries) {
+  const packed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const buffer = await new Response(stream).arrayBuffer();
+  const arrays = {};
+  let at = 0;
+  for (const [name, { shape, bits, lo, step, log, delta }] of Object.entries(entries)) {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const bytes = (size * bits) / 8;
+    const codes = new CODES[bits](buffer.slice(at, at + bytes));
+    at += bytes;
+    if (delta !== null) {
+      const stride = shape.slice(delta + 1).reduce((a, b) => a * b, 1);
+      for (let i = 0; i < size; i++) {
+        if (Math.floor(i / stride) % shape[delta]) codes[i] += codes[i - stride]; // wraps around, as in Python
+      }
+    }
+    const data = Float64Array.from(codes, (code) => (code === MISSING[bits] ? NaN : lo + step * code));
+    arrays[name] = { data: log ? data.map((value) => 10 ** value) : data, shape };
+  }
+  return arrays;
+}
+
+/** The part of an array that belongs to a state: its first axes by the computed controls, the next ones by `at`. */
+export function pick(spec, arrays, state, name, at = []) {
+  if (typeof name === "number") return { data: Float64Array.of(name), shape: [] };
+  if (Array.isArray(name)) return { data: Float64Array.from(name), shape: [name.length] };
+  let { data, shape } = arrays[name];
+  let offset = 0;
+  let size = data.length;
+  [...spec.computed, ...at].forEach((control, axis) => {
+    size /= shape[axis];
+    offset += shape[axis] > 1 ? state[control] * size : 0;
+  });
+  return { data: data.subarray(offset, offset + size), shape: shape.slice(spec.computed.length + at.length) };
+}
+
+// --------------------------------------------------------------------------------------------------- texts
+
+/** A number as Python's format writes it: d, .Nf, .Ne, .Ng, .N%. */
+export function format(value, form) {
+  const kind = form.at(-1);
+  const digits = Number(form.slice(1, -1));
+  const exponential = (v, n) => v.toExponential(n).replace(/e([+-])(\d)$/, "e$10$2");
+  let text;
+  if (kind === "d") text = String(Math.round(value));
+  else if (kind === "f") text = value.toFixed(digits);
+  else if (kind === "%") text = `${(100 * value).toFixed(digits)}%`;
+  else if (kind === "e") text = exponential(value, digits);
+  else {
+    const precision = Math.max(digits, 1);
+    const exponent = value ? Number(value.toExponential(precision - 1).split("e")[1]) : 0;
+    if (exponent < -4 || exponent >= precision) {
+      text = exponential(value, precision - 1).replace(/\.?0+e/, "e");
+    } else {
+      text = value.toFixed(precision - 1 - exponent);
+      if (text.includes(".")) text = text.replace(/\.?0+$/, "");
+    }
+  }
+  return text.replaceAll("-", "−");
+}
+
+/** A template with its fields filled, or null if it names a number that is not there. */
+export function fill(template, spec, arrays, state) {
+  let missing = false;
+  const filled = template.replace(/\{(\w+)(?:@([\w,]+))?(?::([^{}|]+)|\|(\w+))?\}/g, (_, name, at, form, words) => {
+    const control = spec.controls.find((c) => c.name === name);
+    if (control) return control.texts[state[name]];
+    const value = pick(spec, arrays, state, name, at ? at.split(",") : []).data[0];
+    if (Number.isNaN(value)) missing = true;
+    if (missing) return "";
+    return words ? spec.texts[words][Math.round(value)] : format(value, form ?? ".3g");
+  });
+  return missing ? null : filled;
+}
+
+export const isOn = (when, state) => Object.entries(when ?? {}).every(([name, at]) => at.includes(state[name]));
+
+// ---------------------------------------------------------------------------------------------------- axes
+
+/** From an axis' values to pixels, and back. */
+export function scale({ domain: [low, high], log = false }, [from, to]) {
+  const inner = log ? Math.log10 : (v) => v;
+  const [a, b] = [inner(low), inner(high)];
+  const toPixels = (v) => from + ((inner(v) - a) / (b - a)) * (to - from);
+  toPixels.back = (p) => {
+    const v = a + ((p - from) / (to - from)) * (b - a);
+    return log ? 10 ** v : v;
+  };
+  return toPixels;
+}
+
+const raised = (n) => [...String(n)].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("");
+
+/** Where ticks stand on an axis, and what they say; about `room` of them. */
+export function ticks({ domain, log = false, ticks: given }, room) {
+  if (given) return given;
+  const [low, high] = [Math.min(...domain), Math.max(...domain)];
+  const found = [];
+  if (log) {
+    const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
+    const every = Math.max(1, Math.ceil((last - first + 1) / room));
+    const between = last - first < 2 ? [1, 2, 5] : [1];
+    for (let power = first - 1; power <= last; power += 1) {
+      if (((power % every) + every) % every) continue;
+      for (const factor of between) {
+        const value = factor * 10 ** power;
+        if (value < low * (1 - 1e-9) || value > high * (1 + 1e-9)) continue;
+        const plain = power >= -3 && power <= 3;
+        found.push([value, plain ? String(Number(value.toPrecision(2))) : `${factor > 1 ? `${factor}·` : ""}10${raised(power)}`]);
+      }
+    }
+    return found;
+  }
+  const rough = (high - low) / Math.max(room, 1);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((n) => n * power >= rough * (1 - 1e-9)) ?? 10);
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) {
+    found.push([i * step, (i * step).toFixed(digits).replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−")]);
+  }
+  return found;
+}
+
+// --------------------------------------------------------------------------------------------------- marks
+// Each takes the place to draw in and returns what redraws it for the present state.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function add(parent, name, attributes = {}) {
+  const element = document.createElementNS(SVG, name);
+  set(element, attributes);
+  parent.append(element);
+  return element;
+}
+
+function set(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+}
+
+const color = (name = "ink") => `var(--gd-${name})`;
+const round = (pixels) => Math.round(pixels * 10) / 10;
+const FAR = 20000; // pixels: further out, browsers' own arithmetic gives way
+const near = (pixels) => (Number.isNaN(pixels) ? NaN : round(Math.max(-FAR, Math.min(FAR, pixels))));
+
+const SHAPES = {
+  circle: (r) => `M${-r},0a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0Z`,
+  ring: (r) => SHAPES.circle(r),
+  square: (r) => `M${-r},${-r}h${2 * r}v${2 * r}h${-2 * r}Z`,
+  triangle: (r) => `M0,${-1.2 * r}L${1.1 * r},${r}H${-1.1 * r}Z`,
+  diamond: (r) => `M0,${-1.3 * r}L${1.3 * r},0L0,${1.3 * r}L${-1.3 * r},0Z`,
+  cross: (r) => `M${-r},0H${r}M0,${-r}V${r}`,
+};
+
+/** One path that repeats a small shape, given around (0, 0), at many places. */
+function scattered(shape, xs, ys) {
+  let path = "";
+  for (let i = 0; i < xs.length; i++) {
+    if (Number.isNaN(xs[i]) || Number.isNaN(ys[i])) continue;
+    path += shape.replace(/([MLHV])(-?[\d.]+)(?:,(-?[\d.]+))?/g, (_, command, a, b) => {
+      if (command === "H") return `H${round(xs[i] + Number(a))}`;
+      if (command === "V") return `V${round(ys[i] + Number(a))}`;
+      return `${command}${round(xs[i] + Number(a))},${round(ys[i] + Number(b))}`;
+    });
+  }
+  return path;
+}
+
+/** The path through points; where a number is missing it breaks. */
+export function through(xs, ys, closed = false) {
+  let path = "";
+  let pen = false;
+  for (let i = 0; i < xs.length; i++) {
+    const there = !(Number.isNaN(xs[i]) || Number.isNaN(ys[i]));
+    if (there) path += `${pen ? "L" : "M"}${near(xs[i])},${near(ys[i])}`;
+    else if (pen && closed) path += "Z";
+    pen = there;
+  }
+  return path && closed ? `${path}Z` : path;
+}
+
+/** A label that keeps inside its panel: to the left of its point where there is no room on the right. */
+function labeller(place, tint) {
+  const text = add(place.labels, "text", { class: "gd-label", fill: color(tint) });
+  return (words, x, y) => {
+    const shown = words && place.holds(x, y, 2);
+    text.textContent = shown ? words : "";
+    if (!shown) return;
+    const left = x > place.left + 0.68 * (place.right - place.left);
+    set(text, {
+      x: round(x + (left ? -6 : 6)),
+      y: round(Math.max(y - 5, place.top + 10)),
+      "text-anchor": left ? "end" : "start",
+    });
+  };
+}
+
+const counted = (data) => Float64Array.from(data, (_, i) => i);
+
+export const MARKS = {
+  Line(place, mark) {
+    const line = add(place.layer, "path", {
+      class: `gd-line gd-${mark.dash ?? "solid"}`,
+      fill: "none",
+      stroke: color(mark.color),
+      "stroke-width": mark.width ?? 1.8,
+      opacity: mark.opacity ?? 1,
+    });
+    const dots = mark.dots && add(place.layer, "path", { fill: color(mark.color), opacity: mark.opacity ?? 1 });
+    const label = mark.label && labeller(place, mark.color);
+    return (state, pickFor, words) => {
+      let ys = pickFor(mark.y).data;
+      let xs = mark.x === undefined ? counted(ys) : pickFor(mark.x).data;
+      if (mark.upto) [xs, ys] = [xs.subarray(0, state[mark.upto] + 1), ys.subarray(0, state[mark.upto] + 1)];
+      const [px, py] = [xs.map(place.x), ys.map(place.y)];
+      line.setAttribute("d", through(px, py));
+      if (dots) dots.setAttribute("d", scattered(SHAPES[mark.marker ?? "circle"](mark.dots), px.map(near), py.map(near)));
+      if (label) {
+        const last = px.findLastIndex((x, i) => place.holds(x, py[i], 0.5));
+        label(last < 0 ? null : words(mark.label), px[last], py[last]);
+      }
+    };
+  },
+
+  Dots(place, mark) {
+    const shape = mark.shape ?? "circle";
+    const tint = color(mark.color);
+    const open = shape === "ring" || shape === "cross";
+    const dots = add(place.layer, "path", {
+      fill: shape === "ring" ? color("paper") : open ? "none" : tint,
+      stroke: open ? tint : color("paper"),
+      "stroke-width": open ? 2 : 1,
+      opacity: mark.opacity ?? 1,
+    });
+    const label = mark.label && labeller(place, mark.color);
+    return (state, pickFor, words) => {
+      const [xs, ys] = [pickFor(mark.x).data, pickFor(mark.y).data];
+      const n = Math.max(xs.length, ys.length);
+      const [px, py] = [xs, ys].map((v, i) =>
+        Float64Array.from({ length: n }, (_, k) => near([place.x, place.y][i](v[v.length > 1 ? k : 0]))),
+      );
+      dots.setAttribute("d", scattered(SHAPES[shape](mark.size ?? 4), px, py));
+      label?.(words(mark.label), px[n - 1], py[n - 1]);
+    };
+  },
+
+  Bars(place, mark) {
+    const bars = [];
+    const half = (mark.width ?? 0.8) / 2;
+    return (state, pickFor) => {
+      const ys = pickFor(mark.y).data;
+      const xs = mark.x === undefined ? counted(ys) : pickFor(mark.x).data;
+      const marked = mark.marked === undefined ? -1 : pickFor(mark.marked).data[0];
+      const foot = near(place.y(mark.base ?? 0));
+      while (bars.length < ys.length) bars.push(add(place.layer, "rect", { opacity: mark.opacity ?? 1 }));
+      bars.forEach((bar, i) => {
+        const [a, b, top] = [place.x(xs[i] - half), place.x(xs[i] + half), near(place.y(ys[i]))];
+        set(bar, {
+          x: round(Math.min(a, b)),
+          width: round(Math.abs(b - a)),
+          y: Math.min(top, foot) || 0,
+          height: Math.abs(top - foot) || 0,
+          fill: color(i === marked ? (mark.marked_color ?? "orange") : mark.color),
+        });
+      });
+    };
+  },
+
+  Area(place, mark) {
+    const area = add(place.layer, "path", { fill: color(mark.color), opacity: mark.opacity ?? 0.18 });
+    return (state, pickFor) => {
+      const [xs, ys] = [pickFor(mark.x).data.map(place.x), pickFor(mark.y).data.map(place.y)];
+      area.setAttribute("d", through(xs, ys, true));
+    };
+  },
+
+  Heat(place, mark) {
+    const [left, right] = [place.x(mark.x0), place.x(mark.x1)].sort((a, b) => a - b);
+    const [top, bottom] = [place.y(mark.y0), place.y(mark.y1)].sort((a, b) => a - b);
+    const image = add(place.layer, "image", {
+      x: left, y: top, width: right - left, height: bottom - top, preserveAspectRatio: "none", class: "gd-pixels",
+    });
+    const paint = painter(place.root, mark);
+    return (state, pickFor) => {
+      const { data, shape: [rows, columns] } = pickFor(mark.values);
+      const up = mark.y1 > mark.y0 === place.y(mark.y1) < place.y(mark.y0); // row 0 at the bottom
+      image.setAttribute("href", paint(columns, rows, (x, y) => data[(up ? rows - 1 - y : y) * columns + x]));
+    };
+  },
+
+  Images(place, mark) {
+    const image = add(place.layer, "image", { class: "gd-pixels" });
+    const paint = painter(place.root, mark);
+    const columns = mark.columns ?? 8;
+    const labels = (mark.labels ?? []).map(() => add(place.labels, "text", { class: "gd-small", "text-anchor": "middle" }));
+    return (state, pickFor, words) => {
+      const { data, shape: [count, height, width] } = pickFor(mark.values);
+      const [gap, under] = [Math.ceil(width / 14), labels.length ? 14 : 0];
+      const rows = Math.ceil(count / columns);
+      const size = Math.min(
+        (place.right - place.left) / columns,
+        ((place.bottom - place.top) / rows - under) * (width / height),
+      );
+      const tall = (size * height) / width + under; // each row in pixels of the page
+      const fits = [columns * (width + gap), rows * (height + gap)];
+      if (!under) {
+        set(image, { x: place.left, y: place.top, width: size * columns, height: tall * rows, preserveAspectRatio: "xMinYMin" });
+        const one = (x, y) => {
+          const [i, j] = [Math.floor(x / (width + gap)), Math.floor(y / (height + gap))];
+          const [u, v, n] = [x % (width + gap), y % (height + gap), j * columns + i];
+          return u < width && v < height && n < count ? data[(n * height + v) * width + u] : NaN;
+        };
+        image.setAttribute("href", paint(...fits, one));
+        return;
+      }
+      image.remove();
+      while (place.layer.querySelectorAll("image").length < count) add(place.layer, "image", { class: "gd-pixels" });
+      [...place.layer.querySelectorAll("image")].forEach((own, n) => {
+        const [x, y] = [place.left + (n % columns) * size, place.top + Math.floor(n / columns) * tall];
+        set(own, { x, y, width: size * 0.93, height: (size * 0.93 * height) / width, preserveAspectRatio: "none" });
+        own.setAttribute("href", paint(width, height, (u, v) => data[(n * height + v) * width + u]));
+        labels[n].textContent = words(mark.labels[n]) ?? "";
+        set(labels[n], { x: round(x + size / 2), y: round(y + tall - 4) });
+      });
+    };
+  },
+
+  Rule(place, mark) {
+    const rule = add(place.layer, "path", {
+      class: `gd-line gd-${mark.dash ?? "dashed"}`,
+      stroke: color(mark.color),
+      "stroke-width": mark.width ?? 1.2,
+      opacity: mark.opacity ?? 1,
+    });
+    const label = mark.label && labeller(place, mark.color);
+    return (state, pickFor, words) => {
+      const upright = mark.x !== undefined;
+      const at = [...pickFor(upright ? mark.x : mark.y).data.map(upright ? place.x : place.y).map(near)].filter((v) => !Number.isNaN(v));
+      rule.setAttribute("d", at.map((v) => (upright ? `M${v},${place.top}V${place.bottom}` : `M${place.left},${v}H${place.right}`)).join(""));
+      label?.(at.length ? words(mark.label) : null, upright ? at.at(-1) : place.right, upright ? place.top + 16 : at.at(-1));
+    };
+  },
+
+  Arrow(place, mark) {
+    const arrow = add(place.layer, "path", {
+      fill: color(mark.color),
+      stroke: color(mark.color),
+      "stroke-width": mark.width ?? 2,
+      "stroke-linejoin": "round",
+      opacity: mark.opacity ?? 1,
+    });
+    const label = mark.label && labeller(place, mark.color);
+    return (state, pickFor, words) => {
+      const [x0, y0, x1, y1] = [mark.x0, mark.y0, mark.x1, mark.y1].map((name) => pickFor(name).data);
+      let path = "";
+      let [hx, hy] = [NaN, NaN];
+      for (let i = 0; i < Math.max(x0.length, x1.length, y0.length, y1.length); i++) {
+        const of = (v) => v[v.length > 1 ? i : 0];
+        const [ax, ay, bx, by] = [place.x(of(x0)), place.y(of(y0)), place.x(of(x1)), place.y(of(y1))].map(near);
+        if ([ax, ay, bx, by].some(Number.isNaN)) continue;
+        const length = Math.hypot(bx - ax, by - ay);
+        [hx, hy] = [bx, by];
+        if (length < 0.5) continue;
+        const [ux, uy, head] = [(bx - ax) / length, (by - ay) / length, Math.min(9, length)];
+        const corner = (side) => `${round(bx - head * ux - 0.45 * side * head * uy)},${round(by - head * uy + 0.45 * side * head * ux)}`;
+        path += `M${round(ax)},${round(ay)}L${round(bx - head * ux)},${round(by - head * uy)}M${corner(1)}L${round(bx)},${round(by)}L${corner(-1)}Z`;
+      }
+      arrow.setAttribute("d", path);
+      label?.(words(mark.label), hx, hy);
+    };
+  },
+
+  Text(place, mark) {
+    const text = add(place.labels, "text", { class: "gd-label", fill: color(mark.color), "text-anchor": mark.anchor ?? "start" });
+    return (state, pickFor, words) => {
+      const [x, y] = [near(place.x(pickFor(mark.x).data[0])), near(place.y(pickFor(mark.y).data[0]))];
+      const filled = Number.isNaN(x + y) ? null : words(mark.text);
+      text.textContent = filled ?? "";
+      if (filled) set(text, { x, y: y + 4 });
+    };
+  },
+};
+
+/** Paints values as a picture: from no colour to full colour, or between two colours. Gives its address. */
+function painter(root, { lo = 0, hi = 1, color: tint = "ink", negative, missing }) {
+  const canvas = document.createElement("canvas");
+  return (width, height, at) => {
+    const rgb = (name) => {
+      const code = getComputedStyle(root).getPropertyValue(`--gd-${name}`).trim();
+      return [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16));
+    };
+    const [above, below, none] = [rgb(tint), negative && rgb(negative), missing && [...rgb(missing), 64]];
+    [canvas.width, canvas.height] = [width, height];
+    const context = canvas.getContext("2d");
+    const picture = context.createImageData(width, height);
+    for (let y = 0, i = 0; y < height; y++) {
+      for (let x = 0; x < width; x++, i += 4) {
+        const value = at(x, y);
+        if (Number.isNaN(value)) {
+          if (none) picture.data.set(none, i);
+          continue;
+        }
+        const strength = negative ? Math.abs(value) / hi : (value - lo) / (hi - lo);
+        picture.data.set(negative && value < 0 ? below : above, i);
+        picture.data[i + 3] = 255 * Math.max(0, Math.min(1, strength));
+      }
+    }
+    context.putImageData(picture, 0, 0);
+    return canvas.toDataURL();
+  };
+}
+
+// -------------------------------------------------------------------------------------------------- panels
+
+const MARGIN = { left: 46, right: 12, top: 24, bottom: 38 };
+
+/** Where a panel's marks are drawn: its scales, its edges in pixels, a clipped layer, and one for labels. */
+function makePanel(root, host, panel, width, narrow, id) {
+  const bare = !panel.x && !panel.y;
+  const margin = {
+    left: panel.y ? MARGIN.left : 8,
+    right: MARGIN.right,
+    top: panel.title ? MARGIN.top : 8,
+    bottom: panel.x ? MARGIN.bottom : 6,
+  };
+  const inner = Math.max(width - margin.left - margin.right, 40);
+  const span = (axis) => Math.abs((axis.log ? Math.log10(axis.domain[1]) : axis.domain[1]) - (axis.log ? Math.log10(axis.domain[0]) : axis.domain[0]));
+  const height = panel.equal ? Math.min(inner * (span(panel.y) / span(panel.x)), 420) : (panel.height ?? 230) * (narrow ? 0.8 : 1);
+  const wide = panel.equal ? Math.min(inner, (height * span(panel.x)) / span(panel.y)) : inner;
+  const [left, top] = [margin.left, margin.top];
+  const [right, bottom] = [left + wide, top + height];
+  const svg = add(host, "svg", { width, height: bottom + margin.bottom, role: "img", class: "gd-panel" });
+  const [x, y] = [scale(panel.x ?? { domain: [0, 1] }, [left, right]), scale(panel.y ?? { domain: [0, 1] }, [bottom, top])];
+
+  const title = add(svg, "text", { class: "gd-panel-title", x: bare ? 0 : left, y: 14 });
+  if (panel.x) {
+    add(svg, "path", { class: "gd-axis", d: `M${left},${bottom}H${right}` });
+    for (const [value, text] of ticks(panel.x, wide / 62)) {
+      add(svg, "path", { class: "gd-axis", d: `M${round(x(value))},${bottom}v4` });
+      add(svg, "text", { class: "gd-tick", x: round(x(value)), y: bottom + 16, "text-anchor": "middle" }).textContent = text;
+    }
+    add(svg, "text", { class: "gd-axis-label", x: (left + right) / 2, y: bottom + 32, "text-anchor": "middle" }).textContent = panel.x.label ?? "";
+  }
+  if (panel.y) {
+    add(svg, "path", { class: "gd-axis", d: `M${left},${top}V${bottom}` });
+    for (const [value, text] of ticks(panel.y, height / 38)) {
+      add(svg, "path", { class: "gd-axis", d: `M${left},${round(y(value))}h-4` });
+      add(svg, "text", { class: "gd-tick", x: left - 6, y: round(y(value)) + 4, "text-anchor": "end" }).textContent = text;
+    }
+    const middle = (top + bottom) / 2;
+    add(svg, "text", { class: "gd-axis-label", x: 10, y: middle, "text-anchor": "middle", transform: `rotate(-90 10 ${middle})` }).textContent = panel.y.label ?? "";
+  }
+  const clip = add(add(svg, "clipPath", { id }), "rect", { x: left, y: top, width: wide, height });
+  clip.setAttribute("rx", 0);
+  const clipped = add(svg, "g", { "clip-path": `url(#${id})` });
+  const labels = add(svg, "g");
+  const holds = (px, py, slack) => px >= left - slack && px <= right + slack && py >= top - slack && py <= bottom + slack;
+  return { root, svg, title, clipped, labels, x, y, left, right, top, bottom, holds };
+}
+
+function addMark(place, mark) {
+  const own = { ...place, layer: add(place.clipped, "g", { "data-mark": mark.mark }), labels: add(place.labels, "g") };
+  const redraw = MARKS[mark.mark](own, mark);
+  return (state, figure) => {
+    const on = isOn(mark.when, state);
+    for (const group of [own.layer, own.labels]) group.style.display = on ? "" : "none";
+    if (!on) return;
+    redraw(
+      state,
+      (name) => pick(figure.spec, figure.arrays, state, name, mark.at),
+      (template) => fill(template, figure.spec, figure.arrays, state),
+    );
+  };
+}
+
+// ------------------------------------------------------------------------------------------------ controls
+
+function make(parent, name, attributes = {}, text = "") {
+  const element = document.createElement(name);
+  set(element, attributes);
+  element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+const PLAY_MS = 5000;
+
+/** The input of a control. Returns what shows a state in it. */
+function makeControl(host, control, id, go) {
+  const { name, kind, texts } = control;
+  const last = texts.length - 1;
+  const box = make(host, "div", { class: `gd-control gd-${kind}` });
+  if (kind === "toggle") {
+    const input = make(box, "input", { type: "checkbox", id, "data-lm-suppress-shortcuts": "true" });
+    make(box, "label", { for: id }, control.label);
+    input.addEventListener("change", () => go(name, input.checked ? 1 : 0));
+    return (position) => (input.checked = position === 1);
+  }
+  make(box, "label", { for: id }, control.label);
+  if (kind === "choice") {
+    const input = make(box, "select", { id, "data-lm-suppress-shortcuts": "true" });
+    texts.forEach((text, i) => make(input, "option", { value: i }, text));
+    input.addEventListener("change", () => go(name, input.selectedIndex));
+    return (position) => (input.selectedIndex = position);
+  }
+  const line = make(box, "div", { class: "gd-range" });
+  const input = make(line, "input", { type: "range", id, min: 0, max: last, step: 1, "data-lm-suppress-shortcuts": "true" });
+  const output = make(line, "output", { for: id });
+  // room for the longest value, so that the slider does not change its length under the finger
+  output.style.minWidth = `${Math.max(...texts.map((text) => text.length)) + 1}ch`;
+  let here = 0;
+  let playing = 0;
+  const stop = () => {
+    cancelAnimationFrame(playing);
+    playing = 0;
+  };
+  input.addEventListener("input", () => {
+    stop();
+    go(name, input.valueAsNumber);
+  });
+  let button;
+  if (kind === "scrubber") {
+    const buttons = make(box, "div", { class: "gd-buttons" });
+    const press = (label, text, action) => {
+      const made = make(buttons, "button", { type: "button", "aria-label": `${control.label}: ${label}`, title: label }, text);
+      made.addEventListener("click", action);
+      return made;
+    };
+    press("one step back", "‹", () => (stop(), go(name, Math.max(here - 1, 0))));
+    button = press("play", "▶", () => {
+      if (playing) {
+        stop();
+      } else if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+        go(name, last);
+      } else {
+        const from = here === last ? 0 : here;
+        const began = performance.now();
+        const tick = (now) => {
+          const share = (now - began) / (PLAY_MS * ((last - from) / last));
+          playing = share < 1 ? requestAnimationFrame(tick) : 0;
+          go(name, Math.min(last, Math.round(from + share * (last - from))));
+        };
+        playing = requestAnimationFrame(tick);
+      }
+      show(here);
+    });
+    press("one step on", "›", () => (stop(), go(name, Math.min(here + 1, last))));
+  }
+  const show = (position) => {
+    here = position;
+    input.value = position;
+    input.setAttribute("aria-valuetext", texts[position]);
+    output.textContent = texts[position];
+    if (button) {
+      button.textContent = playing ? "❚❚" : "▶";
+      set(button, { "aria-label": `${control.label}: ${playing ? "pause" : "play"}`, title: playing ? "pause" : "play" });
+    }
+  };
+  return show;
+}
+
+/** The position of a control's value that lies nearest to a place in a panel, in pixels. */
+export function nearest(values, toPixels, pixels) {
+  let best = 0;
+  values.forEach((value, i) => {
+    if (Math.abs(toPixels(value) - pixels) < Math.abs(toPixels(values[best]) - pixels)) best = i;
+  });
+  return best;
+}
+
+// ------------------------------------------------------------------------------------------------- address
+
+/** The state as a part of the page's address: what differs from the start. */
+export function toAddress(spec, state) {
+  const moved = spec.controls.filter((c) => state[c.name] !== (c.start ?? 0));
+  const query = moved.map((c) => `${c.name}=${encodeURIComponent(c.texts[state[c.name]])}`).join("&");
+  return `#${spec.figure}${query ? `?${query}` : ""}`;
+}
+
+/** The state that an address asks for, or null if it is not about this figure. */
+export function fromAddress(spec, hash) {
+  const [name, query = ""] = hash.slice(1).split("?");
+  if (name !== spec.figure) return null;
+  const state = {};
+  for (const pair of query.split("&").filter(Boolean)) {
+    const [key, raw = ""] = pair.split("=");
+    const control = spec.controls.find((c) => c.name === key);
+    let text = raw;
+    try {
+      text = decodeURIComponent(raw);
+    } catch {
+      continue; // not an address that this page wrote
+    }
+    if (!control) continue;
+    const exact = control.texts.indexOf(text);
+    const number = parseFloat(text.replace("−", "-"));
+    if (exact >= 0) state[key] = exact;
+    else if (typeof control.values[0] === "number" && !Number.isNaN(number)) state[key] = nearest(control.values, (v) => v, number);
+  }
+  return state;
+}
+
+// --------------------------------------------------------------------------------------------------- mount
+
+const NARROW = 560; // pixels: below, panels stand one under the other
+let figures = 0;
+
+/** Turn a figure's static picture into the figure. */
+export async function mount(root) {
+  root.dataset.mounted = "yes";
+  const number = ++figures;
+  const spec = JSON.parse(root.querySelector(".gd-data").textContent);
+  const arrays = await unpack(spec.payload, spec.arrays);
+  delete spec.payload;
+  const figure = { spec, arrays };
+  const state = Object.fromEntries(spec.controls.map((c) => [c.name, c.start ?? 0]));
+  const inPage = !root.closest(".jp-OutputArea, .jp-Notebook") && window.self === window.top;
+
+  const poster = root.querySelector(".gd-stage");
+  const stage = make(root, "div", { class: "gd-stage", role: "group", "aria-label": root.querySelector(".gd-title").textContent });
+  poster.replaceWith(stage);
+  make(stage, "p", { class: "gd-unseen" }, poster.dataset.alt);
+  const panels = make(stage, "div", { class: "gd-panels" });
+  const controls = make(stage, "div", { class: "gd-controls" });
+  const readouts = make(stage, "div", { class: "gd-readouts", role: "status" });
+  controls.addEventListener("keydown", (event) => event.stopPropagation()); // a notebook has other plans for arrow keys
+
+  let redraws = [];
+  let told;
+  const draw = () => {
+    shows.forEach((show, i) => show(state[spec.controls[i].name]));
+    redraws.forEach((redraw) => redraw(state, figure));
+    const lines = spec.readouts.map((text) => fill(text, spec, arrays, state)).filter(Boolean);
+    readouts.replaceChildren(...lines.map((line) => Object.assign(document.createElement("p"), { textContent: line })));
+    root.dataset.state = JSON.stringify(state);
+  };
+  const go = (name, position) => {
+    if (state[name] === position) return;
+    state[name] = position;
+    draw();
+    clearTimeout(told);
+    if (inPage) told = setTimeout(() => history.replaceState(null, "", toAddress(spec, state)), 150);
+  };
+  const shows = spec.controls.map((control, i) => makeControl(controls, control, `gd-${number}-${i}`, go));
+  if (spec.controls.length) {
+    make(controls, "button", { type: "button", class: "gd-reset" }, "Reset").addEventListener("click", () => {
+      for (const control of spec.controls) go(control.name, control.start ?? 0);
+    });
+  }
+
+  let width = 0;
+  const build = () => {
+    panels.replaceChildren();
+    stage.classList.toggle("gd-narrow", width < NARROW);
+    redraws = [];
+    let count = 0;
+    for (const row of spec.rows) {
+      const total = row.reduce((sum, panel) => sum + (panel.weight ?? 1), 0);
+      const line = make(panels, "div", { class: "gd-row" });
+      for (const panel of row) {
+        const host = make(line, "div");
+        const wide = width < NARROW ? width : Math.floor((width * (panel.weight ?? 1)) / total);
+        const place = makePanel(root, host, panel, wide, width < NARROW, `gd-${number}-clip-${count++}`);
+        redraws.push((state, figure) => {
+          host.style.display = isOn(panel.when, state) ? "" : "none";
+          const words = fill(panel.title ?? "", figure.spec, figure.arrays, state) ?? "";
+          place.title.textContent = words;
+          place.svg.setAttribute("aria-label", words || `${panel.y?.label ?? "picture"}${panel.x ? ` over ${panel.x.label}` : ""}`);
+        });
+        for (const mark of panel.marks) redraws.push(addMark(place, mark));
+        if (panel.pad) pad(place, panel);
+      }
+    }
+    draw();
+  };
+  const pad = (place, panel) => {
+    place.svg.classList.add("gd-pad");
+    const move = (event) => {
+      const edge = place.svg.getBoundingClientRect();
+      const at = [event.clientX - edge.left, event.clientY - edge.top];
+      panel.pad.forEach((name, i) => {
+        const control = spec.controls.find((c) => c.name === name);
+        if (control) go(name, nearest(control.values, i ? place.y : place.x, at[i]));
+      });
+    };
+    place.svg.addEventListener("pointerdown", (event) => {
+      place.svg.setPointerCapture(event.pointerId);
+      event.preventDefault();
+      move(event);
+    });
+    place.svg.addEventListener("pointermove", (event) => event.buttons && move(event));
+  };
+
+  const visit = () => {
+    const wanted = inPage && fromAddress(spec, location.hash);
+    if (!wanted) return;
+    for (const control of spec.controls) state[control.name] = wanted[control.name] ?? control.start ?? 0;
+    if (width) draw();
+    root.scrollIntoView({ block: "start" });
+  };
+  visit();
+  window.addEventListener("hashchange", visit);
+  const fit = () => {
+    const now = Math.floor(panels.clientWidth);
+    if (!now || now === width) return;
+    width = now;
+    build();
+  };
+  fit();
+  new ResizeObserver(fit).observe(panels);
+  // pictures hold colours as pixels: they are painted again when the page's theme changes
+  const theme = new MutationObserver(() => width && draw());
+  for (const node of [document.documentElement, document.body]) {
+    theme.observe(node, { attributeFilter: ["data-theme", "data-jp-theme-light", "theme"] });
+  }
+  root.dataset.ready = "yes";
+}
+
+/** Mount every figure of the page that is not mounted yet. */
+export function mountAll() {
+  for (const root of document.querySelectorAll(".gd-figure:not([data-mounted])")) {
+    mount(root).catch((error) => {
+      root.dataset.failed = String(error);
+      console.error(error);
+    });
+  }
+}
+
+if (typeof document !== "undefined") mountAll();
