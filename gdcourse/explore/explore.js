@@ -457,7 +457,7 @@ function makePanel(root, host, panel, width, narrow, id) {
       add(svg, "text", { class: "gd-tick", x: left - 6, y: round(y(value)) + 4, "text-anchor": "end" }).textContent = text;
     }
     const middle = (top + bottom) / 2;
-    add(svg, "text", { class: "gd-axis-label", x: 10, y: middle, "text-anchor": "middle", transform: `rotate(-90 10 ${middle})` }).textContent = panel.y.label ?? "";
+    add(svg, "text", { class: "gd-axis-label", x: 12, y: middle, "text-anchor": "middle", transform: `rotate(-90 12 ${middle})` }).textContent = panel.y.label ?? "";
   }
   const clip = add(add(svg, "clipPath", { id }), "rect", { x: left, y: top, width: wide, height });
   clip.setAttribute("rx", 0);

@@ -179,7 +179,7 @@ class Figure:
                 f'<div class="gd-stage" data-alt="{html.escape(self.alt)}">',
                 f'<img class="gd-poster dark-light" alt="{html.escape(self.alt)}" src="{png_text(self)}">',
                 "</div>",
-                f"<figcaption>{html.escape(caption)}</figcaption>",
+                f'<figcaption class="gd-caption">{html.escape(caption)}</figcaption>',
                 f'<script type="application/json" class="gd-data">{text}</script>',
                 f'<script type="module">{(parts / "explore.js").read_text(encoding="utf-8")}</script>',
                 "</figure>",
