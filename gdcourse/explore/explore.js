@@ -150,6 +150,7 @@ function set(element, attributes) {
 const color = (name = "ink") => `var(--gd-${name})`;
 const round = (pixels) => Math.round(pixels * 10) / 10;
 const FAR = 20000; // pixels: further out, browsers' own arithmetic gives way
+const round2 = (value) => Math.round(value * 1e4) / 1e4;
 const near = (pixels) => (Number.isNaN(pixels) ? NaN : round(Math.max(-FAR, Math.min(FAR, pixels))));
 
 const SHAPES = {
@@ -292,7 +293,7 @@ export const MARKS = {
     const paint = painter(place.root, mark);
     return (state, pickFor) => {
       const { data, shape: [rows, columns] } = pickFor(mark.values);
-      const up = mark.y1 > mark.y0 === place.y(mark.y1) < place.y(mark.y0); // row 0 at the bottom
+      const up = place.y(mark.y0) > place.y(mark.y1); // row 0 lies at the bottom
       image.setAttribute("href", paint(columns, rows, (x, y) => data[(up ? rows - 1 - y : y) * columns + x]));
     };
   },
@@ -426,11 +427,12 @@ const MARGIN = { left: 46, right: 12, top: 24, bottom: 38 };
 /** Where a panel's marks are drawn: its scales, its edges in pixels, a clipped layer, and one for labels. */
 function makePanel(root, host, panel, width, narrow, id) {
   const bare = !panel.x && !panel.y;
+  const written = (axis) => axis && (axis.label || axis.ticks?.length !== 0);
   const margin = {
-    left: panel.y ? MARGIN.left : 8,
+    left: written(panel.y) ? MARGIN.left : 8,
     right: MARGIN.right,
     top: panel.title ? MARGIN.top : 8,
-    bottom: panel.x ? MARGIN.bottom : 6,
+    bottom: written(panel.x) ? MARGIN.bottom : 8,
   };
   const inner = Math.max(width - margin.left - margin.right, 40);
   const span = (axis) => Math.abs((axis.log ? Math.log10(axis.domain[1]) : axis.domain[1]) - (axis.log ? Math.log10(axis.domain[0]) : axis.domain[0]));
@@ -577,6 +579,98 @@ export function nearest(values, toPixels, pixels) {
   return best;
 }
 
+// ------------------------------------------------------------------------------------------------- drawing
+// A reader draws on a page of pixels, and a network that Python trained reads it. A forward pass is no optimizer.
+
+/** The picture moved by whole pixels so that its ink is balanced around the middle, as in MNIST. */
+export function centred(ink, size) {
+  let [mass, mx, my] = [0, 0, 0];
+  ink.forEach((value, i) => {
+    mass += value;
+    mx += value * (i % size);
+    my += value * Math.floor(i / size);
+  });
+  if (!mass) return ink;
+  const [dx, dy] = [mx, my].map((m) => Math.round((size - 1) / 2 - m / mass));
+  return ink.map((_, i) => {
+    const [x, y] = [(i % size) - dx, Math.floor(i / size) - dy];
+    return x >= 0 && x < size && y >= 0 && y < size ? ink[y * size + x] : 0;
+  });
+}
+
+/** The probabilities that a network of dense layers, with max(0, ·) between them, gives to its answers. */
+export function forward(input, layers) {
+  let values = input;
+  layers.forEach(({ weights, biases }, l) => {
+    const [rows, columns] = weights.shape;
+    const sums = Float64Array.from(biases.data);
+    for (let i = 0; i < rows; i++) {
+      if (values[i]) for (let k = 0; k < columns; k++) sums[k] += values[i] * weights.data[i * columns + k];
+    }
+    values = l < layers.length - 1 ? sums.map((v) => Math.max(0, v)) : sums;
+  });
+  const top = Math.max(...values);
+  const raised = values.map((v) => Math.exp(v - top));
+  const total = raised.reduce((a, b) => a + b, 0);
+  return raised.map((v) => v / total);
+}
+
+/** Let a reader draw in a panel: with mouse, finger, or the arrow keys and space. `change` gets the new picture. */
+function makePage(place, size, current, change) {
+  const { svg } = place;
+  const pen = { x: (size - 1) / 2, y: (size - 1) / 2, down: false };
+  const mark = add(place.labels, "circle", { r: 5, fill: "none", stroke: color("orange"), "stroke-width": 2 });
+  svg.classList.add("gd-pad");
+  set(svg, { tabindex: 0, role: "application" });
+  const show = () => {
+    set(mark, { cx: place.x(pen.x + 0.5), cy: place.y(size - 0.5 - pen.y), fill: pen.down ? color("orange") : "none" });
+    mark.style.display = document.activeElement === svg ? "" : "none";
+  };
+  const ink = (x, y) => {
+    const picture = Float64Array.from(current());
+    for (let i = 0; i < picture.length; i++) {
+      const distance = Math.hypot((i % size) - x, Math.floor(i / size) - y);
+      picture[i] = Math.max(picture[i], Math.min(1, Math.max(0, 1.7 - distance)));
+    }
+    change(picture);
+  };
+  let last = null;
+  const at = (event) => {
+    const edge = svg.getBoundingClientRect();
+    return [place.x.back(event.clientX - edge.left) - 0.5, size - 0.5 - place.y.back(event.clientY - edge.top)];
+  };
+  const stroke = (event) => {
+    const [x, y] = at(event);
+    const [fromX, fromY] = last ?? [x, y];
+    const parts = Math.max(1, Math.ceil(2 * Math.hypot(x - fromX, y - fromY)));
+    for (let i = 1; i <= parts; i++) ink(fromX + ((x - fromX) * i) / parts, fromY + ((y - fromY) * i) / parts);
+    last = [x, y];
+  };
+  svg.addEventListener("pointerdown", (event) => {
+    svg.setPointerCapture(event.pointerId);
+    event.preventDefault();
+    last = null;
+    stroke(event);
+  });
+  svg.addEventListener("pointermove", (event) => event.buttons && stroke(event));
+  svg.addEventListener("focus", show);
+  svg.addEventListener("blur", show);
+  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  svg.addEventListener("keydown", (event) => {
+    const move = arrows[event.key];
+    if (!move && event.key !== " ") return;
+    event.preventDefault();
+    if (move) {
+      [pen.x, pen.y] = [pen.x + move[0], pen.y + move[1]].map((v) => Math.max(0, Math.min(size - 1, v)));
+    } else {
+      pen.down = !pen.down;
+    }
+    if (pen.down) ink(pen.x, pen.y);
+    show();
+  });
+  show();
+}
+
 // ------------------------------------------------------------------------------------------------- address
 
 /** The state as a part of the page's address: what differs from the start. */
@@ -622,6 +716,23 @@ export async function mount(root) {
   const arrays = await unpack(spec.payload, spec.arrays);
   delete spec.payload;
   const figure = { spec, arrays };
+  const { page } = spec; // what a reader draws on, if there is such a thing
+  const computed = page && { [page.ink]: arrays[page.ink], [page.out]: arrays[page.out], [page.answer]: arrays[page.answer] };
+  const write = (ink) => {
+    const size = Math.sqrt(ink.length);
+    const layers = page.layers.map(([weights, biases]) => ({
+      weights: { data: arrays[weights].data, shape: arrays[weights].shape.slice(-2) },
+      biases: arrays[biases],
+    }));
+    const out = forward(centred(ink, size), layers);
+    const ones = spec.computed.map(() => 1);
+    arrays[page.ink] = { data: ink, shape: [...ones, size, size] };
+    arrays[page.out] = { data: out, shape: [...ones, out.length] };
+    arrays[page.answer] = { data: Float64Array.of(out.indexOf(Math.max(...out))), shape: ones };
+    state[page.control] = page.own;
+    root.dataset.drawn = JSON.stringify({ ink: [...ink].map(round2), out: [...out] });
+    draw();
+  };
   const state = Object.fromEntries(spec.controls.map((c) => [c.name, c.start ?? 0]));
   const inPage = !root.closest(".jp-OutputArea, .jp-Notebook") && window.self === window.top;
 
@@ -632,7 +743,7 @@ export async function mount(root) {
   const panels = make(stage, "div", { class: "gd-panels" });
   const controls = make(stage, "div", { class: "gd-controls" });
   const readouts = make(stage, "div", { class: "gd-readouts", role: "status" });
-  controls.addEventListener("keydown", (event) => event.stopPropagation()); // a notebook has other plans for arrow keys
+  stage.addEventListener("keydown", (event) => event.stopPropagation()); // a notebook has other plans for arrow keys
 
   let redraws = [];
   let told;
@@ -644,7 +755,8 @@ export async function mount(root) {
     root.dataset.state = JSON.stringify(state);
   };
   const go = (name, position) => {
-    if (state[name] === position) return;
+    if (page) Object.assign(arrays, computed); // a choice takes the place of what was drawn
+    else if (state[name] === position) return;
     state[name] = position;
     draw();
     clearTimeout(told);
@@ -656,6 +768,10 @@ export async function mount(root) {
       for (const control of spec.controls) go(control.name, control.start ?? 0);
     });
   }
+  if (page) {
+    const clear = make(controls, "button", { type: "button", class: "gd-clear" }, "Clear the page");
+    clear.addEventListener("click", () => go(page.control, page.own));
+  }
 
   let width = 0;
   const build = () => {
@@ -665,10 +781,11 @@ export async function mount(root) {
     let count = 0;
     for (const row of spec.rows) {
       const total = row.reduce((sum, panel) => sum + (panel.weight ?? 1), 0);
+      const across = row.length < 4 ? 1 : 2; // on a narrow page
       const line = make(panels, "div", { class: "gd-row" });
       for (const panel of row) {
         const host = make(line, "div");
-        const wide = width < NARROW ? width : Math.floor((width * (panel.weight ?? 1)) / total);
+        const wide = width < NARROW ? Math.floor(width / across) : Math.floor((width * (panel.weight ?? 1)) / total);
         const place = makePanel(root, host, panel, wide, width < NARROW, `gd-${number}-clip-${count++}`);
         redraws.push((state, figure) => {
           host.style.display = isOn(panel.when, state) ? "" : "none";
@@ -678,6 +795,7 @@ export async function mount(root) {
         });
         for (const mark of panel.marks) redraws.push(addMark(place, mark));
         if (panel.pad) pad(place, panel);
+        if (panel.draws) makePage(place, arrays[page.ink].shape.at(-1), () => pick(spec, arrays, state, page.ink).data, write);
       }
     }
     draw();

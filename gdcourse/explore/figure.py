@@ -22,7 +22,7 @@ import numpy as np
 
 from gdcourse.experiments import is_static
 from gdcourse.explore.pack import Encoding, pack
-from gdcourse.explore.parts import Control, Mark, Panel
+from gdcourse.explore.parts import Control, Mark, Page, Panel
 from gdcourse.explore.template import fields_of, fill
 from gdcourse.figures.style import COLORS
 
@@ -51,6 +51,7 @@ class Figure:
     encoding : how to quantise arrays, by name; `Encoding()` for the others.
     texts : lists of texts for the templates, by name.
     fixed : what else the numbers depend on (steps, seeds, other hyperparameters), for the manifest.
+    page : what a reader draws on, and the network that reads it, where there is such a panel. Default None.
 
     Raises
     ------
@@ -69,6 +70,7 @@ class Figure:
     encoding: Mapping[str, Encoding] = field(default_factory=dict)
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    page: Page | None = None
 
     @property
     def computed(self) -> list[Control]:
@@ -157,6 +159,7 @@ class Figure:
             "rows": [[_panel(panel) for panel in row] for row in self.rows],
             "readouts": list(self.readouts),
             "texts": {name: list(texts) for name, texts in self.texts.items()},
+            "page": asdict(self.page) if self.page else None,
         }
         return payload, spec
 

@@ -139,6 +139,8 @@ class Panel:
     equal : whether one unit is as long in both directions. Default False.
     pad : the names of two controls that pressing or dragging in the panel sets, along x and along y (None:
         not along this one). Their values are coordinates of the panel. They keep their sliders.
+    draws : whether a reader can draw in it, with mouse, finger or keys; the figure must have a `Page`.
+        Default False.
     when : when it is shown at all.
     """
 
@@ -150,7 +152,30 @@ class Panel:
     height: int = 230
     equal: bool = False
     pad: tuple[str | None, str | None] | None = None
+    draws: bool = False
     when: When = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A square page of pixels to draw on, and the network that reads it. Arrays are given by name.
+
+    Parameters
+    ----------
+    ink : the pictures to start from, 0 (paper) to 1 (ink), shape (..., size, size).
+    layers : weights, shape (inputs, outputs), and biases of each dense layer; max(0, ·) stands between them,
+        and a softmax at the end. What is drawn is first moved by whole pixels to the middle.
+    out : the probabilities, shape (..., outputs). answer : the most probable output, shape (...).
+    control : the control that chooses what to start from. own : its position for an empty page, at which it
+        stands as soon as a reader draws.
+    """
+
+    ink: str
+    layers: Sequence[tuple[str, str]]
+    out: str
+    answer: str
+    control: str
+    own: int
 
 
 # --------------------------------------------------------------------------------------------- marks
