@@ -531,7 +531,7 @@ function makeControl(host, control, id, go) {
   });
   let button;
   if (kind === "scrubber") {
-    const buttons = make(box, "div", { class: "gd-buttons" });
+    const buttons = make(line, "div", { class: "gd-buttons" });
     const press = (label, text, action) => {
       const made = make(buttons, "button", { type: "button", "aria-label": `${control.label}: ${label}`, title: label }, text);
       made.addEventListener("click", action);
@@ -743,6 +743,7 @@ export async function mount(root) {
   const panels = make(stage, "div", { class: "gd-panels" });
   const controls = make(stage, "div", { class: "gd-controls" });
   const readouts = make(stage, "div", { class: "gd-readouts", role: "status" });
+  readouts.hidden = !spec.readouts.length;
   stage.addEventListener("keydown", (event) => event.stopPropagation()); // a notebook has other plans for arrow keys
 
   let redraws = [];
@@ -763,15 +764,12 @@ export async function mount(root) {
     if (inPage) told = setTimeout(() => history.replaceState(null, "", toAddress(spec, state)), 150);
   };
   const shows = spec.controls.map((control, i) => makeControl(controls, control, `gd-${number}-${i}`, go));
-  if (spec.controls.length) {
-    make(controls, "button", { type: "button", class: "gd-reset" }, "Reset").addEventListener("click", () => {
-      for (const control of spec.controls) go(control.name, control.start ?? 0);
-    });
-  }
-  if (page) {
-    const clear = make(controls, "button", { type: "button", class: "gd-clear" }, "Clear the page");
-    clear.addEventListener("click", () => go(page.control, page.own));
-  }
+  const buttons = make(root.querySelector(".gd-title"), "span", { class: "gd-buttons" });
+  const press = (name, text, action) => {
+    make(buttons, "button", { type: "button", class: `gd-action gd-${name}` }, text).addEventListener("click", action);
+  };
+  if (page) press("clear", "Clear", () => go(page.control, page.own));
+  press("reset", "Reset", () => spec.controls.forEach((control) => go(control.name, control.start ?? 0)));
 
   let width = 0;
   const build = () => {

@@ -71,7 +71,9 @@ class Control:
     def shown(self) -> list[str]:
         """What is shown for each value."""
         unit = f" {self.unit}" if self.unit else ""
-        return list(self.texts) or [format(value, self.format) + unit for value in self.values]
+        return list(self.texts) or [
+            format(value, self.format).replace("-", "−") + unit for value in self.values
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
