@@ -133,11 +133,21 @@ class Figure:
         self, template: str, arrays: Arrays, state: Mapping[str, int], shown: Mapping[str, str] | None = None
     ) -> str | None:
         """A template at a state, or None if it names a number that is not there."""
+
+        def number(name: str, at: Sequence[str]) -> float:
+            found = self.pick(arrays, state, name, at)
+            if found.size != 1:
+                raise ValueError(
+                    f"figure {self.name}: {{{name}}} in {template!r} is an array of shape {found.shape}: "
+                    "pick one number of it with @ and the names of controls"
+                )
+            return float(found.ravel()[0])
+
         names = shown or {c.name: c.shown()[state[c.name]] for c in self.controls}
         return fill(
             template,
             dict(names),
-            lambda name, at: float(self.pick(arrays, state, name, at)),
+            number,
             {name: list(texts) for name, texts in self.texts.items()},
         )
 
