@@ -22,12 +22,12 @@ serve: setup ## show the rendered site on http://localhost:8000 (another port: m
 	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 test: ## all tests, and every notebook compared with its stored outputs
-	@$(PYTHON) scripts/setup_env.py --chromium
+	@$(PYTHON) scripts/setup_env.py --browser
 	@$(PY) scripts/build_book.py --if-stale
 	@$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=120 -n 2 --dist loadfile tests book
 
 verify: ## the slower checks: tests marked slow, and the notebooks on other processor paths
-	@$(PYTHON) scripts/setup_env.py --chromium
+	@$(PYTHON) scripts/setup_env.py --browser --lab
 	@$(PY) scripts/verify.py
 
 notebooks: setup ## make and run the notebooks from book/src (some alone: make notebooks CHAPTERS="adam radam")

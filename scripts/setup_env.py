@@ -1,7 +1,7 @@
 """Make `.venv` and install into it what the book, the library and the tests need.
 
     python3 scripts/setup_env.py              the environment, .venv
-    python3 scripts/setup_env.py --chromium   also Chromium for the browser tests, where the system allows it
+    python3 scripts/setup_env.py --browser    also Chromium and Node for the tests of the pages, if it can
     python3 scripts/setup_env.py --lab        also JupyterLab, in an environment of its own, .venv-lab
 
 Runs on the system's Python with its standard library alone. A second run does nothing and needs
@@ -165,39 +165,48 @@ def privilege():
     return None
 
 
-def set_up_chromium():
-    """Install Chromium where that is possible; otherwise say what will be skipped and why."""
-    if find_chromium():
+def set_up_system():
+    """Install what the tests of the pages need and pip cannot bring, Chromium and Node, where possible.
+    Otherwise say what will be skipped and why."""
+    missing = {
+        package: what
+        for package, what, found in (
+            ("chromium", "Chromium", find_chromium()),
+            ("nodejs", "Node", shutil.which("node")),
+        )
+        if not found
+    }
+    if not missing:
         return
-    prefix = privilege()
+    names, prefix = " and ".join(missing.values()), privilege()
     if not shutil.which("apt-get"):
-        why = "there is no Chromium, and this system has no apt-get to install it with"
+        why = f"there is no {names}, and this system has no apt-get to install it with"
     elif prefix is None:
-        why = "there is no Chromium, and installing it takes root's rights"
+        why = f"there is no {names}, and installing it takes root's rights"
     else:
-        print("Installing Chromium for the browser tests (apt-get install chromium) …", flush=True)
-        log = ROOT / ".venv" / "chromium.log"
+        print(f"Installing {names} for the tests of the pages (apt-get install) …", flush=True)
+        log = ROOT / ".venv" / "apt-get.log"
         log.write_text("")
         quiet_apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
         with contextlib.suppress(SetUpError):  # the lists at hand may do
             run_quietly([*quiet_apt, "update"], log, "apt-get update")
         try:
             run_quietly(
-                [*quiet_apt, "install", "-y", "--no-install-recommends", "chromium"], log, "apt-get install"
+                [*quiet_apt, "install", "-y", "--no-install-recommends", *missing], log, "apt-get install"
             )
         except SetUpError as error:
             print(error, flush=True)
-        if find_chromium():
+        if find_chromium() and shutil.which("node"):
             return
-        why = "Chromium could not be installed"
+        why = f"{names} could not be installed"
     will = "fail, because CI=true," if os.environ.get("CI") == "true" else "be skipped"
-    print(f"The browser tests will {will} for want of a browser: {why}.", flush=True)
+    print(f"The tests that need it will {will}: {why}.", flush=True)
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--chromium", action="store_true", help="also install Chromium, where the system allows it"
+        "--browser", action="store_true", help="also install Chromium and Node, where the system allows it"
     )
     parser.add_argument("--lab", action="store_true", help="also install JupyterLab, in .venv-lab")
     options = parser.parse_args(argv)
@@ -206,8 +215,8 @@ def main(argv=None):
         set_up()
         if options.lab:
             set_up_lab()
-        if options.chromium:
-            set_up_chromium()
+        if options.browser:
+            set_up_system()
     except SetUpError as error:
         print(error, file=sys.stderr)
         return 1

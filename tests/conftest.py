@@ -1,5 +1,70 @@
-"""One thread: the tests' tensors are small, and several of them waiting for each other's threads are slow."""
+"""What several tests use: one thread, the built site, and a browser."""
 
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import build_book  # scripts/build_book.py
+import pytest
 import torch
+from setup_env import find_chromium  # scripts/setup_env.py
 
+from tests.browsing import QuietHandler
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The tests' tensors are small, and several of them waiting for each other's threads are slow.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def what_failed() -> str:
+    """What the build said if it failed; nothing is built where the site is made from what is here now."""
+    if build_book.is_fresh():
+        return ""
+    command = [sys.executable, str(ROOT / "scripts" / "build_book.py")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}" if done.returncode else ""
+
+
+@pytest.fixture(scope="session")
+def site(what_failed) -> Path:
+    """The folder of the built site."""
+    if what_failed:
+        pytest.skip("the book does not build, see test_the_book_builds")
+    return build_book.SITE
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    handler = functools.partial(QuietHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = find_chromium()
+    if path is None:
+        reason = "no Chromium on PATH (`make test` installs it on Debian where it has the right to)"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    flags = [
+        "--no-sandbox",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=flags)
+        yield chromium
+        chromium.close()

@@ -107,8 +107,9 @@ def test_without_chromium_and_rights_a_sentence_says_what_is_skipped(monkeypatch
     monkeypatch.setattr(setup_env, "find_chromium", lambda: None)
     monkeypatch.setattr(setup_env, "privilege", lambda: None)
     monkeypatch.delenv("CI", raising=False)
-    setup_env.set_up_chromium()
-    assert "will be skipped" in capsys.readouterr().out
+    setup_env.set_up_system()
+    said = capsys.readouterr().out
+    assert "will be skipped" in said and "no Chromium" in said
 
 
 def test_yaml_files_are_valid():

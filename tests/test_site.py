@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import os
 import re
-import subprocess
-import sys
-import threading
 import urllib.parse
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
-import build_book  # scripts/build_book.py
 import pytest
 import yaml
-from setup_env import find_chromium  # scripts/setup_env.py
 
 from gdcourse.experiments import ledger
+from tests.browsing import Visit
 
 ROOT = Path(__file__).resolve().parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
@@ -69,24 +62,6 @@ class Page(HTMLParser):
     def handle_endtag(self, tag):
         if tag == "tbody":
             self._in_body = False
-
-
-@pytest.fixture(scope="session")
-def what_failed() -> str:
-    """What the build said if it failed; nothing is built where the site is made from what is here now."""
-    if build_book.is_fresh():
-        return ""
-    command = [sys.executable, str(ROOT / "scripts" / "build_book.py")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}" if done.returncode else ""
-
-
-@pytest.fixture(scope="session")
-def site(what_failed) -> Path:
-    """The folder of the built site."""
-    if what_failed:
-        pytest.skip("the book does not build, see test_the_book_builds")
-    return build_book.SITE
 
 
 @pytest.fixture(scope="session")
@@ -182,72 +157,6 @@ def test_launch_buttons_lead_to_the_notebook(site):
 
 
 # ---------------------------------------------------------------------------------- in a browser
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture(scope="session")
-def address(site):
-    handler = functools.partial(QuietHandler, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    path = find_chromium()
-    if path is None:
-        reason = "no Chromium on PATH (`make test` installs it on Debian where it has the right to)"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    flags = [
-        "--no-sandbox",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=flags)
-        yield chromium
-        chromium.close()
-
-
-class Visit:
-    """One page opened in one colour scheme, with everything that it asked for and complained of."""
-
-    def __init__(self, browser, address: str, page: str, scheme: str, width: int = 1280):
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        self.tab = self.context.new_page()
-        self.outside: list[str] = []
-        self.errors: list[str] = []
-
-        def route(request_route):
-            url = request_route.request.url
-            if url.startswith((address, "data:", "blob:")):
-                request_route.continue_()
-            else:
-                self.outside.append(url)
-                request_route.abort()
-
-        self.tab.route("**/*", route)
-        self.tab.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
-        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.tab.goto(f"{address}/{page}.html", wait_until="load")
-        # Pages without mathematics do not load MathJax; the others set it up after the load event.
-        self.tab.wait_for_function("!window.MathJax || !MathJax.startup || !!MathJax.startup.promise")
-        self.tab.evaluate("window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => 0) : 0")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

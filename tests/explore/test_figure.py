@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import matplotlib
 
@@ -196,6 +197,18 @@ def test_the_static_picture_draws_every_mark():
 def test_a_part_that_names_what_is_not_there_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         print(toy(**changes).html(), toy(**changes))
+
+
+def test_the_example_of_the_reference_page_is_a_figure():
+    page = (Path(__file__).parents[2] / "book" / "api.md").read_text(encoding="utf-8")
+    example = next(
+        code for code in re.findall(r"```python\n(.*?)```", page, re.S) if "explore.Figure(" in code
+    )
+    space = {}
+    exec(example, space)
+    figure = space["figure"]
+    assert figure.arrays["loss"].shape == (39, 51)
+    assert data_of(figure.html())["figure"] == "figure-mine"
 
 
 def test_controls_refuse_what_they_cannot_show():

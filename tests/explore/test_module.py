@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from gdcourse.explore.pack import Encoding, pack, unpack
+from gdcourse.explore.template import fill
 from gdcourse.problems import Network
 
 HERE = Path(__file__).parent
@@ -56,7 +57,7 @@ def fixture():
     forms = ["d", ".0f", ".2f", ".3g", ".4g", ".2g", ".1e", ".2e", ".0%", ".1%"]
 
     def python(value, form):
-        return format(round(value) if form == "d" else value, form).replace("-", "−")
+        return fill(f"{{value:{form}}}", {}, lambda name, at: value, {})
 
     network = Network(sizes=(16, 6, 3))
     theta, inputs = network.init(0), torch.from_numpy(RNG.random((4, 16)))
