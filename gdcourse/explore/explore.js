@@ -66,7 +66,7 @@ export function format(value, form) {
       if (text.includes(".")) text = text.replace(/\.?0+$/, "");
     }
   }
-  return text.replaceAll("-", "−");
+  return text.replace(/^-(?=[0.]+(e[+]00)?%?$)/, "").replaceAll("-", "−"); // what is written as zero has no sign
 }
 
 /** A template with its fields filled, or null if it names a number that is not there. */
@@ -291,8 +291,10 @@ export const MARKS = {
       x: left, y: top, width: right - left, height: bottom - top, preserveAspectRatio: "none", class: "gd-pixels",
     });
     const paint = painter(place.root, mark);
+    const painted = memory(place.root);
     return (state, pickFor) => {
       const { data, shape: [rows, columns] } = pickFor(mark.values);
+      if (painted(data)) return;
       const up = place.y(mark.y0) > place.y(mark.y1); // row 0 lies at the bottom
       image.setAttribute("href", paint(columns, rows, (x, y) => data[(up ? rows - 1 - y : y) * columns + x]));
     };
@@ -301,6 +303,7 @@ export const MARKS = {
   Images(place, mark) {
     const image = add(place.layer, "image", { class: "gd-pixels" });
     const paint = painter(place.root, mark);
+    const painted = memory(place.root);
     const columns = mark.columns ?? 8;
     const labels = (mark.labels ?? []).map(() => add(place.labels, "text", { class: "gd-small", "text-anchor": "middle" }));
     return (state, pickFor, words) => {
@@ -313,7 +316,9 @@ export const MARKS = {
       );
       const tall = (size * height) / width + under; // each row in pixels of the page
       const fits = [columns * (width + gap), rows * (height + gap)];
+      const old = painted(data);
       if (!under) {
+        if (old) return;
         set(image, { x: place.left, y: place.top, width: size * columns, height: tall * rows, preserveAspectRatio: "xMinYMin" });
         const one = (x, y) => {
           const [i, j] = [Math.floor(x / (width + gap)), Math.floor(y / (height + gap))];
@@ -328,7 +333,7 @@ export const MARKS = {
       [...place.layer.querySelectorAll("image")].forEach((own, n) => {
         const [x, y] = [place.left + (n % columns) * size, place.top + Math.floor(n / columns) * tall];
         set(own, { x, y, width: size * 0.93, height: (size * 0.93 * height) / width, preserveAspectRatio: "none" });
-        own.setAttribute("href", paint(width, height, (u, v) => data[(n * height + v) * width + u]));
+        if (!old) own.setAttribute("href", paint(width, height, (u, v) => data[(n * height + v) * width + u]));
         labels[n].textContent = words(mark.labels[n]) ?? "";
         set(labels[n], { x: round(x + size / 2), y: round(y + tall - 4) });
       });
@@ -391,6 +396,17 @@ export const MARKS = {
   },
 };
 
+/** Tells whether numbers and the page's colours are those of the last time: then their picture stands already. */
+function memory(root) {
+  let last = [];
+  return ({ buffer, byteOffset }) => {
+    const now = [buffer, byteOffset, getComputedStyle(root).getPropertyValue("--gd-ink")];
+    const same = now.every((value, i) => value === last[i]);
+    last = now;
+    return same;
+  };
+}
+
 /** Paints values as a picture: from no colour to full colour, or between two colours. Gives its address. */
 function painter(root, { lo = 0, hi = 1, color: tint = "ink", negative, missing }) {
   const canvas = document.createElement("canvas");
@@ -422,7 +438,7 @@ function painter(root, { lo = 0, hi = 1, color: tint = "ink", negative, missing 
 
 // -------------------------------------------------------------------------------------------------- panels
 
-const MARGIN = { left: 46, right: 12, top: 24, bottom: 38 };
+const MARGIN = { left: 52, right: 12, top: 24, bottom: 38 };
 
 /** Where a panel's marks are drawn: its scales, its edges in pixels, a clipped layer, and one for labels. */
 function makePanel(root, host, panel, width, narrow, id) {
@@ -444,7 +460,7 @@ function makePanel(root, host, panel, width, narrow, id) {
   const [x, y] = [scale(panel.x ?? { domain: [0, 1] }, [left, right]), scale(panel.y ?? { domain: [0, 1] }, [bottom, top])];
 
   const title = add(svg, "text", { class: "gd-panel-title", x: bare ? 0 : left, y: 14 });
-  if (panel.x) {
+  if (written(panel.x)) {
     add(svg, "path", { class: "gd-axis", d: `M${left},${bottom}H${right}` });
     for (const [value, text] of ticks(panel.x, wide / 62)) {
       add(svg, "path", { class: "gd-axis", d: `M${round(x(value))},${bottom}v4` });
@@ -452,7 +468,7 @@ function makePanel(root, host, panel, width, narrow, id) {
     }
     add(svg, "text", { class: "gd-axis-label", x: (left + right) / 2, y: bottom + 32, "text-anchor": "middle" }).textContent = panel.x.label ?? "";
   }
-  if (panel.y) {
+  if (written(panel.y)) {
     add(svg, "path", { class: "gd-axis", d: `M${left},${top}V${bottom}` });
     for (const [value, text] of ticks(panel.y, height / 38)) {
       add(svg, "path", { class: "gd-axis", d: `M${left},${round(y(value))}h-4` });
@@ -748,7 +764,11 @@ export async function mount(root) {
 
   let redraws = [];
   let told;
+  const panelsOn = () => spec.rows.map((row) => row.filter((panel) => isOn(panel.when, state)));
+  let laid; // which panels are there: a row's width is theirs
+  const layout = () => spec.rows.flatMap((row) => row.map((panel) => Number(isOn(panel.when, state)))).join("");
   const draw = () => {
+    if (width && laid !== layout()) return build();
     shows.forEach((show, i) => show(state[spec.controls[i].name]));
     redraws.forEach((redraw) => redraw(state, figure));
     const lines = spec.readouts.map((text) => fill(text, spec, arrays, state)).filter(Boolean);
@@ -777,7 +797,8 @@ export async function mount(root) {
     stage.classList.toggle("gd-narrow", width < NARROW);
     redraws = [];
     let count = 0;
-    for (const row of spec.rows) {
+    laid = layout();
+    for (const row of panelsOn().filter((row) => row.length)) {
       const total = row.reduce((sum, panel) => sum + (panel.weight ?? 1), 0);
       const across = row.length < 4 ? 1 : 2; // on a narrow page
       const line = make(panels, "div", { class: "gd-row" });
@@ -786,7 +807,6 @@ export async function mount(root) {
         const wide = width < NARROW ? Math.floor(width / across) : Math.floor((width * (panel.weight ?? 1)) / total);
         const place = makePanel(root, host, panel, wide, width < NARROW, `gd-${number}-clip-${count++}`);
         redraws.push((state, figure) => {
-          host.style.display = isOn(panel.when, state) ? "" : "none";
           const words = fill(panel.title ?? "", figure.spec, figure.arrays, state) ?? "";
           place.title.textContent = words;
           place.svg.setAttribute("aria-label", words || `${panel.y?.label ?? "picture"}${panel.x ? ` over ${panel.x.label}` : ""}`);
@@ -839,6 +859,7 @@ export async function mount(root) {
     theme.observe(node, { attributeFilter: ["data-theme", "data-jp-theme-light", "theme"] });
   }
   root.dataset.ready = "yes";
+  performance.mark("gd-first"); // since the page was opened
 }
 
 /** Mount every figure of the page that is not mounted yet. */

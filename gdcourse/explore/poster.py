@@ -53,7 +53,7 @@ def png(figure: Figure) -> bytes:
     canvas.savefig(raw, format="png", dpi=DPI, metadata={"Software": None})
     plt.close(canvas)
     out = io.BytesIO()
-    small = Image.open(raw).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    small = Image.open(raw).convert("RGB").quantize(64, kmeans=2, dither=Image.Dither.NONE)
     small.save(out, "PNG", optimize=True)
     return out.getvalue()
 
@@ -103,6 +103,10 @@ def _axis(ax: Axes, axis: Any, part: parts.Axis | None) -> None:
     if part.ticks is not None:
         axis.set_ticks([place for place, _ in part.ticks], [text for _, text in part.ticks], minor=False)
         axis.set_minor_locator(plt.NullLocator())
+    if not part.label and part.ticks is not None and not len(part.ticks):  # nothing is written on it
+        axis.set_visible(False)
+        sides = ("bottom", "top") if which == "x" else ("left", "right")
+        ax.spines[list(sides)].set_visible(False)
 
 
 def _colour(name: str) -> str:

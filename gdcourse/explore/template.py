@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 
 FIELD = re.compile(r"\{(\w+)(?:@([\w,]+))?(?::([^{}|]+)|\|(\w+))?\}")
+NOTHING = re.compile(r"^-(?=[0.]+(e[+]00)?%?$)")  # the sign of what is written as zero
 FORMAT = re.compile(r"d|\.\d+[fge%]")
 
 
@@ -62,7 +63,8 @@ def fill(
             return ""
         if words:
             return texts[words][round(value)]
-        return format(round(value) if form == "d" else value, form or ".3g").replace("-", "−")
+        text = format(round(value) if form == "d" else value, form or ".3g")
+        return NOTHING.sub("", text).replace("-", "−")
 
     filled = FIELD.sub(one, template)
     return None if missing else filled

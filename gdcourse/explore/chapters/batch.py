@@ -1,0 +1,211 @@
+"""Batch gradient descent: what a step size and a start decide, on a bowl and between two minima."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gdcourse.experiments import Run, descend
+from gdcourse.explore.contours import contour_lines
+from gdcourse.explore.figure import Arrays, Figure
+from gdcourse.explore.pack import Encoding
+from gdcourse.explore.parts import Axis, Dots, Heat, Line, Panel, Slider, Text, style
+from gdcourse.problems import LeastSquares, Problem, Saddle
+from gdcourse.rules import GradientDescent
+from gdcourse.theory import gd_stability_limit
+
+STEPS, LONG = 40, 400
+SHARES = np.round(np.arange(0.05, 1.21, 0.05), 2)
+HEIGHTS = np.round(np.arange(-2.0, 2.01, 0.1), 1)
+CELLS = np.round(np.arange(-2.0, 2.01, 0.04), 2)  # the map's starts; 0, the ridge, is one of them
+FROM, SIDE = np.array([-1.6, -0.8]), 1.2
+BOWL, SURFACE = ((-2.4, 3.6), (-1.4, 3.4)), ((-0.6, 1.4), (-2.1, 2.1))
+SHADES = np.array([0.15, 0.45, 1.0])  # of the lower minimum, the upper one, the saddle
+
+
+def batch() -> Figure:
+    """Above, a convex bowl: the path and the loss over the steps. Below, two minima with a saddle between:
+    where every start ends for every step size, and the path of one.
+
+    The bowl is the least-squares loss of 60 examples of two features (seed 3), from (−1.6, −0.8); the other
+    surface is ½x² + ¼y⁴ − ½y², from x = 1.2 and heights y between −2 and 2. η is 0.05 to 1.2 times
+    2/L, L the largest curvature: anywhere on the bowl, and below that at the two minima. 40 steps are drawn;
+    where a run ends is asked after 400.
+    """
+    bowl, surface = least_squares(), Saddle()
+    bowl_limit = gd_stability_limit(np.linalg.eigvalsh(bowl.hessian).max())
+    limit = gd_stability_limit(2.0)  # at (0, ±1) the surface curves by 2 along y, and by 1 along x
+    bowl_x, bowl_y = contour_lines(bowl, *BOWL, levels=7, points=60)
+    level_x, level_y = contour_lines(surface, *SURFACE, levels=9, points=60)
+    every = walk(surface, SHARES[:, None] * limit, SIDE, CELLS)
+    place = ends(every)[0]
+    shade = np.where(np.isnan(place), np.nan, SHADES[np.nan_to_num(place).astype(int)])
+
+    def compute(share: np.ndarray, height: np.ndarray) -> Arrays:
+        fit, run = walk(bowl, share * bowl_limit, *FROM), walk(surface, share * limit, SIDE, height)
+        out = fit.diverged_at >= 0
+        place, arrived = ends(run)
+        return {
+            "fit_x": last(fit.theta[: STEPS + 1, ..., 0]),
+            "fit_y": last(fit.theta[: STEPS + 1, ..., 1]),
+            "excess": last(fit.loss - bowl.loss(bowl.minimum))[..., : STEPS + 1],
+            "fit_left": np.where(out, np.nan, fit.loss[STEPS] - bowl.loss(bowl.minimum)),
+            "fit_diverged": np.where(out, fit.diverged_at, np.nan),
+            "x": last(run.theta[: STEPS + 1, ..., 0]),
+            "y": last(run.theta[: STEPS + 1, ..., 1]),
+            "place": place,
+            "arrived": arrived,
+            "restless": np.where(np.isnan(place) & (run.diverged_at < 0), height, np.nan),
+            "diverged": np.where(run.diverged_at < 0, np.nan, run.diverged_at),
+            "map": shade.T[None, None],
+            "share_at": share + 0 * height,
+            "height_at": height + 0 * share,
+            "bowl_x": bowl_x[None, None],
+            "bowl_y": bowl_y[None, None],
+            "level_x": level_x[None, None],
+            "level_y": level_y[None, None],
+        }
+
+    color = style("batch")["color"]
+    own: dict[str, Any] = {"color": color, "width": 1.2, "dots": 2}
+    level: dict[str, Any] = {"color": "faint", "width": 0.7}
+    return Figure(
+        name="figure-batch",
+        title="What batch gradient descent promises, and what it does not",
+        controls=[
+            Slider(name="share", label="η, in units of 2/L", values=SHARES, start=17, format=".2f"),
+            Slider(name="height", label="height of the start, below", values=HEIGHTS, start=35, format=".1f"),
+        ],
+        compute=compute,
+        rows=[
+            [
+                Panel(
+                    title="a convex bowl: the path",
+                    x=Axis(label="θ₁", domain=BOWL[0]),
+                    y=Axis(label="θ₂", domain=BOWL[1]),
+                    height=210,
+                    marks=[
+                        Line(x="bowl_x", y="bowl_y", **level),
+                        Line(x="fit_x", y="fit_y", **own),
+                        Dots(x=bowl.minimum[0], y=bowl.minimum[1], shape="cross", size=5),
+                    ],
+                ),
+                Panel(
+                    title="a convex bowl: excess loss",
+                    x=Axis(label="step", domain=(0, STEPS)),
+                    y=Axis(
+                        label="loss − lowest loss",
+                        domain=(1e-10, 1e4),
+                        log=True,
+                        ticks=[(1e-9, "10⁻⁹"), (1e-6, "10⁻⁶"), (1e-3, "10⁻³"), (1.0, "1"), (1e3, "10³")],
+                    ),
+                    height=210,
+                    marks=[
+                        Line(y="excess", **own),
+                        Text(
+                            text="diverges: out of bounds at step {fit_diverged:d}",
+                            x=1,
+                            y=1e-9,
+                            color="orange",
+                        ),
+                    ],
+                ),
+            ],
+            [
+                Panel(
+                    title="two minima: where a start ends",
+                    x=Axis(label="η, in units of 2/L", domain=(0.025, 1.225)),
+                    y=Axis(label="height of the start", domain=(-2.02, 2.02)),
+                    pad=("share", "height"),
+                    marks=[
+                        Heat(
+                            values="map", x0=0.025, x1=1.225, y0=-2.02, y1=2.02, color=color, missing="orange"
+                        ),
+                        Text(text="upper minimum", x=0.08, y=0.9),
+                        Text(text="lower minimum", x=0.08, y=-0.9),
+                        Text(text="saddle", x=0.08, y=0.15),
+                        Text(text="neither", x=1.1, y=0.3, anchor="middle"),
+                        Dots(x="share_at", y="height_at", shape="ring", size=7),
+                    ],
+                ),
+                Panel(
+                    title="two minima: the path",
+                    x=Axis(label="x", domain=SURFACE[0]),
+                    y=Axis(label="y", domain=SURFACE[1]),
+                    marks=[
+                        Line(x="level_x", y="level_y", **level),
+                        Line(x="x", y="y", **own),
+                        Dots(x=[0.0, 0.0, 0.0], y=[1.0, -1.0, 0.0], shape="cross", size=5),
+                        Text(text="upper minimum", x=0.08, y=1.2),
+                        Text(text="lower minimum", x=0.08, y=-1.25),
+                        Text(text="saddle", x=-0.4, y=0.0),
+                    ],
+                ),
+            ],
+        ],
+        readouts=[
+            "Bowl, η = {share} · 2/L: {fit_left:.1g} above the lowest loss after 40 steps.",
+            "Bowl, η = {share} · 2/L: diverges, out of bounds at step {fit_diverged:d}.",
+            "Two minima, from height {height}: {place|places}, reached at step {arrived:d}.",
+            "Two minima, from height {restless:.1f}: no place to stay at in 400 steps.",
+            "Two minima, from height {height}: diverges, out of bounds at step {diverged:d}.",
+        ],
+        caption="On the bowl every step size below 2/L comes to the one minimum; here {share} of it, "
+        "{fit_left:.1g} above after 40 steps. On the other surface a run comes to a place where the "
+        "gradient vanishes, or none: from height {height} to the {place|places}. With small steps the side "
+        "of the ridge decides. Large ones throw a start far up the slope across it, and out of bounds where "
+        "it curves far more than at the minima, which 2/L stands for. A run that starts exactly on the ridge "
+        "ends in the saddle (the line in the middle of the map). In the tinted part a run settles nowhere, "
+        "or diverges. The map varies the start along y only: along x it makes no difference.",
+        alt="Four panels at 0.9 times 2/L. On a convex bowl the path zigzags into the minimum, and the loss "
+        "falls to 1e-7. A map over step size and height of the start: the upper half ends in the upper "
+        "minimum, the lower half in the lower, a dark line between in the saddle; for large steps the "
+        "outermost starts end on the other side; beyond 2/L none settles. The path from high up on the "
+        "second surface jumps across the ridge and ends in the lower minimum.",
+        encoding={
+            "fit_x": Encoding(clip=(-8, 8)),
+            "fit_y": Encoding(clip=(-8, 8)),
+            "excess": Encoding(bits=8, log=True, clip=(1e-13, 1e7)),
+            "fit_left": Encoding(log=True, clip=(1e-30, None)),
+            "x": Encoding(bits=8, clip=(-3, 3)),
+            "y": Encoding(bits=8, clip=(-3, 3)),
+            "map": Encoding(bits=8),
+        },
+        texts={"places": ["lower minimum", "upper minimum", "saddle"]},
+        fixed={
+            "bowl": "least squares, 60 examples, seed 3",
+            "surface": "½x² + ¼y⁴ − ½y²",
+            "starts": [FROM.tolist(), [SIDE, "height"]],
+            "steps": [STEPS, LONG],
+        },
+    )
+
+
+def least_squares() -> LeastSquares:
+    """The chapter's bowl: 60 examples, the second feature smaller than the first."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((60, 2)) * [1.0, 0.6]
+    return LeastSquares(X, X @ [1.0, 1.0] + 0.8 * rng.standard_normal(60))
+
+
+def walk(problem: Problem, lr: np.ndarray, x: Any, y: Any) -> Run:
+    """Gradient descent with each η from each start (x, y)."""
+    start = np.stack([x + 0 * (lr + y), y + 0 * (lr + y)], -1)
+    return descend(GradientDescent(lr), problem, start=start, steps=LONG)
+
+
+def ends(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Where a run stays (numbers as in SHADES), and from which step on within 0.001; NaN for nowhere."""
+    y = run.theta[..., 1]
+    near = np.stack([np.abs(y - at) + np.abs(run.theta[..., 0]) < 0.001 for at in (-1.0, 1.0, 0.0)])
+    stays = near[:, -10:].all(1)
+    place = np.where(stays.any(0), stays.argmax(0), np.nan)
+    outside = ~np.take_along_axis(near, np.nan_to_num(place).astype(int)[None, None], 0)[0]
+    arrived = len(y) - outside[::-1].argmax(0)  # the step after the last one outside
+    return place, np.where(np.isnan(place), np.nan, arrived)
+
+
+def last(values: np.ndarray) -> np.ndarray:
+    """The axis of steps, which a run has first, behind those of the controls."""
+    return np.moveaxis(values, 0, -1)
