@@ -487,11 +487,14 @@ function makePanel(root, host, panel, width, narrow, id) {
 
 function addMark(place, mark) {
   const own = { ...place, layer: add(place.clipped, "g", { "data-mark": mark.mark }), labels: add(place.labels, "g") };
-  const redraw = MARKS[mark.mark](own, mark);
+  let redraw = null;
   return (state, figure) => {
-    const on = isOn(mark.when, state);
-    for (const group of [own.layer, own.labels]) group.style.display = on ? "" : "none";
-    if (!on) return;
+    if (!isOn(mark.when, state)) {
+      if (redraw) [own.layer, own.labels].forEach((group) => group.replaceChildren()); // no other state stays behind
+      redraw = null;
+      return;
+    }
+    redraw ??= MARKS[mark.mark](own, mark);
     redraw(
       state,
       (name) => pick(figure.spec, figure.arrays, state, name, mark.at),

@@ -1,0 +1,240 @@
+"""Lookahead: the rubber band, and what it costs to be as calm with plain SGD."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gdcourse import theory
+from gdcourse.experiments import descend
+from gdcourse.explore.figure import Arrays, Figure
+from gdcourse.explore.pack import Encoding
+from gdcourse.explore.parts import Axis, Bars, Dots, Line, Panel, Rule, Slider, Text, style
+from gdcourse.problems import NoisyQuadratic, Quadratic
+from gdcourse.rules import GradientDescent, Lookahead
+
+FLAT, STEEP = 1.0, 20.0
+CURVATURES = np.array([FLAT, STEEP])
+NOISE = CURVATURES**0.5  # so that the steep direction is the noisier one, as where H is the gradients' spread
+VALLEY = NoisyQuadratic(CURVATURES, NOISE.tolist())
+START = (-2.0, 0.8)
+SHOWN, LONG, WARM = 50, 700, 250  # steps drawn; steps run to measure; of these, not counted
+SEEDS = 100
+KS = np.array([1, 2, 3, 5, 10])
+ALPHAS = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0])
+PRODUCTS = np.array([0.25, 0.5, 1.0, 1.5, 1.9])  # inner learning rate times the steep curvature
+SAME = 0.03  # what two measured losses differ by, at most, where in truth they do not
+RATES = np.geomspace(0.0004, 0.0988, 60)  # of plain SGD, for its curve
+ANGLES = np.linspace(0, 2 * np.pi, 61)
+SIZES = np.array([0.5, 1.0, 2.0, 3.0])[:, None]  # half axes of the level lines
+LEVELS_X = np.append(SIZES * np.cos(ANGLES), np.full((len(SIZES), 1), np.nan), 1).ravel()
+LEVELS_Y = np.append(SIZES * np.sin(ANGLES) / STEEP**0.5, np.full((len(SIZES), 1), np.nan), 1).ravel()
+HALVING = 30  # steps over which progress is measured: every k divides it
+
+
+def lookahead() -> Figure:
+    """Fast and slow weights on a noisy ravine; and how calm they are in the long run for the progress that
+    they make, beside plain SGD slowed down until it is as fast.
+
+    ½(θ₁² + 20 θ₂²), noise of standard deviation √h in each direction; 50 steps are drawn, 700 steps of 100
+    seeds measured; k from 1 to 10, α from 0.2 to 1, η from 0.25/20 to 1.9/20.
+    """
+
+    def compute(k: np.ndarray, alpha: np.ndarray, product: np.ndarray) -> Arrays:
+        eta = product / STEEP
+        rule = Lookahead(GradientDescent(eta), k, alpha)
+        run = descend(rule, VALLEY, START, SHOWN, seed=3, record=("fast", "slow"))
+        called_back = (np.arange(1, SHOWN + 1)[:, None, None, None] % k == 0)[..., None]
+        # after each step: the fast weights; a gap, if they are called back; where they go on from
+        gap = np.where(called_back, np.nan, run.fast)
+        fast = np.concatenate([run.theta[:1], in_turn(run.fast, gap, run.theta[1:])])
+        bands = in_turn(*(np.where(called_back, one, np.nan) for one in (run.fast, run.theta[1:], np.nan)))
+        slow = np.concatenate([run.theta[:1], run.slow])
+
+        factor = descend(rule, Quadratic(FLAT), 1.0, HALVING).theta[-1] ** (1 / HALVING)  # per step
+        slowed = (1 - factor) / FLAT  # the rate at which plain steps have that factor
+        variance = lasting_variance(k, alpha, eta)
+        matched = lasting_variance(1, 1.0, slowed)
+        plain = lasting_variance(1, 1.0, eta)
+        loss, matched_loss, plain_loss = (v @ CURVATURES / 2 for v in (variance, matched, plain))
+        curve_half, curve_loss = curve(k, eta)
+        change = loss / matched_loss - 1
+        share, matched_share = variance / plain, matched / plain
+        bars = {
+            "along": share[..., 0],
+            "across": share[..., 1],
+            "matched_along": matched_share[..., 0],
+            "matched_across": matched_share[..., 1],
+        }
+        return {
+            **coordinates("fast", fast),
+            **coordinates("bands", bands),
+            **coordinates("slow", slow),
+            "half": halving(factor),
+            "plain_half": halving(1 - eta * FLAT),
+            "loss": loss,
+            "matched_loss": matched_loss,
+            "plain_loss": plain_loss,
+            "less": np.where(change < -SAME, -change, np.nan),
+            "more": np.where(change > SAME, change, np.nan),
+            "same": np.where(np.abs(change) <= SAME, matched_loss, np.nan),
+            "shares": share,
+            "matched_shares": matched_share,
+            **{f"{name}_y": one + 0.05 for name, one in bars.items()},
+            **bars,
+            "curve_half": curve_half,
+            "curve_loss": curve_loss,
+            # the curve's label: to the right of its end, or below where it runs below plain SGD's curve
+            "end_x": curve_half[..., 0] * np.where(product > 1, 1.1, 0.4),
+            "end_y": curve_loss[..., 0] * np.where(product > 1, 1.0, 0.6),
+            "plain_x": 1.2 * halving(1 - eta * FLAT),
+            "plain_y": 1.3 * plain_loss,
+            "matched_x": np.maximum(halving(factor) / 1.2, 21.0),  # not over the axis
+            "matched_y": matched_loss / np.where(halving(factor) < 25, 2.3, 1.5),
+            "sgd_half": halving(1 - RATES * FLAT)[None, None, None],
+            "sgd_loss": predicted_loss(1, 1.0, RATES)[None, None, None],
+            "level_x": LEVELS_X[None, None, None],
+            "level_y": LEVELS_Y[None, None, None],
+        }
+
+    own, sgd = style("Lookahead"), style("GradientDescent")
+    green, grey = own["color"], sgd["color"]
+    return Figure(
+        name="figure-lookahead",
+        title="Lookahead's rubber band, and plain SGD slowed down to the same speed",
+        controls=[
+            Slider(name="k", label="k, steps per cycle", values=KS, start=3, format="d"),
+            Slider(name="alpha", label="α, share of the way kept", values=ALPHAS, start=3, format=".3g"),
+            Slider(name="product", label="ηL, inner rate times 20", values=PRODUCTS, start=1, format=".3g"),
+        ],
+        compute=compute,
+        rows=[
+            [
+                Panel(
+                    title=f"{SHOWN} steps with noisy gradients",
+                    x=Axis(label="θ₁, along the valley", domain=(-2.2, 0.4)),
+                    y=Axis(label="θ₂, across it", domain=(-0.7, 1.0)),
+                    marks=[
+                        Line(x="level_x", y="level_y", color="faint", width=0.8),
+                        Line(x="fast_x", y="fast_y", color=grey, width=1.0, dots=1.8),
+                        Line(x="bands_x", y="bands_y", color=green, width=1.2, dash="dotted"),
+                        Line(x="slow_x", y="slow_y", color=green, dots=4.0, marker="diamond"),
+                        Dots(x=[0.0], y=[0.0], shape="cross", color="ink", size=5),
+                        Dots(x=[START[0]], y=[START[1]], color="ink", size=4),
+                        Text(text="slow weights", x=-1.9, y=-0.6, color=green),
+                        Text(text="fast weights; dotted: they are called back", x=-1.9, y=0.87, color=grey),
+                    ],
+                ),
+            ],
+            [
+                Panel(
+                    title="speed and calm: lower left is better",
+                    x=Axis(label="steps to halve θ₁ (log)", domain=(5, 1500), log=True),
+                    y=Axis(label="long-run loss (log)", domain=(0.004, 15), log=True),
+                    marks=[
+                        Line(x="sgd_half", y="sgd_loss", color=grey),
+                        Line(x="curve_half", y="curve_loss", color=green),
+                        Dots(x="plain_half", y="plain_loss", shape="ring", color=grey, size=6),
+                        Dots(x="half", y="matched_loss", shape="ring", color=grey, size=6),
+                        Text(text="SGD, every η", x=6, y=0.02, color=grey),
+                        Text(text="same η", x="plain_x", y="plain_y", color=grey),
+                        Text(text="same speed", x="matched_x", y="matched_y", color=grey, anchor="end"),
+                        Text(text="Lookahead", x="end_x", y="end_y", color=green),
+                        Dots(x="half", y="loss", shape="diamond", color=green, size=5),
+                    ],
+                ),
+                Panel(
+                    title="variance: Lookahead and slowed SGD",
+                    x=Axis(
+                        domain=(-0.9, 4.9),
+                        ticks=[(0.5, "along the valley"), (3.5, "across it")],
+                    ),
+                    y=Axis(label="share of SGD's variance", domain=(0, 1.2)),
+                    marks=[
+                        Rule(y=1.0, color=grey),
+                        Text(text="SGD, same η", x=2.0, y=1.07, color=grey, anchor="middle"),
+                        Bars(x=[0.0, 3.0], y="shares", color=green),
+                        Bars(x=[1.0, 4.0], y="matched_shares", color="faint"),
+                        Text(text="{along:.2f}", x=0.0, y="along_y", color=green, anchor="middle"),
+                        Text(text="{matched_along:.2f}", x=1.0, y="matched_along_y", anchor="middle"),
+                        Text(text="{across:.2f}", x=3.0, y="across_y", color=green, anchor="middle"),
+                        Text(text="{matched_across:.2f}", x=4.0, y="matched_across_y", anchor="middle"),
+                    ],
+                ),
+            ],
+        ],
+        readouts=[
+            "k = {k}, α = {alpha}, ηL = {product}: θ₁ halves in {half:.0f} steps, and the loss stays at "
+            "{loss:.3g}. SGD at the same η: {plain_half:.0f} steps, {plain_loss:.3g}.",
+            "SGD slowed to the same speed stays at {matched_loss:.3g}: Lookahead has {less:.0%} less.",
+            "SGD slowed to the same speed stays at {matched_loss:.3g}: Lookahead has {more:.0%} more.",
+            "SGD slowed to the same speed stays at {same:.3g}: the same, within the accuracy of these runs.",
+        ],
+        caption="Calling back costs speed and brings calm. So does a smaller learning rate: the fair "
+        "comparison is SGD slowed down until it is as fast, the ring next to the diamond. Along the valley "
+        "Lookahead has {along:.2f} of the variance of SGD at its own η, slowed SGD {matched_along:.2f}. "
+        "Across it, {across:.2f} against {matched_across:.2f}: a gain. Turn ηL up beyond 1, and it becomes a "
+        "loss. Curves are closed forms; diamond, rings and bars are measured.",
+        alt="Three panels at k 5, α 0.5 and ηL 0.5. On a noisy valley grey fast weights run ahead and are "
+        "pulled back along dotted lines; green slow weights make calmer strides along the floor. Long-run "
+        "loss over the steps that halve the distance: Lookahead's curve leaves SGD's at α = 1 and runs a "
+        "little below it. Bars of variance: along the valley Lookahead and slowed SGD are level, across it "
+        "Lookahead is lower.",
+        encoding={
+            **dict.fromkeys(("fast_x", "bands_x", "slow_x"), Encoding(bits=8, clip=(-2.4, 0.6))),
+            **dict.fromkeys(("fast_y", "bands_y", "slow_y"), Encoding(bits=8, clip=(-1.0, 1.2))),
+            **dict.fromkeys(("half", "plain_half", "curve_half", "sgd_half"), Encoding(log=True)),
+            **dict.fromkeys(
+                ("loss", "matched_loss", "plain_loss", "same", "curve_loss", "sgd_loss"), Encoding(log=True)
+            ),
+        },
+        fixed={
+            "problem": "½(θ₁² + 20 θ₂²), gradients with noise of standard deviation √h",
+            "start": list(START),
+            "steps": SHOWN,
+            "measured": f"{SEEDS} seeds, steps {WARM + 1} to {LONG}",
+        },
+    )
+
+
+def in_turn(*values: np.ndarray) -> np.ndarray:
+    """One after the other for each step: shape (steps · values, …)."""
+    return np.stack(np.broadcast_arrays(*values), 1).reshape(-1, *np.shape(values[0])[1:])
+
+
+def coordinates(name: str, points: np.ndarray) -> Arrays:
+    """Points of shape (steps, settings …, 2) as two arrays with the steps last."""
+    return {f"{name}_{axis}": np.moveaxis(points[..., i], 0, -1) for i, axis in enumerate("xy")}
+
+
+def halving(factor: np.ndarray) -> np.ndarray:
+    """Steps after which half is left, of what shrinks by a factor at each."""
+    return np.log(0.5) / np.log(factor)
+
+
+def lasting_variance(k: np.ndarray | int, alpha: np.ndarray | float, eta: np.ndarray) -> np.ndarray:
+    """The variance of the slow weights in both directions long after the start, measured."""
+    shape = np.broadcast_shapes(np.shape(k), np.shape(alpha), np.shape(eta))
+    ks, alphas, etas = (np.broadcast_to(one, shape).ravel() for one in (k, alpha, eta))
+    found = np.empty((len(etas), 2))
+    for part in np.array_split(np.arange(len(etas)), -(-len(etas) // 50)):  # all at once would fill memory
+        rule = Lookahead(GradientDescent(etas[part, None]), ks[part, None], alphas[part, None])
+        seeds = np.arange(SEEDS)
+        run = descend(rule, VALLEY, np.zeros(2), LONG, record="slow", path=False, seed=seeds)
+        found[part] = (run.slow[WARM:] ** 2).mean((0, 2))
+    return found.reshape(*shape, 2)
+
+
+def predicted_loss(k: np.ndarray | int, alpha: np.ndarray | float, eta: np.ndarray) -> np.ndarray:
+    """The mean loss in the long run, in closed form."""
+    return sum(
+        h / 2 * theory.stationary_variance(eta, h, noise) * theory.lookahead_variance_ratio(alpha, eta, h, k)
+        for h, noise in zip(CURVATURES, NOISE, strict=True)
+    )
+
+
+def curve(k: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Steps to halve θ₁ and the loss in the long run for every α from 0.15 to 1, along a last axis."""
+    alphas = np.linspace(0.15, 1, 40)
+    rule = Lookahead(GradientDescent(eta[..., None]), k[..., None], alphas)
+    factor = descend(rule, Quadratic(FLAT), 1.0, HALVING).theta[-1] ** (1 / HALVING)
+    return halving(factor), predicted_loss(k[..., None], alphas, eta[..., None])

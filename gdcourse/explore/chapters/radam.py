@@ -1,0 +1,231 @@
+"""RAdam: how much Adam's rate scatters at step t, and how far it is held back for that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gdcourse import theory
+from gdcourse.explore.figure import Arrays, Figure
+from gdcourse.explore.pack import Encoding
+from gdcourse.explore.parts import Axis, Bars, Choice, Dots, Line, Panel, Rule, Slider, Text, style
+from gdcourse.rules import RAdam
+
+COORDINATES = 5000
+TIMES = np.array([*range(1, 9), 10, 12, 15, 20, 25, 30, 40, 50, 70, 100, 150, 200, 300, 400, 500, 700])
+TIMES = np.append(TIMES, [1000, 1500, 2000, 3000])
+BETAS = np.array([0.9, 0.99, 0.999, 0.9999])
+LAST = 50_000
+EVERY = np.arange(1, LAST + 1)
+CURVE = np.unique(np.round(np.geomspace(1, LAST, 120)))  # the steps through which smooth curves go
+MIDWAY = 40  # where on these curves a label stands
+FIRST = np.arange(1, 9)  # the steps around the thresholds
+EDGES = np.linspace(-2.3, 1.2, 85)  # of the histogram's bins, in log10 of the rate
+BIN = float(EDGES[1] - EDGES[0])
+MIDDLES = (EDGES[:-1] + EDGES[1:]) / 2
+
+
+def radam() -> Figure:
+    """The spread of Adam's rate 1/√v̂_t at one step, before and after rectification; its variance over the
+    steps, measured and by the paper's model; r_t beside a linear warm-up; ρ_t in the first eight steps.
+
+    5,000 coordinates whose gradients are independent N(0, 1), 3,000 steps, β₂ from 0.9 to 0.9999.
+    """
+
+    def compute(beta2: np.ndarray) -> Arrays:
+        rates = simulated_rates(beta2)
+        column = beta2[:, None]
+        rho, r = theory.rho(TIMES, column), theory.rectification(TIMES, column)
+        exact, approximate = finite_variances(rho)
+        curve_exact, curve_approximate = finite_variances(theory.rho(CURVE, column))
+        r_curve, warmup_curve = theory.rectification(CURVE, column), warmup(CURVE, column)
+        measured, rectified = rates.var(-1), (r[..., None] * rates).var(-1)
+        low, median, high = np.quantile(rates, [0.05, 0.5, 0.95], axis=-1)
+        late = slice(np.flatnonzero(TIMES == 20)[0], None)
+        above = theory.rectification(EVERY, column) > 0.9
+        return {
+            "r": r,
+            "warmup": warmup(TIMES, column),
+            "measured": measured,
+            "rectified": rectified,
+            "here": measured,
+            "rectified_here": rectified,
+            "low": low,
+            "high": high,
+            "approximate": approximate,
+            # what a text names, and is absent without: the exact variance beside an approximation, or alone
+            "exact_beside": where_only(np.isfinite(approximate), exact),
+            "exact_alone": where_only(np.isnan(approximate), exact),
+            "infinite": where_only(np.isnan(exact), measured),
+            "unadapted": where_only(np.isnan(r), rho),
+            "bars": histograms(rates),
+            "rectified_bars": histograms(r[..., None] * rates),
+            "bars_x": np.minimum(np.log10(high) + 0.05, EDGES[-1] - 0.35),
+            "rectified_x": np.clip(np.log10(r * median), EDGES[0] + 0.35, None),
+            "small_rho": where_only(FIRST[-1] >= TIMES, rho),
+            "fell": measured[:, late.start] / measured[:, -1],
+            "held": rectified[:, late].max(-1) / rectified[:, late].min(-1),
+            "level": rectified[:, late].mean(-1),
+            "level_y": rectified[:, late].mean(-1) / 4,
+            "grown": EVERY[above.argmax(-1)],
+            "r_x": 0.75 * CURVE[(r_curve > 0.4).argmax(-1)],
+            "warmup_x": 1.3 * CURVE[(warmup_curve > 0.2).argmax(-1)],
+            "exact_y": 4 * curve_exact[:, MIDWAY],
+            "exact_curve": curve_exact,
+            "approximate_curve": curve_approximate,
+            "r_curve": r_curve,
+            "warmup_curve": warmup_curve,
+            "first_rho": theory.rho(FIRST, column),
+            "t": TIMES[None],
+            "times": TIMES[None],
+            "curve_t": CURVE[None],
+        }
+
+    own = style("RAdam")
+    color = own["color"]
+    ring: dict[str, Any] = {"at": ["step"], "shape": "ring", "size": 6.0}
+    variances = ["measured", "rectified", "here", "rectified_here", "infinite", "exact_beside", "exact_alone"]
+    variances += ["approximate", "exact_curve", "approximate_curve"]
+    steps = Axis(label="step (log)", domain=(1, LAST), log=True)
+    return Figure(
+        name="figure-radam",
+        title="How much Adam's rate scatters at step t, and how far RAdam holds it back",
+        controls=[
+            Slider(name="step", label="t, the step", values=TIMES, start=4, format="d"),
+            Choice(name="beta2", label="β₂", values=BETAS, start=2, texts=[f"{beta2:g}" for beta2 in BETAS]),
+        ],
+        compute=compute,
+        rows=[
+            [
+                Panel(
+                    title=f"{COORDINATES:,} rates at step {{step}}",
+                    x=Axis(
+                        label="rate, in units of 1/σ (log)",
+                        domain=(EDGES[0], EDGES[-1]),
+                        ticks=[(np.log10(v), f"{v:g}") for v in (0.01, 0.03, 0.1, 0.3, 1, 3, 10)],
+                    ),
+                    y=Axis(label="count (tallest bar: 1)", domain=(0, 1.2), ticks=[]),
+                    marks=[
+                        Rule(x=0.0, color="faint"),
+                        Bars(x=MIDDLES.tolist(), y="bars", at=["step"], width=BIN, color="faint"),
+                        Bars(x=MIDDLES.tolist(), y="rectified_bars", at=["step"], width=BIN, color=color),
+                        Text(text="1/√v̂", x="bars_x", y=0.6, at=["step"], color="ink"),
+                        Text(text="r/√v̂", x="rectified_x", y=1.09, at=["step"], color=color, anchor="middle"),
+                        Text(text="ρ = {unadapted@step:.2f}: not adapted", x=EDGES[0] + 0.1, y=1.09),
+                    ],
+                ),
+                Panel(
+                    title="variance of the rate",
+                    x=steps,
+                    y=Axis(label="variance, in units of 1/σ²", domain=(3e-6, 30), log=True),
+                    marks=[
+                        Rule(x="t", at=["step"], color="faint"),
+                        Line(x="curve_t", y="approximate_curve", color="ink", dash="dotted"),
+                        Line(x="curve_t", y="exact_curve", color="ink", width=1.2),
+                        Dots(x="times", y="measured", color="faint", size=3),
+                        Line(x="times", y="rectified", **own, dots=2.5),
+                        Dots(x="t", y="here", color="ink", **ring),
+                        Dots(x="t", y="rectified_here", color=color, **ring),
+                        Text(text="measured", x=2.5, y=4.5),
+                        Text(text="model, first order", x=7.5, y=0.7),
+                        Text(text="model, exact", x=CURVE[MIDWAY], y="exact_y"),
+                        Text(text="of r/√v̂, measured", x=30, y="level_y", color=color),
+                    ],
+                ),
+            ],
+            [
+                Panel(
+                    title="share of Adam's step",
+                    x=steps,
+                    y=Axis(label="share", domain=(0, 1.1)),
+                    marks=[
+                        Rule(x="t", at=["step"], color="faint"),
+                        Line(x="curve_t", y="warmup_curve", color="ink", dash="dotted"),
+                        Line(x="curve_t", y="r_curve", **own),
+                        Dots(x="t", y="warmup", color="ink", **ring),
+                        Dots(x="t", y="r", color=color, **ring),
+                        Text(text="r", x="r_x", y=0.4, color=color, anchor="end"),
+                        Text(text="warm-up", x="warmup_x", y=0.2),
+                    ],
+                ),
+                Panel(
+                    title="ρ, the length of the average",
+                    x=Axis(label="step", domain=(0.4, 8.6), ticks=[(t, str(t)) for t in FIRST.tolist()]),
+                    y=Axis(label="ρ, in steps", domain=(0, 9)),
+                    marks=[
+                        Bars(x=FIRST.tolist(), y="first_rho", color="faint"),
+                        Rule(y=4.0, color=color),
+                        Rule(y=5.0, color="ink", dash="dotted"),
+                        Text(text="ρ > 4, the paper", x=0.5, y=4.4, color=color),
+                        Text(text="ρ > 5, torch", x=0.5, y=5.4),
+                        Dots(x="t", y="small_rho", color="ink", label="{small_rho@step:.4f}", **ring),
+                    ],
+                ),
+            ],
+        ],
+        readouts=[
+            "Step {step}, β₂ = {beta2}: nine in ten rates lie between {low@step:.2f} and {high@step:.3g}.",
+            "Variance {here@step:.3g} measured, {exact_beside@step:.3g} by the paper's model, "
+            "{approximate@step:.3g} by its first-order approximation.",
+            "Variance {here@step:.3g} measured, {exact_alone@step:.3g} by the paper's model; its "
+            "first-order approximation is infinite.",
+            "Variance {infinite@step:.3g} in this sample; by the paper's model it is infinite.",
+            "RAdam takes r = {r@step:.3f} of Adam's step, and the variance of what is left "
+            "is {rectified_here@step:.1e}. A linear warm-up takes {warmup@step:.4f}.",
+            "ρ = {unadapted@step:.4f} is not above 4: RAdam does not divide by √v̂ at this step.",
+        ],
+        caption="Gradients of pure noise. At first the rate 1/√v̂ rests on a few of them, and scatters. From "
+        "step 20 to 3000 its variance falls by a factor of {fell:.0f}; multiplied by r it varies by a factor "
+        "of {held:.1f} only. The price is a warm-up: r is above 0.9 from step {grown:d} on. At ρ = 4 it is "
+        "the first-order approximation that breaks down, not the variance.",
+        alt="Four panels for step 5 and β₂ 0.999. Two histograms of equal shape on a log axis: Adam's rates "
+        "around one, reaching from one half to four, and RAdam's around 0.02. The variance of the rate falls "
+        "over the steps along a straight line on log axes; multiplied by r it is level from step 20 on. The "
+        "share of Adam's step: r rises from step 5 on, a linear warm-up is below it until step 1500. Bars of "
+        "ρ: it exceeds 4 first at step 5, where it is 4.996, and 5 at step 6.",
+        encoding={
+            **dict.fromkeys(variances, Encoding(log=True)),
+            "bars": Encoding(bits=8),
+            "rectified_bars": Encoding(bits=8),
+        },
+        fixed={"gradients": "independent N(0, 1)", "coordinates": COORDINATES, "seed": 0},
+    )
+
+
+def where_only(there: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The values there, and NaN elsewhere: a text that names them is absent."""
+    return np.where(there, values, np.nan)
+
+
+def warmup(t: np.ndarray, beta2: np.ndarray) -> np.ndarray:
+    """The share of the full rate at step t of a linear warm-up over 2/(1 − β₂) steps."""
+    return np.minimum(1.0, t * (1 - beta2) / 2)
+
+
+def finite_variances(rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Var(1/√v̂) by the paper's model, exactly and to first order; NaN where it is infinite."""
+    both = theory.inverse_root_variance(rho), theory.inverse_root_variance_delta(rho)
+    exact, approximate = (np.where(np.isfinite(one), one, np.nan) for one in both)
+    return exact, approximate
+
+
+def histograms(rates: np.ndarray) -> np.ndarray:
+    """Counts over the bins along the last axis, each histogram's tallest bar as 1; NaN for rates of NaN."""
+    rows = [np.histogram(np.log10(row), EDGES)[0] for row in rates.reshape(-1, rates.shape[-1])]
+    counts = np.reshape(rows, (*rates.shape[:-1], -1)).astype(float)
+    return np.where(np.isnan(rates[..., :1]), np.nan, counts / np.maximum(counts.max(-1, keepdims=True), 1))
+
+
+def simulated_rates(beta2: np.ndarray) -> np.ndarray:
+    """1/√v̂_t for gradients of pure noise, shape (β₂, TIMES, COORDINATES). The rule's own steps; of all of
+    them only those in TIMES are kept."""
+    rule, rng = RAdam(lr=1.0, beta2=beta2[:, None]), np.random.default_rng(0)
+    theta = np.zeros((len(beta2), COORDINATES))
+    state, kept = rule.init(theta, np.zeros_like(theta)), []
+    for t in range(1, TIMES[-1] + 1):
+        theta, new = rule.step(theta, rng.standard_normal(COORDINATES), state, rule.at(t))
+        state = {name: new[name] for name in state}
+        if t in TIMES:
+            kept.append(1 / new["v_hat"])  # v_hat is a root already
+    return np.stack(kept, 1)
