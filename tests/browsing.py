@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.server
+import json
+import re
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -40,3 +42,45 @@ class Visit:
 
     def __exit__(self, *exception):
         self.context.close()
+
+
+DATA = re.compile(r'(<script type="application/json" class="gd-data">)(.*?)(</script>)', re.S)
+
+
+def anchor(name: str) -> str:
+    return f"figure-{name.replace('_', '-')}"
+
+
+def data_of(html: str) -> dict:
+    match = DATA.search(html)
+    assert match
+    return json.loads(match[2])
+
+
+def open_figure(browser, site, address, figures, name, protocol="file", scheme="light", width=1280, query=""):
+    page, _ = figures[anchor(name)]
+    base = f"file://{site}" if protocol == "file" else address
+    visit = Visit(browser, base, f"book/{page.stem}", scheme, width, query)
+    figure = visit.tab.locator(f"#{anchor(name)}")
+    visit.tab.wait_for_selector(f"#{anchor(name)}[data-ready]", timeout=15_000)
+    return visit, figure
+
+
+def state_of(figure) -> dict[str, int]:
+    return json.loads(figure.get_attribute("data-state"))
+
+
+def check_labels(figure, controls) -> None:
+    """What stands beside each control is the state that is drawn."""
+    state = state_of(figure)
+    boxes = figure.locator(".gd-control")
+    for i, control in enumerate(controls):
+        box, words = boxes.nth(i), control["texts"][state[control["name"]]]
+        if control["kind"] == "choice":
+            assert box.locator("select").evaluate("s => s.options[s.selectedIndex].text") == words
+        elif control["kind"] == "toggle":
+            assert box.locator("input").is_checked() == (state[control["name"]] == 1)
+        else:
+            assert box.locator("output").inner_text() == words
+            assert box.locator("input").get_attribute("aria-valuetext") == words
+            assert int(box.locator("input").input_value()) == state[control["name"]]

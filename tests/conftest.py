@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -68,3 +69,17 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=path, args=flags)
         yield chromium
         chromium.close()
+
+
+FIGURE = re.compile(r'<figure class="gd-figure" id="([\w-]+)".*?</figure>', re.S)
+
+
+@pytest.fixture(scope="session")
+def figures(site) -> dict[str, tuple[Path, str]]:
+    """Every figure of the site by its id: its page and its HTML."""
+    found: dict[str, tuple[Path, str]] = {}
+    for page in sorted(site.glob("book/*.html")):
+        for match in FIGURE.finditer(page.read_text(encoding="utf-8")):
+            assert match[1] not in found, f"{match[1]} stands on two pages"
+            found[match[1]] = (page, match[0])
+    return found

@@ -1,61 +1,24 @@
 """The interactive figures as they stand in the built site: their numbers, and what they do in a browser.
 
-`make test` plays with each figure from a file in the light on a wide page, and from localhost in the dark on
-a phone; `make verify` goes through the other combinations, and looks at the time that drawing takes.
+What happens when they are played with is in test_play.py.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 
 from gdcourse.explore import SIGNATURES
 from gdcourse.explore.pack import pack, steps_apart, unpack
 from gdcourse.problems import Network
-from tests.browsing import Visit
+from tests.browsing import DATA, anchor, check_labels, data_of, open_figure, state_of
 
 FIGURE_LIMIT, PAGE_LIMIT = 170_000, 600_000  # bytes
 NAMES = list(SIGNATURES)
-WAYS = [("file", "light", 1280), ("http", "dark", 390)]
-OTHER_WAYS = [
-    (protocol, scheme, width)
-    for protocol in ("file", "http")
-    for scheme in ("light", "dark")
-    for width in (390, 1280)
-    if (protocol, scheme, width) not in WAYS
-]
-FIGURE = re.compile(r'<figure class="gd-figure" id="([\w-]+)".*?</figure>', re.S)
-DATA = re.compile(r'(<script type="application/json" class="gd-data">)(.*?)(</script>)', re.S)
-
-
-def anchor(name: str) -> str:
-    return f"figure-{name.replace('_', '-')}"
-
-
-@pytest.fixture(scope="session")
-def figures(site) -> dict[str, tuple[Path, str]]:
-    """Every figure of the site by its id: its page and its HTML."""
-    found: dict[str, tuple[Path, str]] = {}
-    for page in sorted(site.glob("book/*.html")):
-        for match in FIGURE.finditer(page.read_text(encoding="utf-8")):
-            assert match[1] not in found, f"{match[1]} stands on two pages"
-            found[match[1]] = (page, match[0])
-    return found
-
-
-def data_of(html: str) -> dict:
-    match = DATA.search(html)
-    assert match
-    return json.loads(match[2])
-
-
 # ------------------------------------------------------------------------------------------- the numbers
 
 
@@ -97,154 +60,14 @@ def test_two_per_cent_of_the_grid_computed_again_give_the_numbers_on_the_page(fi
 
 
 def test_recomputing_would_see_a_wrong_number(figures):
-    """The comparison above can fail: a rate that is one hundredth off moves a path by more than a step."""
+    """The comparison above can fail: a rate that is a few hundredths off moves a path by more than a step."""
     data = data_of(figures["figure-momentum"][1])
     stored = unpack(data["payload"], data["arrays"])["theta"][4, 27]
-    again = made("momentum").at({"product": [0.505], "gamma": [0.81]})["theta"][0, 0]
+    again = made("momentum").at({"product": [0.52], "gamma": [0.81]})["theta"][0, 0]
     assert steps_apart(again, stored, data["arrays"]["theta"]) > 1
 
 
 # ------------------------------------------------------------------------------------------ in a browser
-
-
-def open_figure(browser, site, address, figures, name, protocol="file", scheme="light", width=1280, query=""):
-    page, _ = figures[anchor(name)]
-    base = f"file://{site}" if protocol == "file" else address
-    visit = Visit(browser, base, f"book/{page.stem}", scheme, width, query)
-    figure = visit.tab.locator(f"#{anchor(name)}")
-    visit.tab.wait_for_selector(f"#{anchor(name)}[data-ready]", timeout=15_000)
-    return visit, figure
-
-
-SHOWN = """figure => JSON.stringify([
-    [...figure.querySelectorAll('svg')].map(svg => svg.innerHTML),
-    figure.querySelector('.gd-readouts').textContent])"""
-
-
-def state_of(figure) -> dict[str, int]:
-    return json.loads(figure.get_attribute("data-state"))
-
-
-def check_labels(figure, controls) -> None:
-    """What stands beside each control is the state that is drawn."""
-    state = state_of(figure)
-    boxes = figure.locator(".gd-control")
-    for i, control in enumerate(controls):
-        box, words = boxes.nth(i), control["texts"][state[control["name"]]]
-        if control["kind"] == "choice":
-            assert box.locator("select").evaluate("s => s.options[s.selectedIndex].text") == words
-        elif control["kind"] == "toggle":
-            assert box.locator("input").is_checked() == (state[control["name"]] == 1)
-        else:
-            assert box.locator("output").inner_text() == words
-            assert box.locator("input").get_attribute("aria-valuetext") == words
-            assert int(box.locator("input").input_value()) == state[control["name"]]
-
-
-def by_keyboard(figure, i: int, control: dict) -> None:
-    """Move a control to every position, or to some twenty of them, with keys alone; each sets the state."""
-    handle = figure.locator(".gd-control").nth(i).locator("input, select").first
-    handle.focus()
-    last = len(control["texts"]) - 1
-    if control["kind"] == "toggle":
-        before = state_of(figure)[control["name"]]
-        handle.press("Space")
-        assert state_of(figure)[control["name"]] == 1 - before
-        return
-    if control["kind"] == "choice":
-        for position in [*range(last + 1)][:8]:
-            before = state_of(figure)[control["name"]]
-            handle.press("ArrowDown" if before < last else "ArrowUp")
-            assert abs(state_of(figure)[control["name"]] - before) == min(1, last), position
-        return
-    handle.press("Home")
-    assert state_of(figure)[control["name"]] == 0
-    for position in range(1, min(last, 8) + 1):
-        handle.press("ArrowRight")
-        assert state_of(figure)[control["name"]] == position
-    handle.press("End")
-    assert state_of(figure)[control["name"]] == last
-
-
-def moves(figure, control: dict) -> bool:
-    """Whether setting a control through its positions changes what is drawn or said."""
-    i = [c["name"] for c in data_of(figure.evaluate("f => f.outerHTML"))["controls"]].index(control["name"])
-    handle = figure.locator(".gd-control").nth(i).locator("input, select").first
-    seen = set()
-    for position in np.unique(np.linspace(0, len(control["texts"]) - 1, 6).astype(int)):
-        handle.evaluate(
-            """(input, position) => {
-                if (input.type === 'checkbox') input.checked = position === 1;
-                else input.value = position;
-                input.dispatchEvent(new Event(input.type === 'range' ? 'input' : 'change'));
-            }""",
-            int(position),
-        )
-        seen.add(figure.evaluate(SHOWN))
-    return len(seen) > 1
-
-
-def play(browser, site, address, figures, name, protocol, scheme, width):
-    controls = data_of(figures[anchor(name)][1])["controls"]
-    visit, figure = open_figure(browser, site, address, figures, name, protocol, scheme, width)
-    with visit:
-        assert figure.locator(".gd-poster").count() == 0
-        first = figure.evaluate(SHOWN)
-        assert "NaN" not in first
-        check_labels(figure, controls)
-        for i, control in enumerate(controls):
-            by_keyboard(figure, i, control)
-            check_labels(figure, controls)
-            figure.locator(".gd-reset").click()
-            assert state_of(figure) == {c["name"]: c.get("start", 0) for c in controls}
-            assert figure.evaluate(SHOWN) == first, "reset does not bring the first picture back"
-        still = [control["name"] for control in controls if not moves_or_could(figure, control)]
-        assert not still, f"moving {still} changes nothing"
-        assert "NaN" not in figure.evaluate(SHOWN)
-        figure.locator(".gd-reset").click()
-        for box, control in zip(figure.locator(".gd-control").all(), controls, strict=True):
-            if control["kind"] in ("slider", "scrubber"):
-                handle = box.locator("input")
-                handle.scroll_into_view_if_needed()
-                size = handle.bounding_box()
-                visit.tab.mouse.click(size["x"] + 0.75 * size["width"], size["y"] + size["height"] / 2)
-                at = state_of(figure)[control["name"]] / max(1, len(control["texts"]) - 1)
-                assert abs(at - 0.75) < 0.25 or len(control["texts"]) < 5
-                check_labels(figure, controls)
-        assert visit.tab.evaluate("document.documentElement.scrollWidth") <= width
-        found = Axe().run(visit.tab, context=f"#{anchor(name)}").response["violations"]
-        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
-        assert visit.errors == [] and visit.outside == []
-
-
-def moves_or_could(figure, control: dict) -> bool:
-    """Whether a control moves the figure at its start, or once the other menus and boxes stand elsewhere (a
-    bet is needed before its answer is shown)."""
-    figure.locator(".gd-reset").click()
-    if moves(figure, control):
-        return True
-    for handle in figure.locator(".gd-control select, .gd-control input[type=checkbox]").all():
-        handle.evaluate(
-            """input => {
-                if (input.type === 'checkbox') input.checked = !input.checked;
-                else input.selectedIndex = input.options.length - 1;
-                input.dispatchEvent(new Event('change'));
-            }"""
-        )
-    return moves(figure, control)
-
-
-@pytest.mark.parametrize(("protocol", "scheme", "width"), WAYS, ids=lambda value: str(value))
-@pytest.mark.parametrize("name", NAMES)
-def test_play(browser, site, address, figures, name, protocol, scheme, width):
-    play(browser, site, address, figures, name, protocol, scheme, width)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("protocol", "scheme", "width"), OTHER_WAYS, ids=lambda value: str(value))
-@pytest.mark.parametrize("name", NAMES)
-def test_play_in_the_other_ways(browser, site, address, figures, name, protocol, scheme, width):
-    play(browser, site, address, figures, name, protocol, scheme, width)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -281,32 +104,37 @@ def test_where_the_numbers_are_constant_the_drawing_is(browser, figures, tmp_pat
         """() => {
             const figure = document.querySelector('.gd-figure');
             const DRAWN = /-?\\d+(\\.\\d+)?,-?\\d+(\\.\\d+)?|(height|width|x|y|href)="[^"]*"/g;
-            const points = () => [...figure.querySelectorAll('[data-mark]')].map(group =>
-                group.style.display === 'none' ? null
-                : [...new Set(group.innerHTML.match(DRAWN) ?? [])].join(' '));
+            const seen = {};
+            const look = () => figure.querySelectorAll('[data-mark]').forEach(group => {
+                if (group.childElementCount === 0) return;  // not shown at this state
+                const drawn = [...new Set(group.innerHTML.match(DRAWN) ?? [])].join(' ');
+                (seen[group.dataset.mark] ??= new Set()).add(drawn);
+            });
             const inputs = [...figure.querySelectorAll('.gd-control input, .gd-control select')];
-            const seen = points().map(p => new Set(p === null ? [] : [p]));
+            look();
             for (const input of inputs) {
                 const last = input.type === 'checkbox' ? 1 : Number(input.max || input.options.length - 1);
                 for (let i = 0; i <= last; i++) {
                     if (input.type === 'checkbox') input.checked = i === 1;
                     else input.value = i;
                     input.dispatchEvent(new Event(input.type === 'range' ? 'input' : 'change'));
-                    points().forEach((p, k) => p !== null && seen[k].add(p));
+                    look();
                 }
             }
-            return seen.map(set => [...set]);
+            return Object.fromEntries(Object.entries(seen).map(([key, set]) => [key, [...set]]));
         }"""
     )
     context.close()
-    marks = [mark for row in data["rows"] for panel in row for mark in panel["marks"]]
-    assert len(drawn) == len(marks)
-    for mark, seen in zip(marks, drawn, strict=True):
+    panels = [panel for row in data["rows"] for panel in row]
+    assert drawn
+    for key, seen in drawn.items():
+        panel, mark = (int(part) for part in key.split("."))
+        mark = panels[panel]["marks"][mark]
         # a line drawn up to a step over constant data is the shorter or longer part of the same points
         parts = [set(points.split()) for points in seen]
-        whole = max(parts, key=len, default=set())
-        same = all(part <= whole for part in parts) if "upto" in mark else len(seen) <= 1
-        assert same, f"{mark['mark']} draws {len(seen)} different things from constant numbers"
+        whole = max(parts, key=len)
+        same = all(part <= whole for part in parts) if "upto" in mark else len(seen) == 1
+        assert same, f"{mark['mark']} {key} draws {len(seen)} different things from constant numbers"
 
 
 # ---------------------------------------------------------------------- one figure, for the mechanism
@@ -318,7 +146,7 @@ def test_the_address_holds_the_state_and_gives_it_back(browser, site, address, f
         figure.locator("input").first.focus()
         for _ in range(5):
             visit.tab.keyboard.press("ArrowRight")
-        visit.tab.wait_for_function("location.hash.includes('?')")
+        visit.tab.wait_for_function("location.hash.endsWith('=1.0')")
         link, state = visit.tab.evaluate("location.hash"), state_of(figure)
     assert link == "#figure-momentum?product=1.0"
     visit, figure = open_figure(browser, site, address, figures, "momentum", "file", query=link)
@@ -450,7 +278,7 @@ def test_a_drawing_is_read_as_python_reads_it(browser, site, address, figures):
         for _ in range(9):
             visit.tab.keyboard.press("ArrowDown")
         by_keys = check_reading()
-        assert by_keys[:13].sum() == 0 and not np.array_equal(by_mouse, by_keys)
+        assert by_keys[:12].sum() == 0 and not np.array_equal(by_mouse, by_keys)
         assert visit.errors == []
 
 

@@ -486,7 +486,7 @@ function makePanel(root, host, panel, width, narrow, id) {
 }
 
 function addMark(place, mark) {
-  const own = { ...place, layer: add(place.clipped, "g", { "data-mark": mark.mark }), labels: add(place.labels, "g") };
+  const own = { ...place, layer: add(place.clipped, "g", { "data-mark": mark.key }), labels: add(place.labels, "g") };
   let redraw = null;
   return (state, figure) => {
     if (!isOn(mark.when, state)) {
@@ -735,6 +735,7 @@ export async function mount(root) {
   const arrays = await unpack(spec.payload, spec.arrays);
   delete spec.payload;
   const figure = { spec, arrays };
+  spec.rows.flat().forEach((panel, i) => panel.marks.forEach((mark, k) => (mark.key = `${i}.${k}`)));
   const { page } = spec; // what a reader draws on, if there is such a thing
   const computed = page && { [page.ink]: arrays[page.ink], [page.out]: arrays[page.out], [page.answer]: arrays[page.answer] };
   const write = (ink) => {

@@ -1,0 +1,144 @@
+"""Playing with every interactive figure: each control by keyboard and by mouse, on wide and narrow pages.
+
+`make test` plays with each figure from a file in the light on a wide page, and from localhost in the dark on
+a phone; `make verify` goes through the other combinations.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from gdcourse.explore import SIGNATURES
+from tests.browsing import anchor, check_labels, data_of, open_figure, state_of
+
+NAMES = list(SIGNATURES)
+WAYS = [("file", "light", 1280), ("http", "dark", 390)]
+OTHER_WAYS = [
+    (protocol, scheme, width)
+    for protocol in ("file", "http")
+    for scheme in ("light", "dark")
+    for width in (390, 1280)
+    if (protocol, scheme, width) not in WAYS
+]
+
+SHOWN = """figure => JSON.stringify([
+    [...figure.querySelectorAll('svg')].map(svg => svg.innerHTML.replace(/<text[^>]*><\\/text>/g, '')),
+    figure.querySelector('.gd-readouts').textContent])"""
+COORDINATES = (
+    "f => [...f.querySelectorAll('svg')].map(svg => svg.innerHTML.replace(/href=\"[^\"]*/g, '')).join()"
+)
+
+
+def by_keyboard(figure, i: int, control: dict) -> None:
+    """Move a control to every position, or to some twenty of them, with keys alone; each sets the state."""
+    handle = figure.locator(".gd-control").nth(i).locator("input, select").first
+    handle.focus()
+    last = len(control["texts"]) - 1
+    if control["kind"] == "toggle":
+        before = state_of(figure)[control["name"]]
+        handle.press("Space")
+        assert state_of(figure)[control["name"]] == 1 - before
+        return
+    if control["kind"] == "choice":
+        for position in [*range(last + 1)][:8]:
+            before = state_of(figure)[control["name"]]
+            handle.press("ArrowDown" if before < last else "ArrowUp")
+            assert abs(state_of(figure)[control["name"]] - before) == min(1, last), position
+        return
+    handle.press("Home")
+    assert state_of(figure)[control["name"]] == 0
+    for position in range(1, min(last, 8) + 1):
+        handle.press("ArrowRight")
+        assert state_of(figure)[control["name"]] == position
+    handle.press("End")
+    assert state_of(figure)[control["name"]] == last
+
+
+def moves(figure, i: int, control: dict) -> bool:
+    """Whether setting a control through its positions changes what is drawn or said."""
+    handle = figure.locator(".gd-control").nth(i).locator("input, select").first
+    seen = set()
+    for position in np.unique(np.linspace(0, len(control["texts"]) - 1, 6).astype(int)):
+        handle.evaluate(
+            """(input, position) => {
+                if (input.type === 'checkbox') input.checked = position === 1;
+                else input.value = position;
+                input.dispatchEvent(new Event(input.type === 'range' ? 'input' : 'change'));
+            }""",
+            int(position),
+        )
+        seen.add(figure.evaluate(SHOWN))
+    return len(seen) > 1
+
+
+def play(browser, site, address, figures, name, protocol, scheme, width):
+    controls = data_of(figures[anchor(name)][1])["controls"]
+    visit, figure = open_figure(browser, site, address, figures, name, protocol, scheme, width)
+    with visit:
+        assert figure.locator(".gd-poster").count() == 0
+        first = figure.evaluate(SHOWN)
+        assert "NaN" not in figure.evaluate(COORDINATES)
+        check_labels(figure, controls)
+        for i, control in enumerate(controls):
+            by_keyboard(figure, i, control)
+            check_labels(figure, controls)
+            figure.locator(".gd-reset").click()
+            assert state_of(figure) == {c["name"]: c.get("start", 0) for c in controls}
+            assert figure.evaluate(SHOWN) == first, "reset does not bring the first picture back"
+        still = [c["name"] for i, c in enumerate(controls) if not moves_or_could(figure, i, c)]
+        assert not still, f"moving {still} changes nothing"
+        assert "NaN" not in figure.evaluate(COORDINATES)
+        figure.locator(".gd-reset").click()
+        for box, control in zip(figure.locator(".gd-control").all(), controls, strict=True):
+            if control["kind"] in ("slider", "scrubber"):
+                handle = box.locator("input")
+                handle.scroll_into_view_if_needed()
+                size = handle.bounding_box()
+                visit.tab.mouse.click(size["x"] + 0.75 * size["width"], size["y"] + size["height"] / 2)
+                at = state_of(figure)[control["name"]] / max(1, len(control["texts"]) - 1)
+                assert abs(at - 0.75) < 0.25 or len(control["texts"]) < 5
+                check_labels(figure, controls)
+        assert visit.tab.evaluate("document.documentElement.scrollWidth") <= width
+        found = (
+            Axe()
+            .run(
+                visit.tab,
+                context=f"#{anchor(name)}",
+                options={"resultTypes": ["violations"], "preload": False},
+            )
+            .response["violations"]
+        )
+        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
+        assert visit.errors == [] and visit.outside == []
+
+
+def moves_or_could(figure, i: int, control: dict) -> bool:
+    """Whether a control moves the figure at its start, or once the other menus and boxes stand elsewhere (a
+    bet is needed before its answer is shown)."""
+    figure.locator(".gd-reset").click()
+    if moves(figure, i, control):
+        return True
+    for handle in figure.locator(".gd-control select, .gd-control input[type=checkbox]").all():
+        handle.evaluate(
+            """input => {
+                if (input.type === 'checkbox') input.checked = !input.checked;
+                else input.selectedIndex = input.options.length - 1;
+                input.dispatchEvent(new Event('change'));
+            }"""
+        )
+    return moves(figure, i, control)
+
+
+@pytest.mark.parametrize(("protocol", "scheme", "width"), WAYS, ids=lambda value: str(value))
+@pytest.mark.parametrize("name", NAMES)
+def test_play(browser, site, address, figures, name, protocol, scheme, width):
+    play(browser, site, address, figures, name, protocol, scheme, width)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("protocol", "scheme", "width"), OTHER_WAYS, ids=lambda value: str(value))
+@pytest.mark.parametrize("name", NAMES)
+def test_play_in_the_other_ways(browser, site, address, figures, name, protocol, scheme, width):
+    play(browser, site, address, figures, name, protocol, scheme, width)
