@@ -155,9 +155,10 @@ def _kernel(program: Program, form: tuple[Any, ...]) -> Callable[..., None]:
         point, memory = tensors[:2]
         # Where a rule hands back an input, torch 2.13 would read it after overwriting it. A product with a
         # number that the compiler does not know is computed before.
+        result, new = result * one, {name: value * one for name, value in new.items()}
         for name, value in new.items():
-            memory[name].copy_(value * one)
-        point.copy_(result * one)
+            memory[name].copy_(value)
+        point.copy_(result)
 
     # torch stops compiling a code object after 8 variants, without a word: each kernel has its own.
     code = kernel.__code__.replace(co_name=f"{program.__name__}_kernel")
