@@ -144,9 +144,7 @@ class Lone(Place):
         return {name: self._seen(state[name]) for name in names}
 
     def put_back(self, run: Run, held: Held, memory: Values) -> None:
-        if self.flat:
-            torch.autograd.graph.increment_version(self.params)  # autograd does not see what a kernel does
-        else:
+        if not self.flat:
             held[0].update(memory)  # numbers in it are new
 
     def _like_the_parameter(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -220,7 +218,7 @@ class Block(Place):
     def put_back(self, run: Run, held: Held, memory: Values) -> None:
         params = self.params[run.start : run.stop]
         if self.housed:
-            torch.autograd.graph.increment_version(params)
+            torch.autograd.graph.increment_version(params)  # autograd does not see that they were changed
         else:
             torch._foreach_copy_(params, self.point_of[run.start : run.stop])
 
