@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from gdcourse import rules
-from gdcourse.optim.optimizer import Group, RuleOptimizer, holding, number, working_dtype
+from gdcourse.optim.kernel import SLOW, pulled, run, working_dtype
+from gdcourse.optim.optimizer import Group, RuleOptimizer, holding, number
 from gdcourse.rules.validate import check
 
 
@@ -22,6 +23,9 @@ class Lookahead(torch.optim.Optimizer):
     The optimizer inside keeps its own state (momentum, averages) across a synchronisation. Groups,
     schedules, `zero_grad` and `add_param_group` are the inner optimizer's: ``param_groups`` and
     ``defaults`` are the same objects. φ starts where the parameters are at the first step.
+
+    Around an optimizer of this package that was made with ``compile=True``, the synchronisation is a kernel,
+    too.
 
     Between synchronisations the parameters are the fast weights, which are noisy. Evaluate the slow ones::
 
@@ -91,11 +95,16 @@ class Lookahead(torch.optim.Optimizer):
         loss = self.optimizer.step(closure)
         self.steps += 1
         if self.rule.at(self.steps)["sync"]:
-            for param in self._params():
-                slow = self.rule.pull(self.state[param]["slow"], self._fast(param))
-                self.state[param]["slow"] = slow
-                self._put(param, slow)
+            self._synchronise()
         return loss
+
+    def _synchronise(self) -> None:
+        if isinstance(self.optimizer, RuleOptimizer):
+            self.optimizer.pull(self.rule, self.state)
+            return
+        for param in self._params():
+            memory = {SLOW: self.state[param]["slow"]}
+            run(pulled, (param.detach(), memory), (self.rule, rules.Rule()))
 
     @contextmanager
     def slow_weights(self) -> Iterator[None]:
@@ -108,7 +117,7 @@ class Lookahead(torch.optim.Optimizer):
         """The inner optimizer's, and under ``lookahead`` k, α, the number of steps and the slow weights."""
         for before in self._optimizer_state_dict_pre_hooks.values():
             before(self)
-        slow = {i: self.state[p]["slow"] for i, p in enumerate(self._params()) if p in self.state}
+        slow = {i: self.state[p]["slow"].clone() for i, p in enumerate(self._params()) if p in self.state}
         own = {"k": self.rule.k, "alpha": self.rule.alpha, "steps": self.steps, "slow": slow}
         state_dict = {**self.optimizer.state_dict(), "lookahead": own}
         for after in self._optimizer_state_dict_post_hooks.values():
@@ -165,12 +174,6 @@ class Lookahead(torch.optim.Optimizer):
         if isinstance(self.optimizer, RuleOptimizer):
             return self.optimizer.theta(param)
         return param.detach().to(working_dtype(param), copy=True)
-
-    def _put(self, param: torch.Tensor, theta: torch.Tensor) -> None:
-        if isinstance(self.optimizer, RuleOptimizer):
-            self.optimizer.set_theta(param, theta)
-        else:
-            param.copy_(theta)
 
 
 def _rule(k: Any, alpha: Any) -> rules.Lookahead:

@@ -17,14 +17,18 @@ class SGD(RuleOptimizer):
 
     Parameters
     ----------
-    params, weight_decay, maximize : as in `RuleOptimizer`.
+    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
     lr : η ≥ 0, the step size. No default: it depends on the loss.
 
     torch: ``torch.optim.SGD(params, lr=lr, weight_decay=weight_decay)``, exactly.
     """
 
-    def __init__(self, params: Any, lr: Any, weight_decay: Any = 0.0, *, maximize: bool = False) -> None:
-        super().__init__(params, rules.GradientDescent(lr), weight_decay=weight_decay, maximize=maximize)
+    def __init__(
+        self, params: Any, lr: Any, weight_decay: Any = 0.0, *, maximize: bool = False, compile: bool = False
+    ) -> None:
+        super().__init__(
+            params, rules.GradientDescent(lr), weight_decay=weight_decay, maximize=maximize, compile=compile
+        )
 
 
 class Momentum(RuleOptimizer):
@@ -32,7 +36,7 @@ class Momentum(RuleOptimizer):
 
     Parameters
     ----------
-    params, weight_decay, maximize : as in `RuleOptimizer`.
+    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
     lr : η ≥ 0, the step size. No default: it depends on the loss.
     momentum : γ in [0, 1). Default 0.9.
 
@@ -48,8 +52,15 @@ class Momentum(RuleOptimizer):
         weight_decay: Any = 0.0,
         *,
         maximize: bool = False,
+        compile: bool = False,
     ) -> None:
-        super().__init__(params, rules.Momentum(lr, momentum), weight_decay=weight_decay, maximize=maximize)
+        super().__init__(
+            params,
+            rules.Momentum(lr, momentum),
+            weight_decay=weight_decay,
+            maximize=maximize,
+            compile=compile,
+        )
 
 
 class Nesterov(RuleOptimizer):
@@ -62,7 +73,7 @@ class Nesterov(RuleOptimizer):
 
     Parameters
     ----------
-    params, weight_decay, maximize : as in `RuleOptimizer`.
+    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
     lr : η ≥ 0, the step size. No default: it depends on the loss.
     momentum : γ in [0, 1). Default 0.9.
 
@@ -78,8 +89,15 @@ class Nesterov(RuleOptimizer):
         weight_decay: Any = 0.0,
         *,
         maximize: bool = False,
+        compile: bool = False,
     ) -> None:
-        super().__init__(params, rules.Nesterov(lr, momentum), weight_decay=weight_decay, maximize=maximize)
+        super().__init__(
+            params,
+            rules.Nesterov(lr, momentum),
+            weight_decay=weight_decay,
+            maximize=maximize,
+            compile=compile,
+        )
 
 
 class Adagrad(RuleOptimizer):
@@ -87,7 +105,7 @@ class Adagrad(RuleOptimizer):
 
     Parameters
     ----------
-    params, weight_decay, maximize : as in `RuleOptimizer`.
+    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
     lr : η ≥ 0. Default 0.01.
     eps : ε ≥ 0, inside the root. Default 1e-8.
 
@@ -103,8 +121,11 @@ class Adagrad(RuleOptimizer):
         weight_decay: Any = 0.0,
         *,
         maximize: bool = False,
+        compile: bool = False,
     ) -> None:
-        super().__init__(params, rules.Adagrad(lr, eps), weight_decay=weight_decay, maximize=maximize)
+        super().__init__(
+            params, rules.Adagrad(lr, eps), weight_decay=weight_decay, maximize=maximize, compile=compile
+        )
 
 
 class RMSProp(RuleOptimizer):
@@ -112,7 +133,7 @@ class RMSProp(RuleOptimizer):
 
     Parameters
     ----------
-    params, weight_decay, maximize : as in `RuleOptimizer`.
+    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
     lr : η ≥ 0. Default 0.001.
     alpha : γ in [0, 1), the decay of the average. Default 0.9.
     eps : ε ≥ 0, beside the root. Default 1e-8.
@@ -130,8 +151,15 @@ class RMSProp(RuleOptimizer):
         weight_decay: Any = 0.0,
         *,
         maximize: bool = False,
+        compile: bool = False,
     ) -> None:
-        super().__init__(params, rules.RMSProp(lr, alpha, eps), weight_decay=weight_decay, maximize=maximize)
+        super().__init__(
+            params,
+            rules.RMSProp(lr, alpha, eps),
+            weight_decay=weight_decay,
+            maximize=maximize,
+            compile=compile,
+        )
 
 
 class Adadelta(RuleOptimizer):
@@ -139,7 +167,7 @@ class Adadelta(RuleOptimizer):
 
     Parameters
     ----------
-    params, weight_decay, maximize : as in `RuleOptimizer`.
+    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
     lr : what a step is multiplied by, ≥ 0, without unit. Default 1.0, the paper's method; there for
         schedules.
     rho : γ in [0, 1), the decay of both averages. Default 0.95.
@@ -158,9 +186,15 @@ class Adadelta(RuleOptimizer):
         weight_decay: Any = 0.0,
         *,
         maximize: bool = False,
+        compile: bool = False,
     ) -> None:
         super().__init__(
-            params, rules.Adadelta(rho, eps), lr=lr, weight_decay=weight_decay, maximize=maximize
+            params,
+            rules.Adadelta(rho, eps),
+            lr=lr,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            compile=compile,
         )
 
 
@@ -169,7 +203,7 @@ class Adam(RuleOptimizer):
 
     Parameters
     ----------
-    params, weight_decay, maximize : as in `RuleOptimizer`.
+    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
     lr : η ≥ 0. Default 0.001.
     betas : (β₁, β₂), each in [0, 1). Default (0.9, 0.999).
     eps : ε ≥ 0, beside the root. Default 1e-8.
@@ -186,9 +220,10 @@ class Adam(RuleOptimizer):
         weight_decay: Any = 0.0,
         *,
         maximize: bool = False,
+        compile: bool = False,
     ) -> None:
         rule = rules.Adam(lr, *pair(betas), eps)
-        super().__init__(params, rule, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(params, rule, weight_decay=weight_decay, maximize=maximize, compile=compile)
 
 
 class AdamW(RuleOptimizer):
@@ -196,7 +231,7 @@ class AdamW(RuleOptimizer):
 
     Parameters
     ----------
-    params, maximize : as in `RuleOptimizer`.
+    params, maximize, compile : as in `RuleOptimizer`.
     lr : η ≥ 0. Default 0.001.
     betas : (β₁, β₂), each in [0, 1). Default (0.9, 0.999).
     eps : ε ≥ 0, beside the root. Default 1e-8.
@@ -214,9 +249,10 @@ class AdamW(RuleOptimizer):
         weight_decay: Any = rules.AdamW.weight_decay,
         *,
         maximize: bool = False,
+        compile: bool = False,
     ) -> None:
         rule = rules.AdamW(lr, *pair(betas), eps, weight_decay)
-        super().__init__(params, rule, maximize=maximize)
+        super().__init__(params, rule, maximize=maximize, compile=compile)
 
 
 class RAdam(RuleOptimizer):
@@ -224,7 +260,7 @@ class RAdam(RuleOptimizer):
 
     Parameters
     ----------
-    params, weight_decay, maximize : as in `RuleOptimizer`.
+    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
     lr : η ≥ 0. Default 0.001.
     betas : (β₁, β₂), each in [0, 1). Default (0.9, 0.999).
     threshold : the ρ_t from which on the step is adapted. Default 4, the paper's.
@@ -244,21 +280,28 @@ class RAdam(RuleOptimizer):
         *,
         threshold: Any = rules.RAdam.threshold,
         maximize: bool = False,
+        compile: bool = False,
     ) -> None:
         rule = rules.RAdam(lr, *pair(betas), threshold, eps)
-        super().__init__(params, rule, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(params, rule, weight_decay=weight_decay, maximize=maximize, compile=compile)
 
 
 def from_rule(
-    rule: rules.Rule, params: Any, *, weight_decay: Any = None, maximize: bool = False
+    rule: rules.Rule,
+    params: Any,
+    *,
+    weight_decay: Any = None,
+    maximize: bool = False,
+    compile: bool = False,
 ) -> torch.optim.Optimizer:
     """Any update rule as an optimizer, a reader's own included.
 
     Parameters
     ----------
-    rule : an update rule whose hyperparameters are single numbers.
-    params, weight_decay, maximize : as in `RuleOptimizer`, where the names of the groups' keys and the
-        errors are listed, too.
+    rule : an update rule whose hyperparameters are single numbers. It works element by element, as `Rule`
+        says: what it is given may be many parameters in one vector, or a piece of one.
+    params, weight_decay, maximize, compile : as in `RuleOptimizer`, where the names of the groups' keys and
+        the errors are listed, too.
 
     Returns
     -------
@@ -274,6 +317,8 @@ def from_rule(
     """
     if type(rule) is rules.Lookahead:
         rules.validate(rule)
-        inner = RuleOptimizer(params, rule.inner_rule, weight_decay=weight_decay, maximize=maximize)
+        inner = RuleOptimizer(
+            params, rule.inner_rule, weight_decay=weight_decay, maximize=maximize, compile=compile
+        )
         return Lookahead(inner, rule.k, rule.alpha)
-    return RuleOptimizer(params, rule, weight_decay=weight_decay, maximize=maximize)
+    return RuleOptimizer(params, rule, weight_decay=weight_decay, maximize=maximize, compile=compile)

@@ -1,23 +1,46 @@
 """An update rule as a `torch.optim.Optimizer`. No formula stands here: `at`, `unlook`, `step` and
-`look` are the rule's own, called for one parameter tensor after the other."""
+`look` are the rule's own. `kernel` calls them, on tensors that `flat` lays out."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import is_dataclass, replace
+from functools import cache
 from itertools import chain
-from typing import Any
+from operator import is_
+from typing import Any, NamedTuple
 
 import torch
 
-from gdcourse.rules import Adadelta, RMSProp, Rule, validate
+from gdcourse.optim.flat import Place, States, copied, laid_out
+from gdcourse.optim.kernel import (
+    SLOW,
+    Program,
+    moved,
+    names_of,
+    pulled,
+    run_compiled,
+    run_in_pieces,
+    working_dtype,
+)
+from gdcourse.optim.kernel import run as run_program
+from gdcourse.rules import Adadelta, Lookahead, RMSProp, Rule, validate
 from gdcourse.rules.validate import check
 
 Group = dict[str, Any]
 
 TORCH_NAME_OF_GAMMA: dict[type[Rule], str] = {Adadelta: "rho", RMSProp: "alpha"}
 """What torch calls γ, where it is not momentum."""
+
+
+class Laid(NamedTuple):
+    """Where the parameters of a group lie: all of the group, those that have moved, and their places."""
+
+    group: list[torch.Tensor]
+    members: set[int]
+    places: list[Place]
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -39,6 +62,20 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     ``p.grad`` is only read.
 
+    How it runs: a rule works element by element, so the small parameters of a group lie in one vector, and
+    the rule is called once for all of them. ``state[p]`` shows each parameter's part. With
+    ``compile=True``, torch.compile makes one kernel of the same rule, at the first step (some seconds).
+    It is not compiled again for another learning rate, a schedule, another size, a group that joins, a
+    parameter that rests or starts late. Where torch.compile fails, for want of a C++ compiler or because
+    the rule asks for more than arithmetic and `where`, a warning says so and the rule runs uncompiled.
+
+    What compiling asks for: **small parameters move.** At the first step ``p.data`` becomes a part of one
+    vector for each group, type and device. Whoever took ``p.data``, ``p.detach()`` or ``p.numpy()`` before
+    keeps the old numbers, and so does code that holds on to the address. `torch.save` stores the vector
+    once; `pickle` once for each parameter. A parameter that shares its memory, with another process or with
+    any other tensor, does not move: it is copied to and fro at each step, which takes about half as long
+    again. A parameter of 2¹⁷ elements or more stays where it is. Uncompiled, no parameter moves.
+
     Parameters
     ----------
     params : tensors, named tensors or parameter groups, as for any torch optimizer. Real numbers only.
@@ -47,6 +84,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     weight_decay : λ ≥ 0, in units of g over units of θ: λ p is added to the gradient. Default 0. Not for
         a rule with a weight decay of its own (AdamW).
     maximize : whether to climb instead. Default False.
+    compile : whether to run as a compiled kernel. Default False.
 
     Raises
     ------
@@ -64,12 +102,14 @@ class RuleOptimizer(torch.optim.Optimizer):
         lr: Any = None,
         weight_decay: Any = None,
         maximize: bool = False,
+        compile: bool = False,
     ) -> None:
         _check_rule(rule)
         for name, value in (("lr", lr), ("weight_decay", weight_decay)):
             if value is not None and _has(rule, name):
                 raise ValueError(f"Invalid {name}: {value} ({type(rule).__name__} has its own: set it there)")
-        self.rule = rule
+        self.rule, self.compile = rule, compile
+        self._laid: dict[int, Laid] = {}
         defaults = {
             "lr": 1.0 if lr is None else lr,
             "weight_decay": 0.0 if weight_decay is None else weight_decay,
@@ -96,7 +136,8 @@ class RuleOptimizer(torch.optim.Optimizer):
             raise
         for key, value in group.items():
             if isinstance(value, torch.Tensor):
-                group[key] = value.clone()  # a schedule writes into it, and must reach one group only
+                # a schedule writes into it, and must reach one group only; no step reads from a device
+                group[key] = value.detach().cpu().clone()
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -112,55 +153,81 @@ class RuleOptimizer(torch.optim.Optimizer):
                     f"{type(self).__name__} does not support sparse gradients, got one for a parameter of "
                     f"shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False))"
                 )
-        for group, params in zip(self.param_groups, moving, strict=True):
-            rule = from_group(self.rule, group)
-            for param in params:
-                self._move(param, rule, group)
+        for index, (group, params) in enumerate(zip(self.param_groups, moving, strict=True)):
+            if params:
+                rule = from_group(self.rule, group)
+                for place in self._places(index, params):
+                    self._move(place, rule, group)
         return loss
 
-    def _move(self, param: torch.Tensor, rule: Rule, group: Group) -> None:
-        point = param.detach().to(working_dtype(param))
-        grad = param.grad.detach().to(point.dtype)  # type: ignore[union-attr]
-        if group["maximize"]:
-            grad = -grad
-        if not _has(rule, "weight_decay") and group["weight_decay"] != 0:
-            grad = grad + number("weight_decay", group["weight_decay"]) * point
+    def _move(self, place: Place, rule: Rule, group: Group) -> None:
+        lr = None if _has(rule, "lr") else number("lr", group["lr"])
+        decay = None if _has(rule, "weight_decay") else number("weight_decay", group["weight_decay"])
+        held = place.moving(self.state, rule.init)
+        for run in place.runs(held):
+            point, memory = place.point(run), place.memory(run, held, self._names)
+            rules = rule, self._looked(rule, run.look), rule.at(run.done + 1)
+            values = (*rules, lr, decay or None, group["maximize"])
+            self._run(place, moved, (point, memory, place.grad(run)), values)
+            place.put_back(run, held, memory)
+            place.counted(run)
+            if _looks(rule):
+                look = to_group(rule)
+                for state in held[run.start : run.stop]:
+                    state["look"] = look
 
-        state = self.state[param]
-        if not state:
-            memory = rule.init(point, torch.zeros_like(point))
-            if taken := {"step", "look"} & set(memory):
-                raise ValueError(
-                    f"{type(rule).__name__}.init must not name a state {taken.pop()!r}: it is in use here"
-                )
-            state.update(step=torch.zeros((), dtype=torch.float32), **_own(memory, param))
-        state["step"] = state["step"] + 1
-        memory = _memory(state)
+    @torch.no_grad()
+    def pull(self, lookahead: Lookahead, slow: States) -> None:
+        """Lookahead's synchronisation: ``slow[p]["slow"]`` is pulled towards θ, and θ goes there."""
+        left = {param: None for group in self.param_groups for param in group["params"]}
+        for place in chain.from_iterable(self._places(i, []) for i in range(len(self.param_groups))):
+            held = [self.state.get(param) or None for param in place.params]
+            for run in place.runs(held):
+                memory = place.memory(run, held, self._names if _looks(self.rule) else ())
+                shelf = place.memory(run, [slow[param] for param in place.params], ["slow"], "Lookahead: ")
+                tensors = place.point(run), {**memory, SLOW: shelf["slow"]}
+                self._run(place, pulled, tensors, (lookahead, self._looked(self.rule, run.look)))
+                place.put_back(run, held, memory)
+                for param in place.params[run.start : run.stop]:
+                    left.pop(param, None)
+        for param in left:  # those that have never moved
+            run_program(pulled, (param.detach(), {SLOW: slow[param]["slow"]}), (lookahead, Rule()))
 
-        theta = self._looked(rule, state).unlook(point, memory)
-        moved, new = rule.step(theta, grad, memory, rule.at(int(state["step"])))
-        if not _has(rule, "lr"):
-            moved = torch.lerp(theta, moved, number("lr", group["lr"]))
-        state.update(_own({name: new[name] for name in memory}, param))
-        self._look(param, rule, moved, state)
+    def _run(self, place: Place, program: Program, tensors: tuple[Any, ...], values: tuple[Any, ...]) -> None:
+        if not place.flat:
+            run_program(program, tensors, values)
+        elif not (self.compile and run_compiled(program, tensors, values)):
+            run_in_pieces(program, tensors, values)
 
-    # Nesterov's point rests on the γ of the step that made it. A schedule may have changed γ since, so
-    # what `look` used is remembered for `unlook`.
+    def _places(self, index: int, moving: list[torch.Tensor]) -> list[Place]:
+        """Where the parameters of a group lie. One that joins gets a place beside the others': its count
+        differs from theirs for good. All are laid out anew where one is no longer what it was."""
+        params, laid = self.param_groups[index]["params"], self._laid.get(index)
+        same = laid and len(laid.group) == len(params) and all(map(is_, laid.group, params))
+        if not (laid and same and all(place.settle() for place in laid.places)):
+            laid = self._laid[index] = Laid(list(params), set(), [])
+            moving = [param for param in params if param.grad is not None or self.state.get(param)]
+        if not laid.members.issuperset(map(id, moving)):
+            joining = [param for param in moving if id(param) not in laid.members]
+            probe = self.rule.init(torch.zeros(2), torch.zeros(2))
+            self._names = tuple(probe)
+            vectors = all(isinstance(x, torch.Tensor) and x.shape == (2,) for x in probe.values())
+            laid.places.extend(laid_out(joining, params, vectors, housing=self.compile))
+            laid.members.update(map(id, joining))
+        return laid.places
 
-    def _look(self, param: torch.Tensor, rule: Rule, theta: torch.Tensor, state: Group) -> None:
-        param.copy_(rule.look(theta, _memory(state)))
-        if type(rule).look is not Rule.look:
-            state["look"] = to_group(rule)
-
-    def _looked(self, rule: Rule, state: Group) -> Rule:
-        return from_group(rule, state["look"]) if "look" in state else rule
+    def _looked(self, rule: Rule, look: Group | None) -> Rule:
+        """What the point of a parameter rests on: a schedule may have changed γ since `look` was called."""
+        if not _looks(rule):
+            return Rule()
+        return rule if look is None else from_group(rule, look)
 
     def theta(self, param: torch.Tensor) -> torch.Tensor:
         """θ of one parameter, as a new tensor; in float32 where the parameter is of half precision."""
         point = param.detach().to(working_dtype(param))
         state = self.state.get(param)
         if state:
-            point = self._looked(self.rule, state).unlook(point, _memory(state))
+            point = self._looked(self.rule, state.get("look")).unlook(point, _memory(state))
         return point.clone()
 
     @torch.no_grad()
@@ -168,9 +235,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         """Put the parameter where its θ is the given one; the state stays."""
         state = self.state.get(param)
         if state:
-            self._look(param, self._looked(self.rule, state), theta.to(working_dtype(param)), state)
-        else:
-            param.copy_(theta)
+            looked = self._looked(self.rule, state.get("look"))
+            theta = looked.look(theta.to(working_dtype(param)), _memory(state))
+        param.copy_(theta)
 
     @contextmanager
     def at_theta(self) -> Iterator[None]:
@@ -204,8 +271,24 @@ class RuleOptimizer(torch.optim.Optimizer):
                     dtype = working_dtype(param) if value.is_floating_point() else value.dtype
                     self.state[param][name] = value.to(param.device, dtype, copy=True)
 
+    def state_dict(self) -> Group:
+        """As torch's, but a snapshot: later steps do not change it."""
+        first = self.register_state_dict_post_hook(
+            lambda _, saved: {**saved, "state": _snapshot(saved["state"])}, prepend=True
+        )
+        try:
+            return super().state_dict()
+        finally:
+            first.remove()
+
     def __getstate__(self) -> Group:
-        return {**super().__getstate__(), "rule": self.rule}
+        state = super().__getstate__()
+        own = {"rule": self.rule, "compile": self.compile}
+        return {**state, "state": defaultdict(dict, _snapshot(state["state"])), **own}
+
+    def __setstate__(self, state: Group) -> None:
+        super().__setstate__(state)
+        self._laid = {}
 
     def _check(self, group: Group) -> None:
         """Raise if a group's hyperparameters are not what the rule and this class admit."""
@@ -255,18 +338,30 @@ def holding(values: dict[torch.Tensor, torch.Tensor]) -> Iterator[None]:
                 param.copy_(value)
 
 
-def _names(rule: Rule) -> list[str]:
-    return [field.name for field in fields(rule) if field.init]  # type: ignore[arg-type]
+def _names(rule: Rule) -> tuple[str, ...]:
+    kind: Any = type(rule)
+    return names_of(kind)
 
 
 def _has(rule: Rule, name: str) -> bool:
     return name in _names(rule)
 
 
+def _looks(rule: Rule) -> bool:
+    """Whether the rule takes its gradient elsewhere than at θ."""
+    return type(rule).look is not Rule.look
+
+
 def _renamed(rule: Rule) -> dict[str, str]:
     """Which hyperparameters go by another name in torch; a name that the rule itself uses is not taken."""
-    names = _names(rule)
-    renamed = {"gamma": TORCH_NAME_OF_GAMMA.get(type(rule), "momentum")}
+    kind: Any = type(rule)
+    return _renamed_of(kind)
+
+
+@cache
+def _renamed_of(kind: Any) -> dict[str, str]:
+    names = names_of(kind)
+    renamed = {"gamma": TORCH_NAME_OF_GAMMA.get(kind, "momentum")}
     if "beta1" in names and "beta2" in names:
         renamed |= {"beta1": "betas", "beta2": "betas"}
     return {name: key for name, key in renamed.items() if name in names and key not in names}
@@ -281,26 +376,13 @@ def _check_rule(rule: Rule) -> None:
         raise ValueError(f"{type(rule).__name__} must not have a field {taken.pop()!r}: groups use the name")
 
 
-def _own(values: Group, param: torch.Tensor) -> Group:
-    """The values, copied where they are the parameter or its gradient: these are overwritten in place."""
-    borrowed = {tensor.untyped_storage().data_ptr() for tensor in (param, param.grad) if tensor is not None}
-
-    def own(value: Any) -> Any:
-        if isinstance(value, torch.Tensor) and value.untyped_storage().data_ptr() in borrowed:
-            return value.clone()
-        return value
-
-    return {name: own(value) for name, value in values.items()}
+def _snapshot(states: dict[Any, Group]) -> dict[Any, Group]:
+    return {key: {name: copied(value) for name, value in state.items()} for key, state in states.items()}
 
 
 def _memory(state: Group) -> Group:
     """What of a parameter's state is the rule's."""
     return {name: value for name, value in state.items() if name not in ("step", "look")}
-
-
-def working_dtype(param: torch.Tensor) -> torch.dtype:
-    """float32 for half precision, in which g² and ε vanish; else the parameter's own."""
-    return torch.promote_types(param.dtype, torch.float32)
 
 
 def pair(betas: Any) -> tuple[Any, Any]:
