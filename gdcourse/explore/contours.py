@@ -27,6 +27,6 @@ def contour_lines(
     lines = contourpy.contour_generator(xs, ys, above)
     spaced = np.geomspace(max(above.max() * 1e-5, 1e-12), above.max(), levels + 1)[:-1]
     gap = np.full((1, 2), np.nan)
-    found = [part for level in spaced for line in lines.lines(level) for part in (line[::2], line[-1:], gap)]
-    joined = np.concatenate(found[:-1])
+    drawn = (np.asarray(line) for level in spaced for line in lines.lines(level))
+    joined = np.concatenate([part for line in drawn for part in (line[::2], line[-1:], gap)])[:-1]
     return joined[:, 0], joined[:, 1]
