@@ -7,7 +7,7 @@ import numpy as np
 from gdcourse.experiments import descend
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Bars, Dots, Heat, Line, Panel, Rule, Slider, style
+from gdcourse.explore.parts import Axis, Bars, Dots, Heat, Line, Panel, Rule, Slider, Text, style
 from gdcourse.problems import Quadratic
 from gdcourse.rules import Momentum
 
@@ -84,7 +84,8 @@ def momentum() -> Figure:
                             hi=1.0,
                             missing="orange",
                         ),
-                        Line(x="stable_x", y="stable_y", color=color, label="2(1 + γ)"),
+                        Line(x="stable_x", y="stable_y", color=color),
+                        Text(text="beyond 2(1 + γ)", x=2.55, y=0.1, color=color),
                         Line(x="left_x", y="stable_y", color=color, dash="dashed", width=1.2),
                         Line(x="right_x", y="stable_y", color=color, dash="dashed", width=1.2),
                         Dots(x="flat_products", y="gamma", color="ink", size=2.5),
