@@ -18,8 +18,7 @@ book: setup ## run every chapter and render the site, warnings as errors
 
 serve: setup ## show the rendered site on http://localhost:8000 (another port: make serve PORT=8080)
 	@$(PY) scripts/build_book.py --if-stale
-	@echo "Open http://localhost:$(PORT) (Ctrl+C ends it)."
-	@$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+	@$(PY) scripts/serve.py $(PORT)
 
 test: ## all tests, and every notebook compared with its stored outputs
 	@$(PYTHON) scripts/setup_env.py --browser

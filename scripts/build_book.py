@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+import csp
+
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
 SITE = BUILD / "html"
@@ -27,7 +29,15 @@ try:
 except RuntimeError:  # the reason is already on the screen, its traceback is of no use
     sys.exit(1)
 """
-MADE_FROM = ["book", "gdcourse", "_config.yml", "_toc.yml", "requirements.txt", "scripts/build_book.py"]
+MADE_FROM = [
+    "book",
+    "gdcourse",
+    "_config.yml",
+    "_toc.yml",
+    "requirements.txt",
+    "scripts/build_book.py",
+    "scripts/csp.py",
+]
 
 
 def fingerprint() -> str:
@@ -68,6 +78,7 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
+    (SITE / csp.NAME).write_text(csp.policy(SITE) + "\n", encoding="utf-8")
     STAMP.write_text(made_from)
     print(f"\nThe book is built, in {seconds:.0f} s. Open {SITE / 'index.html'}, or run `make serve`.")
     return 0
