@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from gdcourse.optim.checkpoint import check_saved, from_torch, to_torch
 from gdcourse.optim.flat import Place, States, copied, laid_out
 from gdcourse.optim.kernel import (
     SLOW,
@@ -33,6 +34,10 @@ Group = dict[str, Any]
 
 TORCH_NAME_OF_GAMMA: dict[type[Rule], str] = {Adadelta: "rho", RMSProp: "alpha"}
 """What torch calls γ, where it is not momentum."""
+
+
+COMMON = {"lr", "weight_decay", "maximize"}
+"""What a group of any rule's holds."""
 
 
 class Laid(NamedTuple):
@@ -134,10 +139,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         except (TypeError, ValueError):
             self.param_groups.pop()
             raise
-        for key, value in group.items():
-            if isinstance(value, torch.Tensor):
-                # a schedule writes into it, and must reach one group only; no step reads from a device
-                group[key] = value.detach().cpu().clone()
+        _own_tensors(group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -251,10 +253,23 @@ class RuleOptimizer(torch.optim.Optimizer):
             yield
 
     def load_state_dict(self, state_dict: Group) -> None:
-        """Load what `state_dict` gave. The state is copied, and float32 state of a half-precision parameter
-        stays float32, where torch would round it to the parameter's own precision."""
+        """Load what `state_dict` gave, or what torch's own optimizer did where its state means the same:
+        that of SGD without momentum, RMSprop without momentum and centering, Adadelta, Adam and AdamW without
+        amsgrad, and RAdam (which sets ``threshold=5``). The state is copied, and float32 state of a
+        half-precision parameter stays float32, where torch would round it to the parameter's own precision.
+
+        Raises
+        ------
+        TypeError, ValueError : it is another optimizer's, or something in it is missing, unknown, out of
+            range or of another shape. Then nothing was loaded.
+        """
         saved: Group = {}
-        last = self.register_load_state_dict_pre_hook(lambda _, final: saved.update(final))
+
+        def fits(_: Any, final: Group) -> Group:
+            saved.update(self._fitting(final))
+            return saved
+
+        last = self.register_load_state_dict_pre_hook(fits)
         first = self.register_load_state_dict_post_hook(lambda _: self._copy_state(saved), prepend=True)
         try:
             super().load_state_dict(state_dict)
@@ -262,24 +277,54 @@ class RuleOptimizer(torch.optim.Optimizer):
             last.remove()
             first.remove()
 
+    def _fitting(self, saved: Group) -> Group:
+        """A checkpoint in our words, or an error if it does not fit."""
+        if missing := {"state", "param_groups"} - saved.keys():
+            raise ValueError(f"loaded state dict has no {sorted(missing)[0]!r}: must be an optimizer's")
+        saved = from_torch(self.rule, saved)
+        keys = set(to_group(self.rule))
+        looks = keys if _looks(self.rule) else set()
+        check_saved(self.rule, self.param_groups, saved, keys | COMMON, looks)
+        for group in saved["param_groups"]:
+            self._check(group)
+        return saved
+
     def _copy_state(self, saved: Group) -> None:
         indices = chain.from_iterable(group["params"] for group in saved["param_groups"])
         params = chain.from_iterable(group["params"] for group in self.param_groups)
         for index, param in zip(indices, params, strict=True):
-            for name, value in _memory(saved["state"].get(index, {})).items():
-                if isinstance(value, torch.Tensor):
+            for name, value in saved["state"].get(index, {}).items():
+                if name == "step":
+                    self.state[param][name] = copied(value)
+                elif isinstance(value, torch.Tensor):
                     dtype = working_dtype(param) if value.is_floating_point() else value.dtype
                     self.state[param][name] = value.to(param.device, dtype, copy=True)
+        for group in self.param_groups:
+            _own_tensors(group)
 
     def state_dict(self) -> Group:
-        """As torch's, but a snapshot: later steps do not change it."""
-        first = self.register_state_dict_post_hook(
-            lambda _, saved: {**saved, "state": _snapshot(saved["state"])}, prepend=True
-        )
+        """As torch's, and the rule's name; a snapshot: neither steps nor schedules change it later."""
+        first = self.register_state_dict_post_hook(lambda _, saved: self._saved(saved), prepend=True)
         try:
             return super().state_dict()
         finally:
             first.remove()
+
+    def _saved(self, saved: Group) -> Group:
+        groups = [{name: copied(value) for name, value in group.items()} for group in saved["param_groups"]]
+        name = type(self.rule).__name__
+        return {**saved, "rule": name, "param_groups": groups, "state": _snapshot(saved["state"])}
+
+    def torch_state_dict(self) -> Group:
+        """The same for torch's own optimizer to load, which then goes on as this one would.
+
+        For the rules that `load_state_dict` names.
+
+        Raises
+        ------
+        ValueError : torch has no optimizer with this state, or none with a group's hyperparameters.
+        """
+        return to_torch(self.rule, self.state_dict())
 
     def __getstate__(self) -> Group:
         state = super().__getstate__()
@@ -374,6 +419,14 @@ def _check_rule(rule: Rule) -> None:
         raise TypeError(f"{type(rule).__name__} must be a dataclass: its fields are the hyperparameters")
     if taken := {"params", "param_names", "maximize"} & set(_names(rule)):
         raise ValueError(f"{type(rule).__name__} must not have a field {taken.pop()!r}: groups use the name")
+
+
+def _own_tensors(group: Group) -> None:
+    """Copy a group's tensors: a schedule writes into them, and must reach one group only. To where no step
+    need read them from a device."""
+    for key, value in group.items():
+        if isinstance(value, torch.Tensor):
+            group[key] = value.detach().cpu().clone()
 
 
 def _snapshot(states: dict[Any, Group]) -> dict[Any, Group]:
