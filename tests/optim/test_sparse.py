@@ -42,7 +42,7 @@ def give_gradients(params, t, dense=False):
     generator = torch.Generator().manual_seed(t)
     rows = torch.tensor([[t % 3, 4, t % 3]])
     numbers = torch.randn(3, 3, generator=generator, dtype=torch.float64).to(table.dtype)
-    table.grad = torch.sparse_coo_tensor(rows, numbers, table.shape)
+    table.grad = torch.sparse_coo_tensor(rows, numbers, table.shape, check_invariants=True)
     if dense:
         table.grad = table.grad.to_dense()
     bias.grad = torch.randn(3, generator=generator, dtype=torch.float64).to(bias.dtype)
@@ -71,10 +71,11 @@ def test_equals_torchs(name, extra):
 @pytest.mark.parametrize(
     "dense", [range(1, 4), range(4, 8), range(1, 20, 2)], ids=["first", "then", "by turns"]
 )
-def test_dense_and_sparse_gradients_are_the_same_run(name, dense):
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_dense_and_sparse_gradients_are_the_same_run(name, dense, compile):
     """A parameter may change between them, and no other row moves by a bit."""
     mixed, plain = words_and_bias(), words_and_bias()
-    optimizer, expected = OURS[name](mixed), OURS[name](plain)
+    optimizer, expected = OURS[name](mixed, compile=compile), OURS[name](plain)
     walk(mixed, optimizer, 12, dense=dense)
     walk(plain, expected, 12, dense=range(100))
     assert close(mixed, plain)
