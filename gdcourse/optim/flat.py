@@ -60,17 +60,17 @@ class Place:
         return [_signature(param) for param in self.params] == self.signature
 
     def moving(self, states: States, init: Callable[[Any, Any], Values]) -> Held:
-        """The states of the parameters that have a gradient, their first ones where they had none."""
+        """The states of the parameters that have a dense gradient, their first ones where they had none."""
         held: Held = []
         for i, param in enumerate(self.params):
-            if param.grad is None:
+            if not has_dense_grad(param):
                 held.append(None)
                 continue
             state = states[param]
             if not state:
                 if self.counts[i]:
                     self.step_of[i].zero_()
-                state.update(step=self.step_of[i], **_first(param, init))
+                state.update(step=self.step_of[i], **first_state(param, init))
             held.append(state)
         return held
 
@@ -302,11 +302,16 @@ def _dense_strides(param: torch.Tensor) -> tuple[int, ...]:
     return torch.empty_like(param, device="meta").stride()
 
 
+def has_dense_grad(param: torch.Tensor) -> bool:
+    """Whether a parameter has a gradient that is an ordinary tensor."""
+    return param.grad is not None and param.grad.layout == torch.strided
+
+
 def _signature(param: torch.Tensor) -> tuple[Any, ...]:
     return param.shape, param.dtype, param.device, param.stride()
 
 
-def _first(param: torch.Tensor, init: Callable[[Any, Any], Values]) -> Values:
+def first_state(param: torch.Tensor, init: Callable[[Any, Any], Values]) -> Values:
     """A parameter's first state. Copies: a rule may give the parameter itself, or one tensor twice."""
     point = param.detach().to(working_dtype(param))
     memory = init(point, torch.zeros_like(point))

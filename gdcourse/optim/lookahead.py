@@ -89,10 +89,10 @@ class Lookahead(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the inner optimizer, and a synchronisation if it was the k-th, 2k-th, …"""
-        for param in self._params():
-            if param not in self.state:
-                self.state[param]["slow"] = self._fast(param)
+        begin = {param: self._fast(param) for param in self._params() if param not in self.state}
         loss = self.optimizer.step(closure)
+        for param, slow in begin.items():  # not before: the step, or its closure, may have raised
+            self.state[param]["slow"] = slow
         self.steps += 1
         if self.rule.at(self.steps)["sync"]:
             self._synchronise()
@@ -114,11 +114,13 @@ class Lookahead(torch.optim.Optimizer):
             yield
 
     def state_dict(self) -> Group:
-        """The inner optimizer's, and under ``lookahead`` k, α, the number of steps and the slow weights."""
+        """The inner optimizer's, and under ``lookahead`` its kind, k, α, the number of steps and the slow
+        weights."""
         for before in self._optimizer_state_dict_pre_hooks.values():
             before(self)
         slow = {i: self.state[p]["slow"].clone() for i, p in enumerate(self._params()) if p in self.state}
-        own = {"k": self.rule.k, "alpha": self.rule.alpha, "steps": self.steps, "slow": slow}
+        own = {"around": _kind(self.optimizer), "k": self.rule.k, "alpha": self.rule.alpha}
+        own |= {"steps": self.steps, "slow": slow}
         state_dict = {**self.optimizer.state_dict(), "lookahead": own}
         for after in self._optimizer_state_dict_post_hooks.values():
             changed = after(self, state_dict)
@@ -130,7 +132,9 @@ class Lookahead(torch.optim.Optimizer):
 
         Raises
         ------
-        ValueError : it is not a Lookahead's, or does not fit; then nothing was loaded.
+        TypeError, ValueError : it is not a Lookahead's, or one around another optimizer, or does not fit;
+            then nothing was loaded. Whether the inner state fits, an optimizer of this package finds out at
+            once, and one of torch's at its next step.
         """
         state_dict = dict(state_dict)
         for before in self._optimizer_load_state_dict_pre_hooks.values():
@@ -142,13 +146,7 @@ class Lookahead(torch.optim.Optimizer):
                 "inside goes into .optimizer.load_state_dict"
             )
         own, params = state_dict["lookahead"], self._params()
-        for i, slow in own["slow"].items():
-            if i >= len(params) or slow.shape != params[i].shape:
-                have = tuple(params[i].shape) if i < len(params) else "there is no such parameter"
-                raise ValueError(
-                    f"loaded state dict has slow weights of shape {tuple(slow.shape)} for parameter {i}: "
-                    f"must be the parameter's shape ({have})"
-                )
+        self._check_own(own, state_dict.get("state", {}))
         rule = _rule(own["k"], own["alpha"])
         inner = {key: value for key, value in state_dict.items() if key != "lookahead"}
         self.optimizer.load_state_dict(deepcopy(inner))  # torch would share the tensors
@@ -158,6 +156,29 @@ class Lookahead(torch.optim.Optimizer):
             self.state[params[i]]["slow"] = slow.to(params[i].device, working_dtype(params[i]), copy=True)
         for after in self._optimizer_load_state_dict_post_hooks.values():
             after(self)
+
+    def _check_own(self, own: Group, inner: dict[Any, Any]) -> None:
+        """Raise ValueError if what a checkpoint holds for this class does not fit. ``inner`` is the inner
+        optimizer's state."""
+        around, params = _kind(self.optimizer), self._params()
+        if wrong := OWN ^ own.keys():
+            raise ValueError(
+                f"loaded state dict has {sorted(own)} under 'lookahead' (wrong: {sorted(wrong)})"
+            )
+        if own["around"] != around:
+            raise ValueError(f"loaded state dict is a Lookahead's around {own['around']}: must be {around}")
+        if not (isinstance(own["steps"], int) and own["steps"] >= 0):
+            raise ValueError(f"loaded state dict has steps={own['steps']!r}: must be a whole number ≥ 0")
+        for i, slow in own["slow"].items():
+            if i not in range(len(params)) or slow.shape != params[i].shape:
+                have = tuple(params[i].shape) if i in range(len(params)) else "there is no such parameter"
+                raise ValueError(
+                    f"loaded state dict has slow weights of shape {tuple(slow.shape)} for parameter {i}: "
+                    f"must be the parameter's shape ({have})"
+                )
+        moved = range(len(params)) if own["steps"] else ()  # torch's Adagrad has a state from the start
+        if missing := [i for i in moved if inner.get(i) and i not in own["slow"]]:
+            raise ValueError(f"loaded state dict has no slow weights for parameter {missing[0]}, which moved")
 
     def __getstate__(self) -> Group:
         return {"optimizer": self.optimizer, "rule": self.rule, "state": self.state, "steps": self.steps}
@@ -174,6 +195,16 @@ class Lookahead(torch.optim.Optimizer):
         if isinstance(self.optimizer, RuleOptimizer):
             return self.optimizer.theta(param)
         return param.detach().to(working_dtype(param), copy=True)
+
+
+OWN = {"around", "k", "alpha", "steps", "slow"}
+"""What a checkpoint holds under ``lookahead``."""
+
+
+def _kind(optimizer: torch.optim.Optimizer) -> str:
+    """An optimizer's package and method: state of torch's Adam is not for ours."""
+    method = type(optimizer.rule if isinstance(optimizer, RuleOptimizer) else optimizer)
+    return f"{method.__module__.partition('.')[0]}.{method.__name__}"
 
 
 def _rule(k: Any, alpha: Any) -> rules.Lookahead:

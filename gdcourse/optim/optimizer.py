@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
 from functools import cache
-from itertools import chain
+from itertools import chain, filterfalse
 from operator import is_
 from typing import Any, NamedTuple
 
 import torch
 
-from gdcourse.optim.flat import Place, States, copied, laid_out
+from gdcourse.optim.checkpoint import check_saved, from_torch, to_torch
+from gdcourse.optim.flat import Place, States, copied, first_state, has_dense_grad, laid_out
 from gdcourse.optim.kernel import (
     SLOW,
     Program,
@@ -26,13 +27,21 @@ from gdcourse.optim.kernel import (
     working_dtype,
 )
 from gdcourse.optim.kernel import run as run_program
-from gdcourse.rules import Adadelta, Lookahead, RMSProp, Rule, validate
+from gdcourse.rules import Adadelta, Adagrad, GradientDescent, Lookahead, RMSProp, Rule, validate
 from gdcourse.rules.validate import check
 
 Group = dict[str, Any]
 
 TORCH_NAME_OF_GAMMA: dict[type[Rule], str] = {Adadelta: "rho", RMSProp: "alpha"}
 """What torch calls γ, where it is not momentum."""
+
+
+ROW_BY_ROW = (GradientDescent, Adagrad)
+"""The rules that leave everything as it is where the gradient is 0, so that a sparse gradient's rows are all
+that there is to compute. With any other, averages or momentum go on in the rows that do not occur."""
+
+COMMON = {"lr", "weight_decay", "maximize"}
+"""What a group of any rule's holds."""
 
 
 class Laid(NamedTuple):
@@ -60,7 +69,8 @@ class RuleOptimizer(torch.optim.Optimizer):
       many gradients p has had. So a parameter whose first gradient comes late gets the bias correction
       of a first step. A parameter without a gradient is left alone.
 
-    ``p.grad`` is only read.
+    ``p.grad`` is only read. A sparse gradient moves the rows that occur in it, uncompiled, with gradient
+    descent and Adagrad; the other rules would have to move all rows, and refuse it.
 
     How it runs: a rule works element by element, so the small parameters of a group lie in one vector, and
     the rule is called once for all of them. ``state[p]`` shows each parameter's part. With
@@ -89,7 +99,8 @@ class RuleOptimizer(torch.optim.Optimizer):
     Raises
     ------
     TypeError : not a rule, not tensors, or a hyperparameter that is not a number; at a step, a sparse
-        gradient.
+        gradient, unless as said above.
+    RuntimeError : at a step, a sparse gradient with weight decay, which moves all rows.
     ValueError : a hyperparameter out of range, whether given here or in a group; no parameters; a
         complex parameter.
     """
@@ -134,10 +145,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         except (TypeError, ValueError):
             self.param_groups.pop()
             raise
-        for key, value in group.items():
-            if isinstance(value, torch.Tensor):
-                # a schedule writes into it, and must reach one group only; no step reads from a device
-                group[key] = value.detach().cpu().clone()
+        _own_tensors(group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -147,18 +155,48 @@ class RuleOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         moving = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-        for param in chain.from_iterable(moving):
-            if param.grad.layout != torch.strided:
-                raise TypeError(
-                    f"{type(self).__name__} does not support sparse gradients, got one for a parameter of "
-                    f"shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False))"
-                )
+        for group, params in zip(self.param_groups, moving, strict=True):
+            for param in filterfalse(has_dense_grad, params):
+                self._check_sparse(param, group)
         for index, (group, params) in enumerate(zip(self.param_groups, moving, strict=True)):
             if params:
                 rule = from_group(self.rule, group)
-                for place in self._places(index, params):
+                for place in self._places(index, list(filter(has_dense_grad, params))):
                     self._move(place, rule, group)
+                for param in filterfalse(has_dense_grad, params):
+                    self._move_rows(param, rule, group)
         return loss
+
+    def _check_sparse(self, param: torch.Tensor, group: Group) -> None:
+        """Raise if a parameter's sparse gradient is not one for this rule."""
+        if type(self.rule) not in ROW_BY_ROW:
+            raise TypeError(
+                f"{type(self).__name__} does not support sparse gradients, got one for a parameter of "
+                f"shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False)), and "
+                "SGD and Adagrad take sparse ones"
+            )
+        if number("weight_decay", group["weight_decay"]):
+            raise RuntimeError(
+                "weight_decay option is not compatible with sparse gradients: it moves all rows; give the "
+                f"parameter of shape {tuple(param.shape)} a group with weight_decay=0"
+            )
+
+    def _move_rows(self, param: torch.Tensor, rule: Rule, group: Group) -> None:
+        """One step of those rows of a parameter that occur in its gradient."""
+        state = self.state[param]
+        if not state:
+            state.update(step=torch.zeros((), dtype=torch.float32), **first_state(param, rule.init))
+        grad = param.grad.coalesce()  # type: ignore[union-attr]  # a new one: each row once, added up
+        rows = tuple(grad.indices())
+        names = _memory(state)
+        point, memory = param.detach()[rows], {name: state[name][rows] for name in names}
+        done = int(state["step"])
+        values = rule, Rule(), rule.at(done + 1), None, None, group["maximize"]
+        run_program(moved, (point, memory, grad.values()), values)
+        param[rows] = point
+        for name in names:
+            state[name][rows] = memory[name]
+        state["step"] = torch.as_tensor(state["step"], dtype=torch.float32).add_(1)
 
     def _move(self, place: Place, rule: Rule, group: Group) -> None:
         lr = None if _has(rule, "lr") else number("lr", group["lr"])
@@ -206,7 +244,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         same = laid and len(laid.group) == len(params) and all(map(is_, laid.group, params))
         if not (laid and same and all(place.settle() for place in laid.places)):
             laid = self._laid[index] = Laid(list(params), set(), [])
-            moving = [param for param in params if param.grad is not None or self.state.get(param)]
+            rested = (param for param in params if param.grad is None and self.state.get(param))
+            moving = [*filter(has_dense_grad, params), *rested]
         if not laid.members.issuperset(map(id, moving)):
             joining = [param for param in moving if id(param) not in laid.members]
             probe = self.rule.init(torch.zeros(2), torch.zeros(2))
@@ -251,10 +290,23 @@ class RuleOptimizer(torch.optim.Optimizer):
             yield
 
     def load_state_dict(self, state_dict: Group) -> None:
-        """Load what `state_dict` gave. The state is copied, and float32 state of a half-precision parameter
-        stays float32, where torch would round it to the parameter's own precision."""
+        """Load what `state_dict` gave, or what torch's own optimizer did where its state means the same:
+        that of SGD without momentum, RMSprop without momentum and centering, Adadelta, Adam and AdamW without
+        amsgrad, and RAdam (which sets ``threshold=5``). The state is copied, and float32 state of a
+        half-precision parameter stays float32, where torch would round it to the parameter's own precision.
+
+        Raises
+        ------
+        TypeError, ValueError : it is another optimizer's, or something in it is missing, unknown, out of
+            range or of another shape. Then nothing was loaded.
+        """
         saved: Group = {}
-        last = self.register_load_state_dict_pre_hook(lambda _, final: saved.update(final))
+
+        def fits(_: Any, final: Group) -> Group:
+            saved.update(self._fitting(final))
+            return saved
+
+        last = self.register_load_state_dict_pre_hook(fits)
         first = self.register_load_state_dict_post_hook(lambda _: self._copy_state(saved), prepend=True)
         try:
             super().load_state_dict(state_dict)
@@ -262,24 +314,54 @@ class RuleOptimizer(torch.optim.Optimizer):
             last.remove()
             first.remove()
 
+    def _fitting(self, saved: Group) -> Group:
+        """A checkpoint in our words, or an error if it does not fit."""
+        if missing := {"state", "param_groups"} - saved.keys():
+            raise ValueError(f"loaded state dict has no {sorted(missing)[0]!r}: must be an optimizer's")
+        saved = from_torch(self.rule, saved)
+        keys = set(to_group(self.rule))
+        looks = keys if _looks(self.rule) else set()
+        check_saved(self.rule, self.param_groups, saved, keys | COMMON, looks)
+        for group in saved["param_groups"]:
+            self._check(group)
+        return saved
+
     def _copy_state(self, saved: Group) -> None:
         indices = chain.from_iterable(group["params"] for group in saved["param_groups"])
         params = chain.from_iterable(group["params"] for group in self.param_groups)
         for index, param in zip(indices, params, strict=True):
-            for name, value in _memory(saved["state"].get(index, {})).items():
-                if isinstance(value, torch.Tensor):
+            for name, value in saved["state"].get(index, {}).items():
+                if name == "step":
+                    self.state[param][name] = copied(value)
+                elif isinstance(value, torch.Tensor):
                     dtype = working_dtype(param) if value.is_floating_point() else value.dtype
                     self.state[param][name] = value.to(param.device, dtype, copy=True)
+        for group in self.param_groups:
+            _own_tensors(group)
 
     def state_dict(self) -> Group:
-        """As torch's, but a snapshot: later steps do not change it."""
-        first = self.register_state_dict_post_hook(
-            lambda _, saved: {**saved, "state": _snapshot(saved["state"])}, prepend=True
-        )
+        """As torch's, and the rule's name; a snapshot: neither steps nor schedules change it later."""
+        first = self.register_state_dict_post_hook(lambda _, saved: self._saved(saved), prepend=True)
         try:
             return super().state_dict()
         finally:
             first.remove()
+
+    def _saved(self, saved: Group) -> Group:
+        groups = [{name: copied(value) for name, value in group.items()} for group in saved["param_groups"]]
+        name = type(self.rule).__name__
+        return {**saved, "rule": name, "param_groups": groups, "state": _snapshot(saved["state"])}
+
+    def torch_state_dict(self) -> Group:
+        """The same for torch's own optimizer to load, which then goes on as this one would.
+
+        For the rules that `load_state_dict` names.
+
+        Raises
+        ------
+        ValueError : torch has no optimizer with this state, or none with a group's hyperparameters.
+        """
+        return to_torch(self.rule, self.state_dict())
 
     def __getstate__(self) -> Group:
         state = super().__getstate__()
@@ -374,6 +456,14 @@ def _check_rule(rule: Rule) -> None:
         raise TypeError(f"{type(rule).__name__} must be a dataclass: its fields are the hyperparameters")
     if taken := {"params", "param_names", "maximize"} & set(_names(rule)):
         raise ValueError(f"{type(rule).__name__} must not have a field {taken.pop()!r}: groups use the name")
+
+
+def _own_tensors(group: Group) -> None:
+    """Copy a group's tensors: a schedule writes into them, and must reach one group only. To where no step
+    need read them from a device."""
+    for key, value in group.items():
+        if isinstance(value, torch.Tensor):
+            group[key] = value.detach().cpu().clone()
 
 
 def _snapshot(states: dict[Any, Group]) -> dict[Any, Group]:

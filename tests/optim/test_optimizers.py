@@ -639,16 +639,6 @@ def test_a_groups_key_under_the_rules_name_is_not_ignored():
         gd.optim.Momentum([{"params": parameters(), "gamma": 0.5}], lr=0.1)
 
 
-@every
-def test_sparse_gradients_are_refused_before_anything_moves(make):
-    table, dense = torch.nn.Embedding(4, 2, sparse=True), torch.nn.Parameter(torch.ones(2))
-    optimizer = make([dense, *table.parameters()])
-    (table(torch.tensor([1])).sum() + (dense**2).sum()).backward()
-    with pytest.raises(TypeError, match="does not support sparse gradients"):
-        optimizer.step()
-    assert torch.equal(dense, torch.ones(2)) and not optimizer.state
-
-
 # ---- at work ----
 
 
