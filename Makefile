@@ -3,9 +3,10 @@ PYTHON ?= python3
 PORT ?= 8000
 PY := .venv/bin/python
 CHAPTERS ?=
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test verify notebooks lint lab clean
+.PHONY: help setup book serve test verify bench notebooks lint lab clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)$$/make \1\t\2/' | expand -t 18
@@ -28,6 +29,9 @@ test: ## all tests, and every notebook compared with its stored outputs
 verify: ## the slower checks: tests marked slow, and the notebooks on other processor paths
 	@$(PYTHON) scripts/setup_env.py --browser --lab
 	@$(PY) scripts/verify.py
+
+bench: setup ## how fast it is beside torch.optim and optax (some minutes; other options: make bench BENCH="--quick")
+	@$(PY) scripts/bench.py $(BENCH)
 
 notebooks: setup ## make and run the notebooks from book/src (some alone: make notebooks CHAPTERS="adam radam")
 	@$(PY) scripts/notebooks.py $(CHAPTERS)

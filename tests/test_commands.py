@@ -14,7 +14,7 @@ import setup_env  # scripts/setup_env.py
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = {"book", "serve", "test", "verify", "notebooks", "lint", "lab", "clean", "help", "setup"}
+TARGETS = {"book", "serve", "test", "verify", "bench", "notebooks", "lint", "lab", "clean", "help", "setup"}
 
 
 def text(name: str) -> str:

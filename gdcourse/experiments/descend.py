@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import inf, prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from gdcourse.experiments.family import Fit, as_seeds, carried, runs_shape, zeros_like
+from gdcourse.experiments.family import Cut, Fit, as_seeds, cut_out, cuts_of, part, runs_shape
+from gdcourse.experiments.progress import progress
+from gdcourse.experiments.walk import stack, walk
 from gdcourse.problems.problem import Function, Problem
 from gdcourse.rules import Rule, validate
 
-BLOW_UP = 1e6
-"""A run has diverged once |θ| exceeds this times max(1, |θ_0|), or is no longer finite."""
+CACHED = 15 * 2**13
+"""Bytes of θ. On a CPU, so many runs at a time take all their steps: what a step makes stays in the cache
+then, in memory that the C library hands out without asking the system, and below the size from which torch
+shares an operation out among threads, which would wait for each other at every one."""
+
+KEPT = 2**30
+"""Bytes of θ over all steps, up to which runs are not parted where their steps are kept: memory decides then,
+not the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +84,12 @@ def descend(
     seed : seeds the sampling, where the problem has any: a whole number, or an array of them, one for
         each run. A run with a given seed sees the same samples however many run beside it. Default 0.
 
+    Large families are walked in parts, one after the other, which changes nothing but speed and memory. On a
+    CPU, NumPy is faster than torch for such small steps.
+
     Raises
     ------
+    MemoryError : what is to be kept of all steps does not fit into the memory that is free.
     TypeError, ValueError : a hyperparameter out of range (see `gdcourse.rules.validate`), steps < 0,
         a start that does not fit the problem, shapes that do not broadcast, an unknown name in ``record``.
 
@@ -108,56 +122,36 @@ def descend(
         )
 
     seeds = as_seeds(seed)
+    tail = tuple(theta.shape[theta.ndim - problem.ndim :])
     runs = runs_shape(first, start=tuple(theta.shape[: theta.ndim - problem.ndim]), seed=seeds.shape)
-    theta = _broadcast(theta, runs + tuple(theta.shape[theta.ndim - problem.ndim :]))
-    samples = _draw(problem, seeds, steps, theta)
+    at_once = max(CACHED, KEPT // (steps + 1)) if path or names else CACHED
+    cuts = cuts_of(runs, at_once // max(1, prod(tail) * theta.itemsize) if _on_cpu(theta) else prod(runs))
+    kept = prod(runs) * steps * (prod(tail) * (2 * path + len(names)) + path)
+    _check_room(theta, kept + kept // max(1, len(cuts)))  # the steps of a part, and beside them its array
 
     fit = Fit(theta, problem.ndim)
-    state = first.init(theta, zeros_like(theta))
-    kept_theta, kept_grad = [theta], []
-    kept: dict[str, list[Any]] = {name: [] for name in names}
-    edge = _edge(theta, problem.ndim)
-    diverged = np.full(runs, -1)
+    by_step = [name for name in names if name in fit.for_at(first).at(1)]
+    names = tuple(name for name in names if name not in by_step)
+    whole: dict[str, Any] = {}
+    for cut in progress(cuts, "descending", len(cuts), after=1) if len(cuts) > 1 else cuts:
+        shape = tuple(along.stop - along.start for along in cut) + tail
+        own = _start(cut_out(theta, cut, problem.ndim), shape, problem.ndim)
+        samples = _draw(problem, cut_out(seeds, cut), steps, theta)
+        walked = walk(_part_of(rule_at, first, runs, cut), problem, own, samples, steps, names, path)
+        whole = _joined(whole, walked, cut, runs) if len(cuts) > 1 else walked
+    with np.errstate(all="ignore"):
+        for name in by_step:
+            rules = ((t, rule_at(t) if rule_at else first) for t in range(1, steps + 1))
+            whole[name] = stack([fit.values(fit.for_at(now).at(t))[name] for t, now in rules], theta)
 
-    with np.errstate(all="ignore"), torch.no_grad():
-        rule_for_at, rule_for_step = fit.for_at(first), fit.for_step(first)
-        for t in range(1, steps + 1):
-            if rule_at and t > 1:
-                now = rule_at(t)
-                validate(now)
-                if runs_shape(now, runs=runs) != runs:
-                    raise ValueError(
-                        f"a schedule must keep to one family: {runs} at step 1, more at step {t}"
-                    )
-                rule_for_at, rule_for_step = fit.for_at(now), fit.for_step(now)
-            at = fit.values(rule_for_at.at(t))
-            point = rule_for_step.look(theta, state)
-            grad = problem.grad(point, None if samples is None else samples[t - 1])
-            theta, new = rule_for_step.step(theta, grad, state, at)
-            state = carried(state, new)
-            for name in names:
-                if name not in new and name not in at:
-                    known = ", ".join(sorted({*new, *at})) or "nothing by name"
-                    raise ValueError(f"record: {type(first).__name__} has no {name!r}; it has {known}")
-                kept[name].append(new[name] if name in new else at[name])
-            if path:
-                kept_theta.append(theta)
-                kept_grad.append(grad)
-            else:
-                kept_theta = [theta]
-                _note_divergence(diverged, theta, edge, t, problem.ndim)
-        thetas = _stack(kept_theta, theta[None][:0])
-        loss = problem.loss(thetas)
-    if path:
-        diverged = _first_divergence(thetas, edge, problem.ndim)
-
+    diverged = whole["diverged_at"]
     back = _to_numpy if was_numpy else (lambda x: x)
     return Run(
-        theta=back(thetas),
-        loss=back(loss),
-        grad=back(_stack(kept_grad, thetas[:0])) if path else None,
+        theta=back(whole["theta"]),
+        loss=back(whole["loss"]),
+        grad=back(whole["grad"]) if path else None,
         diverged_at=diverged if runs else (int(diverged) if diverged >= 0 else None),
-        recorded={name: back(_stack(values, thetas[:0])) for name, values in kept.items()},
+        recorded={name: back(whole[name]) for name in (*by_step, *names)},
     )
 
 
@@ -170,10 +164,72 @@ def _as_array(start: Any) -> Any:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
-def _broadcast(theta: Any, shape: tuple[int, ...]) -> Any:
+def _start(theta: Any, shape: tuple[int, ...], ndim: int) -> Any:
+    """θ_0 of runs side by side, a coordinate of all of them in one piece of memory: a hyperparameter that
+    differs from run to run then meets each coordinate in one long loop."""
     if isinstance(theta, torch.Tensor):
-        return theta.expand(shape).clone()
-    return np.broadcast_to(theta, shape).copy()
+        theta = theta.expand(shape)
+        columns = theta.movedim(-1, 0) if ndim else theta
+        columns = columns.clone(memory_format=torch.contiguous_format)
+        return columns.movedim(0, -1) if ndim else columns
+    theta = np.broadcast_to(theta, shape)
+    return np.moveaxis(np.moveaxis(theta, -1, 0).copy(), 0, -1) if ndim else theta.copy()
+
+
+def _part_of(rule_at: Any, first: Rule, runs: tuple[int, ...], cut: Cut) -> Callable[[int], Rule]:
+    """The rule of step t, for some of the runs."""
+    if rule_at is None:
+        always = part(first, cut)
+        return lambda t: always
+
+    def scheduled(t: int) -> Rule:
+        now = rule_at(t)
+        validate(now)
+        if runs_shape(now, runs=runs) != runs:
+            raise ValueError(f"a schedule must keep to one family: {runs} at step 1, more at step {t}")
+        return part(now, cut)
+
+    return scheduled
+
+
+def _joined(whole: dict[str, Any], walked: dict[str, Any], cut: Cut, runs: tuple[int, ...]) -> dict[str, Any]:
+    """What these runs gave, put into the arrays of all."""
+    for name, values in walked.items():
+        times = () if name == "diverged_at" else (slice(None),)
+        shape = tuple(values.shape)
+        if len(shape) < len(times) + len(runs):  # it depends on no run
+            whole[name] = values
+            continue
+        if name not in whole:
+            room = (*shape[: len(times)], *runs, *shape[len(times) + len(runs) :])
+            is_tensor = isinstance(values, torch.Tensor)
+            whole[name] = values.new_empty(room) if is_tensor else np.empty(room, values.dtype)
+        whole[name][times + cut] = values
+    return whole
+
+
+def _check_room(theta: Any, numbers: int) -> None:
+    """Raise MemoryError if so many numbers of θ's kind do not fit into the memory that is free."""
+    need, free = numbers * theta.itemsize, _free_bytes(theta)
+    if need > free:
+        raise MemoryError(
+            f"what is to be kept of these runs takes {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free: "
+            "path=False keeps the ends alone; or take fewer runs, steps, or names to record"
+        )
+
+
+def _free_bytes(theta: Any) -> float:
+    if not _on_cpu(theta):
+        return torch.cuda.mem_get_info(theta.device)[0] if theta.device.type == "cuda" else inf
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):  # not Linux
+        return inf
+
+
+def _on_cpu(theta: Any) -> bool:
+    return not isinstance(theta, torch.Tensor) or theta.device.type == "cpu"
 
 
 def _draw(problem: Problem, seeds: np.ndarray, steps: int, theta: Any) -> Any:
@@ -190,39 +246,5 @@ def _draw(problem: Problem, seeds: np.ndarray, steps: int, theta: Any) -> Any:
     return torch.as_tensor(samples, dtype=dtype, device=theta.device)
 
 
-def _stack(values: list[Any], none: Any) -> Any:
-    """One array of all steps' values, of the kind of `none`, which it is where there are no steps."""
-    if not values:
-        return none
-    if isinstance(none, torch.Tensor):
-        # numbers of Python, which depend on t alone, keep their full precision
-        like = [v if isinstance(v, torch.Tensor) else torch.as_tensor(np.asarray(v)) for v in values]
-        return torch.stack([v.to(none.device) for v in like])
-    return np.stack([np.asarray(v) for v in values])
-
-
 def _to_numpy(values: Any) -> Any:
     return values.numpy() if isinstance(values, torch.Tensor) else values
-
-
-def _edge(theta: Any, ndim: int) -> Any:
-    """Each run's own bound, with θ's trailing axes left to broadcast."""
-    size = abs(theta)
-    if ndim:
-        size = size.amax(-1, keepdim=True) if isinstance(size, torch.Tensor) else size.max(-1, keepdims=True)
-    return BLOW_UP * (size.clamp(min=1.0) if isinstance(size, torch.Tensor) else np.maximum(size, 1.0))
-
-
-def _is_out(theta: Any, edge: Any, ndim: int) -> np.ndarray:
-    inside = abs(theta) <= edge  # False for NaN, too
-    out = ~(inside.all(-1) if ndim else inside)
-    return out.cpu().numpy() if isinstance(out, torch.Tensor) else np.asarray(out)
-
-
-def _note_divergence(diverged: np.ndarray, theta: Any, edge: Any, t: int, ndim: int) -> None:
-    diverged[_is_out(theta, edge, ndim) & (diverged < 0)] = t
-
-
-def _first_divergence(thetas: Any, edge: Any, ndim: int) -> np.ndarray:
-    out = _is_out(thetas, edge, ndim)
-    return np.where(out.any(0), out.argmax(0), -1)

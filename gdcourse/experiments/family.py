@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,39 @@ def runs_shape(rule: Rule, **others: tuple[int, ...]) -> tuple[int, ...]:
     except ValueError:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
         raise ValueError(f"these shapes do not broadcast to one family of runs: {listed}") from None
+
+
+Cut = tuple[slice, ...]
+"""Which runs of a family: a range along each of its axes."""
+
+
+def cuts_of(runs: tuple[int, ...], most: int) -> list[Cut]:
+    """A family cut into blocks of at most `most` runs, or of one."""
+    sizes = []
+    for axis, length in enumerate(runs):
+        sizes.append(max(1, min(length, most // max(1, prod(runs[axis + 1 :])))))
+    starts = product(*(range(0, max(1, n), size) for n, size in zip(runs, sizes, strict=True)))
+    return [
+        tuple(slice(i, min(i + size, n)) for i, size, n in zip(start, sizes, runs, strict=True))
+        for start in starts
+    ]
+
+
+def cut_out(array: Any, cut: Cut, ndim: int = 0) -> Any:
+    """What belongs to some runs, of an array that broadcasts to the family and has `ndim` axes more."""
+    own = tuple(array.shape)[: array.ndim - ndim]
+    aligned = zip(own, cut[len(cut) - len(own) :], strict=True)
+    return array[tuple(along if n > 1 else slice(None) for n, along in aligned)]
+
+
+def part(rule: Rule, cut: Cut) -> Rule:
+    """The rule of some runs of its family."""
+    changed = {
+        name: part(value, cut) if isinstance(value, Rule) else cut_out(value, cut)
+        for name, value in _hyperparameters(rule).items()
+        if isinstance(value, Rule) or hasattr(value, "shape")
+    }
+    return replace(rule, **changed) if changed else rule  # type: ignore[type-var]
 
 
 class Fit:

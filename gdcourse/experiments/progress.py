@@ -14,11 +14,11 @@ def is_static() -> bool:
     return os.environ.get("GDCOURSE_STATIC", "") not in ("", "0")
 
 
-def progress(steps: Iterable[T], label: str, total: int) -> Iterator[T]:
-    """The same steps, with a bar beside them."""
+def progress(steps: Iterable[T], label: str, total: int, after: float = 0.0) -> Iterator[T]:
+    """The same steps, with a bar beside them, once they have taken `after` seconds."""
     if is_static():
         yield from steps
         return
     from tqdm.auto import tqdm
 
-    yield from tqdm(steps, desc=label, total=total, leave=False, mininterval=0.2)
+    yield from tqdm(steps, desc=label, total=total, leave=False, mininterval=0.2, delay=after)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from gdcourse.problems.problem import Problem, like, module_of
 
@@ -91,6 +92,14 @@ def ravine(kappa: float = 20.0) -> Quadratic:
     return problem
 
 
+def _beside(dx: Any, dy: Any) -> Any:
+    """(dx, dy) along a new last axis, each still in one piece of memory: of many runs that is the faster."""
+    if isinstance(dx, torch.Tensor):
+        return torch.stack((dx, dy)).movedim(0, -1)
+    both = np.array((dx, dy))
+    return both if both.ndim == 1 else np.moveaxis(both, 0, -1)
+
+
 class _Plane(Problem):
     """A function of (x, y), given by its value and its two partial derivatives."""
 
@@ -98,7 +107,7 @@ class _Plane(Problem):
         return self.value(theta[..., 0], theta[..., 1])
 
     def grad(self, theta: Any, sample: Any = None) -> Any:
-        return module_of(theta).stack(self.slopes(theta[..., 0], theta[..., 1]), -1)
+        return _beside(*self.slopes(theta[..., 0], theta[..., 1]))
 
     def value(self, x: Any, y: Any) -> Any:
         raise NotImplementedError

@@ -1,5 +1,6 @@
 """`descend`: families equal single runs, kinds agree, and what is kept is what was asked for."""
 
+import importlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import gdcourse as gd
-from gdcourse.experiments.family import Fit, carried, zeros_like
+from gdcourse.experiments.family import Fit, carried, cut_out, cuts_of, zeros_like
 from gdcourse.problems import Beale, FiniteSum, LeastSquares, NoisyQuadratic, Quadratic, ravine
 
 TURNED = Quadratic([1.0, 6.0], angle=30.0)
@@ -359,3 +360,80 @@ def test_a_readers_own_rule_and_problem():
 def test_a_seed_that_is_no_whole_number_is_refused(seed):
     with pytest.raises(ValueError, match="seed must be a whole number"):
         gd.descend(gd.GradientDescent(0.1), gd.problems.NoisyQuadratic(1.0), steps=1, seed=seed)
+
+
+descend_module = importlib.import_module("gdcourse.experiments.descend")
+
+
+@pytest.mark.parametrize("runs", [(), (1,), (7,), (3, 5), (2, 3, 4), (0,), (1, 6)])
+@pytest.mark.parametrize("most", [0, 1, 4, 10, 100])
+def test_cuts_cover_every_run_once(runs, most):
+    count = np.zeros(runs, int)
+    for cut in cuts_of(runs, most):
+        count[cut] += 1
+        assert count[cut].size <= max(1, most)
+    assert (count == 1).all()
+
+
+def test_cut_out_leaves_what_all_runs_share():
+    cut = (slice(1, 3), slice(0, 2))
+    assert cut_out(np.ones((4, 5)), cut).shape == (2, 2)
+    assert cut_out(np.ones((4, 1)), cut).shape == (2, 1)
+    assert cut_out(np.ones(5), cut).shape == (2,)
+    assert cut_out(np.ones((5, 7)), cut, ndim=1).shape == (2, 7)
+
+
+IN_PARTS = {
+    **{name: (lambda make=make: make(LR[:, None, None], GAMMA[:, None])) for name, make in FAMILIES.items()},
+    "schedule": lambda: lambda t: gd.Momentum(LR[:, None, None] / t, GAMMA[:, None]),
+    "diverging": lambda: gd.Momentum(np.array([0.1, 3.0])[:, None, None], GAMMA[:, None]),
+}
+
+
+@pytest.mark.parametrize("name", IN_PARTS)
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+@pytest.mark.parametrize("path", [True, False])
+def test_parts_equal_the_whole(name, kind, path, monkeypatch):
+    """2 × 2 settings and 3 seeds, walked in parts of two runs of θ in ℝ² and float64."""
+    record = {"Adam": ["m_hat", "v_bias"], "RAdam": ["r", "v"], "Momentum": "v"}.get(name, ())
+    for problem in (NoisyQuadratic([1.0, 4.0], 0.1), sum_of_squares(3), Beale()):
+        start = np.array([0.5, -0.2]) if kind == "numpy" else torch.tensor([0.5, -0.2], dtype=torch.float64)
+
+        def go(problem=problem, start=start):
+            settings = {"steps": 19, "seed": [3, 1, 2], "path": path, "record": record}
+            return gd.descend(IN_PARTS[name](), problem, start, **settings)
+
+        monkeypatch.undo()
+        whole = go()
+        monkeypatch.setattr(descend_module, "CACHED", 2 * 2 * 8)
+        monkeypatch.setattr(descend_module, "KEPT", 0)
+        parts = go()
+        assert (parts.grad is None) == (not path)
+        pairs = [(parts.theta, whole.theta), (parts.loss, whole.loss), (parts.diverged_at, whole.diverged_at)]
+        pairs += [(parts.grad, whole.grad)] if path else []
+        pairs += [(parts.recorded[key], whole.recorded[key]) for key in whole.recorded]
+        for a, b in pairs:
+            assert type(a) is type(b) and a.shape == b.shape and a.dtype == b.dtype
+            np.testing.assert_allclose(as_numpy(a), as_numpy(b), rtol=1e-12, atol=1e-12)
+    if name == "diverging":
+        assert len(np.unique(whole.diverged_at)) > 1
+
+
+def test_a_large_family_is_parted_and_equals_its_single_runs():
+    lr = np.geomspace(1e-3, 0.3, 200)
+    family = gd.descend(gd.Momentum(lr[:, None], lr[None, :]), TURNED, steps=20, path=False)
+    assert family.theta.nbytes > descend_module.CACHED
+    for i, j in ((0, 0), (57, 140), (199, 199)):
+        one = gd.descend(gd.Momentum(lr[i], lr[j]), TURNED, steps=20, path=False)
+        np.testing.assert_allclose(family.theta[0, i, j], one.theta[0], rtol=0, atol=1e-12)
+
+
+def test_what_does_not_fit_into_memory_is_refused_at_once():
+    rule = gd.Momentum(np.full((1000, 1000), 0.1))
+    with pytest.raises(MemoryError, match=r"takes .* GB, and .* GB are free: path=False keeps"):
+        gd.descend(rule, TURNED, steps=10_000_000)
+
+
+def test_an_empty_family():
+    run = gd.descend(gd.Momentum(np.zeros(0)), TURNED, steps=3)
+    assert run.theta.shape == (4, 0, 2) and run.diverged_at.shape == (0,)

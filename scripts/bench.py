@@ -1,0 +1,458 @@
+"""How fast it is, beside others, in one run on this machine: a table, a picture and a JSON in _build/bench.
+
+    python scripts/bench.py                  everything, some minutes
+    python scripts/bench.py --quick          a smoke test of seconds, whose numbers mean nothing
+    python scripts/bench.py steps runs       some parts alone: steps, runs, trainings
+    python scripts/bench.py --threads 1      on so many processor cores
+
+Whoever is compared takes turns, round after round, so that what else the machine does meets all alike. A
+number is the least of all rounds; its spread says how far the median lies above. Other work on the machine
+disturbs all the same, threads that wait for each other most: the load before is told. Optional packages
+that are missing are named: optax (in the requirements of the tests), pytorch_optimizer, torch_optimizer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("steps", "runs", "trainings")
+
+
+@dataclass
+class Goal:
+    """`who` takes at most `at_most` times as long as `versus`; or as many milliseconds, where that is ""."""
+
+    who: str
+    at_most: float
+    versus: str = ""
+
+
+@dataclass
+class Contest:
+    """What is compared: by name, functions that do the same work once. `not_run` says why for the others."""
+
+    title: str
+    turns: dict[str, Callable[[], Any]]
+    goals: list[Goal] = field(default_factory=list)
+    not_run: dict[str, str] = field(default_factory=dict)
+    each: int = 1  # how many pieces of work a turn does
+
+
+@dataclass
+class Result:
+    title: str
+    ms: dict[str, float]
+    spread: dict[str, float]
+    goals: list[dict[str, Any]]
+    not_run: dict[str, str]
+
+
+def settings(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that all of it runs")
+    parser.add_argument("--rounds", type=int, default=0, help="how many turns each takes")
+    parser.add_argument("--threads", type=int, default=0, help="processor cores to use; default: all")
+    parser.add_argument("--out", type=Path, default=ROOT / "_build" / "bench", help="the folder to write to")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    chosen.parts = chosen.parts or list(PARTS)
+    chosen.rounds = chosen.rounds or (2 if chosen.quick else 9)
+    return chosen
+
+
+def keep_to(threads: int) -> None:
+    """Before torch and jax start: both, and the libraries under them, get the same cores."""
+    if threads and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
+
+
+# --- One step of an optimizer -------------------------------------------------------------------------------
+
+# name: (torch's class, arguments, whether torch has a fused kernel, arrays read and written by a step)
+METHODS = {
+    "Momentum": ("SGD", {"lr": 1e-4, "momentum": 0.9}, True, 5),
+    "Adagrad": ("Adagrad", {"lr": 1e-4}, True, 5),
+    "Adam": ("Adam", {"lr": 1e-4}, True, 7),
+    "RAdam": ("RAdam", {"lr": 1e-4}, False, 7),
+    "Adadelta": ("Adadelta", {"lr": 1e-4}, False, 7),
+}
+NETWORK = (784, 32, 10)
+COMPILED, PLAIN, BOUND = "ours, compile=True", "ours", "bandwidth bound"
+
+
+def steps(quick: bool) -> Iterator[Callable[[], Contest]]:
+    network = [shape for a, b in pairwise(NETWORK) for shape in ((a, b), (b,))]
+    sizes = {"1 × 10M": [(10_000_000,)], "200 × 10k": [(10_000,)] * 200, "784-32-10": network}
+    for size, shapes in ({"3 × 100": [(100,)] * 3} if quick else sizes).items():
+        for name in ("Momentum",) if quick else METHODS:
+            yield lambda size=size, shapes=shapes, name=name: steps_of(name, size, shapes)
+
+
+def steps_of(name: str, size: str, shapes: list[tuple[int, ...]]) -> Contest:
+    import torch
+
+    import gdcourse as gd
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    grads = [torch.randn(shape, device=device) for shape in shapes]
+
+    def turn(make: Callable[[list[Any]], Any], around: Callable[[Any], Any] = lambda step: step) -> Any:
+        params = [torch.zeros(shape, device=device, requires_grad=True) for shape in shapes]
+        for param, grad in zip(params, grads, strict=True):
+            param.grad = grad
+        return around(make(params).step)
+
+    kind, arguments, has_fused, arrays = METHODS[name]
+    peer = getattr(torch.optim, kind)
+    contest = Contest(f"{name}, one step, {size}", {}, each=1 if size == "1 × 10M" else 20)
+    candidates: dict[str, Callable[[], Any]] = {
+        PLAIN: lambda: turn(lambda p: getattr(gd.optim, name)(p, **arguments)),
+        COMPILED: lambda: turn(lambda p: getattr(gd.optim, name)(p, **arguments, compile=True)),
+        "torch, loop": lambda: turn(lambda p: peer(p, **arguments, foreach=False)),
+        "torch, foreach": lambda: turn(lambda p: peer(p, **arguments, foreach=True)),
+    }
+    if has_fused:
+        candidates["torch, fused"] = lambda: turn(lambda p: peer(p, **arguments, fused=True))
+    else:
+        contest.not_run["torch, fused"] = "torch has none"
+    if size in ("1 × 10M", "784-32-10"):
+        candidates["torch, compiled step"] = lambda: turn(lambda p: peer(p, **arguments), torch.compile)
+    else:
+        contest.not_run["torch, compiled step"] = "compiling over 200 tensors takes minutes"
+    for package in ("pytorch_optimizer", "torch_optimizer"):
+        try:
+            theirs = getattr(importlib.import_module(package), kind, None)
+        except ImportError:
+            contest.not_run[package] = "not installed"
+            continue
+        if theirs is None or theirs is peer:
+            contest.not_run[package] = f"it has no {kind} of its own"
+            continue
+        candidates[package] = lambda theirs=theirs: turn(lambda p: theirs(p, **arguments))
+    # a ← a + ½ b reads two numbers and writes one: a third as long as all that a step reads and writes
+    length = arrays * sum(grad.numel() for grad in grads) // 3
+    a, b = torch.zeros(length, device=device), torch.ones(length, device=device)
+    candidates[BOUND] = lambda: lambda: a.add_(b, alpha=0.5)
+
+    for who, make in candidates.items():
+        contest.turns[who] = make()
+    if has_fused:
+        contest.goals.append(Goal(COMPILED, 1.0, "torch, fused"))
+    if size == "1 × 10M":
+        contest.goals.append(Goal(COMPILED, 1.1, BOUND))
+    contest.goals += [Goal(COMPILED, 1.0, "torch, foreach"), Goal(PLAIN, 1.0, "torch, foreach")]
+    return contest
+
+
+# --- Families of runs ---------------------------------------------------------------------------------------
+
+
+def runs(quick: bool) -> Iterator[Callable[[], Contest]]:
+    for dtype in ("float32", "float64"):
+        yield lambda dtype=dtype: momentum_runs(dtype, *((4, 10) if quick else (256, 300)))
+        yield lambda dtype=dtype: adam_runs(dtype, *((10, 10) if quick else (1000, 300)))
+    yield lambda: single_path(20 if quick else 500)
+
+
+def momentum_runs(dtype: str, settings: int, length: int) -> Contest:
+    import numpy as np
+
+    import gdcourse as gd
+
+    lr, gamma = np.geomspace(1e-3, 0.1, settings), np.linspace(0, 0.99, settings)
+    h = np.array([1.0, 10.0], dtype)
+    contest = family(
+        f"{settings**2:,} momentum runs × {length} steps, quadratic, {dtype}",
+        gd.Momentum(lr[:, None], gamma[None, :]),
+        gd.problems.Quadratic(h),
+        np.ones(2, dtype),
+        length,
+    )
+    values = [part.ravel().astype(dtype) for part in np.meshgrid(lr, gamma, indexing="ij")]
+    add_optax(contest, "sgd", lambda p: (0.5 * h * p**2).sum(), np.ones(2, dtype), values, length)
+    return contest
+
+
+def adam_runs(dtype: str, settings: int, length: int) -> Contest:
+    import numpy as np
+
+    import gdcourse as gd
+
+    lr, problem = np.geomspace(1e-4, 1.0, settings), gd.problems.Beale()
+    start = problem.start.astype(dtype)
+    title = f"{settings:,} Adam runs × {length} steps, Beale, {dtype}"
+    contest = family(title, gd.Adam(lr), problem, start, length)
+    add_optax(contest, "adam", lambda p: problem.value(p[0], p[1]), start, [lr.astype(dtype)], length)
+    return contest
+
+
+def family(title: str, rule: Any, problem: Any, start: Any, length: int) -> Contest:
+    import torch
+
+    import gdcourse as gd
+
+    turns = {
+        "ours, NumPy": lambda: gd.descend(rule, problem, start, length, path=False),
+        "ours, torch": lambda: gd.descend(rule, problem, torch.from_numpy(start), length, path=False),
+    }
+    return Contest(title, turns, [Goal("ours, NumPy", 2.0, "optax, jit(vmap(scan))")])
+
+
+def add_optax(
+    contest: Contest, name: str, function: Any, start: Any, hyperparameters: list[Any], length: int
+) -> None:
+    """The same runs by optax: the whole loop is one compiled program, and only the ends come back."""
+    try:
+        import jax
+        import optax
+    except ImportError:
+        contest.not_run["optax, jit(vmap(scan))"] = "not installed"
+        return
+    jax.config.update("jax_enable_x64", True)
+    slope = jax.grad(function)
+
+    def one(*values: Any) -> Any:
+        optimizer = getattr(optax, name)(*values)
+
+        def step(carry: Any, _: Any) -> Any:
+            theta, state = carry
+            updates, state = optimizer.update(slope(theta), state)
+            return (optax.apply_updates(theta, updates), state), None
+
+        return jax.lax.scan(step, (start, optimizer.init(start)), None, length=length)[0][0]
+
+    together, start = jax.jit(jax.vmap(one)), jax.numpy.asarray(start)
+    given = [jax.numpy.asarray(values) for values in hyperparameters]
+    contest.turns["optax, jit(vmap(scan))"] = lambda: together(*given).block_until_ready()
+
+
+def single_path(length: int) -> Contest:
+    import gdcourse as gd
+
+    rules = (gd.Momentum(0.01), gd.Adam(0.01), gd.RAdam(0.01))
+    turns = {
+        f"ours, NumPy, {type(rule).__name__}": lambda rule=rule: gd.descend(
+            rule, gd.problems.Beale(), steps=length
+        )
+        for rule in rules
+    }
+    return Contest(f"One path of {length} steps, Beale", turns, [Goal(who, 15.0) for who in turns])
+
+
+# --- Trainings ----------------------------------------------------------------------------------------------
+
+
+def trainings(quick: bool) -> Iterator[Callable[[], Contest]]:
+    for shared in (True, False):
+        yield lambda shared=shared: trainings_of(shared, *((2, 2, 2) if quick else (13, 5, 60)))
+
+
+def trainings_of(shared: bool, rates: int, seeds: int, length: int) -> Contest:
+    import numpy as np
+    import torch
+
+    import gdcourse as gd
+    from gdcourse.experiments.train import batches
+
+    data, network, count = gd.digits(), gd.problems.Network(NETWORK), rates * seeds
+    lr = np.geomspace(1e-4, 1e-1, rates)
+    inputs = {"steps": length, "examine": 1}
+
+    def together() -> None:
+        if shared:
+            gd.train(network, data, gd.Adam(lr[:, None]), seed=range(seeds), **inputs)
+        else:
+            gd.train(network, data, gd.Adam(1e-3), seed=range(count), **inputs)
+
+    def loop() -> None:
+        """One training as it is written with PyTorch."""
+        hidden, scores = (torch.nn.Linear(a, b, dtype=data.train.x.dtype) for a, b in pairwise(NETWORK))
+        model = torch.nn.Sequential(hidden, torch.nn.ReLU(), scores)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        for pick in torch.from_numpy(batches(0, len(data.train), 64, length)):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(model(data.train.x[pick]), data.train.y[pick]).backward()
+            optimizer.step()
+
+    def all_loops() -> None:
+        for _ in range(count):
+            loop()
+
+    which = "those of a seed share batches" if shared else "each has its own batches"
+    ours, theirs = f"ours, {count} at once", "torch.optim, one by one"
+    goal = Goal(ours, 1 / 4 if shared else 1 / 2.5, theirs)
+    return Contest(
+        f"{count} trainings of 784-32-10 × {length} steps, {which}",
+        {ours: together, theirs: all_loops},
+        [goal],
+    )
+
+
+# --- Measuring and telling ----------------------------------------------------------------------------------
+
+
+def measure(contest: Contest, rounds: int) -> Result:
+    for who, turn in list(contest.turns.items()):
+        try:
+            turn()  # compiles, and makes the state
+            turn()
+        except Exception as error:
+            del contest.turns[who]
+            contest.not_run[who] = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:80]}"
+    times: dict[str, list[float]] = {who: [] for who in contest.turns}
+    for _ in range(rounds):
+        for who, turn in contest.turns.items():
+            times[who].append(milliseconds(turn, contest.each))
+    least = {who: min(seen) for who, seen in times.items()}
+    spread = {who: statistics.median(seen) / least[who] - 1 for who, seen in times.items()}
+    goals = [asdict(goal) | {"is": reached(goal, least)} for goal in contest.goals]
+    return Result(contest.title, least, spread, goals, contest.not_run)
+
+
+def milliseconds(turn: Callable[[], Any], each: int) -> float:
+    """Of one piece of work; on a GPU by its own clock."""
+    import torch
+
+    if torch.cuda.is_available():
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(each):
+            turn()
+        end.record()
+        torch.cuda.synchronize()
+        return start.elapsed_time(end) / each
+    started = time.perf_counter()
+    for _ in range(each):
+        turn()
+    return 1e3 * (time.perf_counter() - started) / each
+
+
+def reached(goal: Goal, ms: dict[str, float]) -> float | None:
+    """What the goal bounds; None where one of the two did not run."""
+    if goal.who not in ms or (goal.versus and goal.versus not in ms):
+        return None
+    return ms[goal.who] / (ms[goal.versus] if goal.versus else 1.0)
+
+
+def machine() -> dict[str, Any]:
+    import numpy
+    import torch
+
+    cpuinfo = Path("/proc/cpuinfo")
+    models = (
+        [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        if cpuinfo.exists()
+        else []
+    )
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return {
+        "processor": models[0].partition(":")[2].strip() if models else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count(),
+        "load before": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+        "torch threads": torch.get_num_threads(),
+        "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
+def table(result: Result) -> str:
+    lines = [result.title]
+    for who, ms in sorted(result.ms.items(), key=lambda item: item[1]):
+        lines.append(f"  {who:<26} {ms:12.4g} ms   +{100 * result.spread[who]:.0f} %")
+    for goal in result.goals:
+        unit = f"× {goal['versus']}" if goal["versus"] else "ms"
+        if goal["is"] is None:
+            lines.append(f"  goal: {goal['who']} ≤ {goal['at_most']:.3g} {unit}: not measured")
+            continue
+        verdict = "reached" if goal["is"] <= goal["at_most"] else "NOT reached"
+        lines.append(f"  goal: {goal['who']} ≤ {goal['at_most']:.3g} {unit}: {goal['is']:.3g}, {verdict}")
+    lines += [f"  not run: {who} ({why})" for who, why in result.not_run.items()]
+    return "\n".join(lines)
+
+
+def draw(results: list[Result], path: Path) -> None:
+    """Every contest as bars on a logarithmic axis; colour says whose."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from gdcourse.figures.style import BLUE, FAINT, GREY, ORANGE, use_style
+
+    use_style()
+    columns = min(3, len(results))
+    rows = -(-len(results) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(5.4 * columns, 2.2 * rows), squeeze=False)
+    for ax in axes.flat[len(results) :]:
+        ax.axis("off")
+    for ax, result in zip(axes.flat, results, strict=False):
+        names = sorted(result.ms, key=lambda who: -result.ms[who])
+        for at, who in enumerate(names):
+            color = BLUE if who.startswith("ours") else GREY if who.startswith("torch") else ORANGE
+            ax.barh(at, result.ms[who], color=FAINT if who == BOUND else color, height=0.7)
+            ax.annotate(f" {result.ms[who]:.3g}", (result.ms[who], at), va="center", fontsize=7)
+        ax.set_yticks(range(len(names)), names, fontsize=7)
+        ax.set_xscale("log")
+        ax.set_title(result.title, fontsize=8)
+        ax.set_xlabel("ms", fontsize=7)
+        ax.tick_params(axis="x", labelsize=7)
+        ax.margins(x=0.15)
+    figure.savefig(path, dpi=100)
+
+
+def main(arguments: list[str]) -> int:
+    chosen = settings(arguments)
+    keep_to(chosen.threads)
+    os.environ["GDCOURSE_STATIC"] = "1"  # one progress bar, ours
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    import torch
+    from tqdm import tqdm
+
+    if chosen.threads:
+        torch.set_num_threads(chosen.threads)
+    warnings.simplefilter("ignore")
+    about = machine()
+    print("\n".join(f"{name}: {value}" for name, value in about.items()) + "\n", flush=True)
+    contests = [make for part in chosen.parts for make in globals()[part](chosen.quick)]
+    results = []
+    for make in tqdm(contests, desc="contests", leave=False, file=sys.stderr):
+        results.append(measure(make(), chosen.rounds))
+        tqdm.write(table(results[-1]) + "\n", file=sys.stdout)
+        sys.stdout.flush()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    draw(results, chosen.out / "bench.png")
+    written = {"machine": about, "quick": chosen.quick, "rounds": chosen.rounds}
+    text = json.dumps(
+        written | {"contests": [asdict(result) for result in results]}, indent=1, ensure_ascii=False
+    )
+    (chosen.out / "bench.json").write_text(text + "\n", encoding="utf-8")
+    goals = [goal for result in results for goal in result.goals if goal["is"] is not None]
+    good = sum(goal["is"] <= goal["at_most"] for goal in goals)
+    print(f"{good} of {len(goals)} goals reached" + (", of no meaning with --quick" if chosen.quick else ""))
+    print(f"Written: {chosen.out / 'bench.json'} and bench.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
