@@ -161,11 +161,17 @@ def steps_of(name: str, size: str, shapes: list[tuple[int, ...]]) -> Contest:
 
     for who, make in candidates.items():
         contest.turns[who] = make()
-    if has_fused:
-        contest.goals.append(Goal(COMPILED, 1.0, "torch, fused"))
-    if size == "1 × 10M":
-        contest.goals.append(Goal(COMPILED, 1.1, BOUND))
-    contest.goals += [Goal(COMPILED, 1.0, "torch, foreach"), Goal(PLAIN, 1.0, "torch, foreach")]
+    default = "torch, loop" if device == "cpu" else "torch, foreach"  # what torch does unless told otherwise
+    if size == "1 × 10M" and has_fused:  # both are bound by the memory's bandwidth
+        contest.goals.append(Goal(COMPILED, 1.05, "torch, fused"))
+    elif size == "1 × 10M":
+        contest.goals += [Goal(COMPILED, 1.2, BOUND), Goal(COMPILED, 1 / 5, default)]
+    elif size == "200 × 10k":
+        contest.goals.append(
+            Goal(COMPILED, 1.0, "torch, fused") if has_fused else Goal(COMPILED, 1 / 5, "torch, foreach")
+        )
+    else:
+        contest.goals.append(Goal(PLAIN, 1.0, default))
     return contest
 
 
