@@ -148,6 +148,7 @@ function set(element, attributes) {
 }
 
 const color = (name = "ink") => `var(--gd-${name})`;
+const written = (name) => color(name === "faint" ? "quiet" : name); // faint is for lines: too pale to read
 const round = (pixels) => Math.round(pixels * 10) / 10;
 const FAR = 20000; // pixels: further out, browsers' own arithmetic gives way
 const round2 = (value) => Math.round(value * 1e4) / 1e4;
@@ -191,7 +192,7 @@ export function through(xs, ys, closed = false) {
 
 /** A label that keeps inside its panel: to the left of its point where there is no room on the right. */
 function labeller(place, tint) {
-  const text = add(place.labels, "text", { class: "gd-label", fill: color(tint) });
+  const text = add(place.labels, "text", { class: "gd-label", fill: written(tint) });
   return (words, x, y) => {
     const shown = words && place.holds(x, y, 2);
     text.textContent = shown ? words : "";
@@ -386,7 +387,7 @@ export const MARKS = {
   },
 
   Text(place, mark) {
-    const text = add(place.labels, "text", { class: "gd-label", fill: color(mark.color), "text-anchor": mark.anchor ?? "start" });
+    const text = add(place.labels, "text", { class: "gd-label", fill: written(mark.color), "text-anchor": mark.anchor ?? "start" });
     return (state, pickFor, words) => {
       const [x, y] = [near(place.x(pickFor(mark.x).data[0])), near(place.y(pickFor(mark.y).data[0]))];
       const filled = Number.isNaN(x + y) ? null : words(mark.text);
@@ -443,12 +444,12 @@ const MARGIN = { left: 52, right: 12, top: 24, bottom: 38 };
 /** Where a panel's marks are drawn: its scales, its edges in pixels, a clipped layer, and one for labels. */
 function makePanel(root, host, panel, width, narrow, id) {
   const bare = !panel.x && !panel.y;
-  const written = (axis) => axis && (axis.label || axis.ticks?.length !== 0);
+  const labelled = (axis) => axis && (axis.label || axis.ticks?.length !== 0);
   const margin = {
-    left: written(panel.y) ? MARGIN.left : 8,
+    left: labelled(panel.y) ? MARGIN.left : 8,
     right: MARGIN.right,
     top: panel.title ? MARGIN.top : 8,
-    bottom: written(panel.x) ? MARGIN.bottom : 8,
+    bottom: labelled(panel.x) ? MARGIN.bottom : 8,
   };
   const inner = Math.max(width - margin.left - margin.right, 40);
   const span = (axis) => Math.abs((axis.log ? Math.log10(axis.domain[1]) : axis.domain[1]) - (axis.log ? Math.log10(axis.domain[0]) : axis.domain[0]));
@@ -460,7 +461,7 @@ function makePanel(root, host, panel, width, narrow, id) {
   const [x, y] = [scale(panel.x ?? { domain: [0, 1] }, [left, right]), scale(panel.y ?? { domain: [0, 1] }, [bottom, top])];
 
   const title = add(svg, "text", { class: "gd-panel-title", x: bare ? 0 : left, y: 14 });
-  if (written(panel.x)) {
+  if (labelled(panel.x)) {
     add(svg, "path", { class: "gd-axis", d: `M${left},${bottom}H${right}` });
     for (const [value, text] of ticks(panel.x, wide / 62)) {
       add(svg, "path", { class: "gd-axis", d: `M${round(x(value))},${bottom}v4` });
@@ -468,7 +469,7 @@ function makePanel(root, host, panel, width, narrow, id) {
     }
     add(svg, "text", { class: "gd-axis-label", x: (left + right) / 2, y: bottom + 32, "text-anchor": "middle" }).textContent = panel.x.label ?? "";
   }
-  if (written(panel.y)) {
+  if (labelled(panel.y)) {
     add(svg, "path", { class: "gd-axis", d: `M${left},${top}V${bottom}` });
     for (const [value, text] of ticks(panel.y, height / 38)) {
       add(svg, "path", { class: "gd-axis", d: `M${left},${round(y(value))}h-4` });

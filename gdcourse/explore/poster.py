@@ -113,12 +113,17 @@ def _colour(name: str) -> str:
     return COLORS[name][0]
 
 
+def _written(name: str) -> str:
+    """The colour of words: faint is for lines, and too pale to read."""
+    return _colour("quiet" if name == "faint" else name)
+
+
 def _label(view: View, ax: Axes, text: str, x: float, y: float, color: str) -> None:
     words = view.fill(text) if text else None
     if words and np.isfinite([x, y]).all():
         right = ax.transAxes.inverted().transform(ax.transData.transform((x, y)))[0] > 0.7
         ax.annotate(
-            words, (x, y), xytext=(-5 if right else 5, 4), textcoords="offset points", color=_colour(color),
+            words, (x, y), xytext=(-5 if right else 5, 4), textcoords="offset points", color=_written(color),
             ha="right" if right else "left", fontsize=8, path_effects=HALO, zorder=6,
         )  # fmt: skip
 
@@ -238,7 +243,7 @@ def _text(view: View, mark: parts.Text, ax: Axes) -> None:
     words = view.fill(mark.text)
     if words and np.isfinite([x, y]).all():
         side = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
-        ax.text(x, y, words, ha=side, va="center", color=_colour(mark.color), fontsize=8, path_effects=HALO)
+        ax.text(x, y, words, ha=side, va="center", color=_written(mark.color), fontsize=8, path_effects=HALO)
 
 
 DRAW: dict[type, Any] = {

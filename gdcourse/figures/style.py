@@ -7,10 +7,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-# name: on a light ground, on a dark one; each has a contrast of at least 4.5 to its ground, `faint` excepted
+# name: on a light ground, on a dark one. Each but `faint`, which is for lines, has a contrast of at least 4.5
+# to its ground.
 COLORS = {
     "ink": ("#333333", "#D8DBE0"),
     "faint": ("#9A9A9A", "#7A828C"),
+    "quiet": ("#6B6B6B", "#A2A9B2"),
     "paper": ("#FFFFFF", "#14181E"),
     "grey": ("#4D4D4D", "#E0E0E0"),
     "orange": ("#C75000", "#F28E2B"),

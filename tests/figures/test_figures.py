@@ -11,6 +11,7 @@ import pytest
 
 import gdcourse as gd
 from gdcourse.figures import LOOKS, contours, images, key, look, losses, path, show_source, title
+from gdcourse.figures.style import COLORS
 
 
 def luminance(color):
@@ -22,6 +23,14 @@ def luminance(color):
 @pytest.mark.parametrize("name", LOOKS)
 def test_every_colour_has_contrast_for_text_on_white(name):
     assert 1.05 / (luminance(LOOKS[name].color) + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("name", sorted(set(COLORS) - {"paper", "faint"}))
+@pytest.mark.parametrize("dark", [False, True])
+def test_what_words_are_written_in_has_contrast_on_its_ground(name, dark):
+    ground = luminance(COLORS["paper"][dark])
+    levels = sorted([luminance(COLORS[name][dark]) + 0.05, ground + 0.05])
+    assert levels[1] / levels[0] >= 4.5
 
 
 def test_every_rule_of_the_table_has_a_look_and_no_two_share_colour_dash_and_marker():
