@@ -125,7 +125,10 @@ def descend(
     tail = tuple(theta.shape[theta.ndim - problem.ndim :])
     runs = runs_shape(first, start=tuple(theta.shape[: theta.ndim - problem.ndim]), seed=seeds.shape)
     at_once = max(CACHED, KEPT // (steps + 1)) if path or names else CACHED
-    cuts = cuts_of(runs, at_once // max(1, prod(tail) * theta.itemsize) if _on_cpu(theta) else prod(runs))
+    # what one seed draws may be meant for all runs together, and only the problem knows which part is whose
+    shared = not seeds.shape and problem.draw(np.random.default_rng(0), 1) is not None
+    in_parts = _on_cpu(theta) and not shared
+    cuts = cuts_of(runs, at_once // max(1, prod(tail) * theta.itemsize) if in_parts else prod(runs))
     kept = prod(runs) * steps * (prod(tail) * (2 * path + len(names)) + path)
     _check_room(theta, kept + kept // max(1, len(cuts)))  # the steps of a part, and beside them its array
 
