@@ -1,7 +1,7 @@
 """Playing with every interactive figure: each control by keyboard and by mouse, on wide and narrow pages.
 
-`make test` plays with each figure from a file in the light on a wide page, and from localhost in the dark on
-a phone; `make verify` goes through the other combinations.
+`make test` plays with each figure from a file in the light on a wide page, and tries each control from
+localhost in the dark on a phone; `make verify` plays in all other ways.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from gdcourse.explore import SIGNATURES
 from tests.browsing import anchor, check_labels, data_of, open_figure, state_of
 
 NAMES = list(SIGNATURES)
-WAYS = [("file", "light", 1280), ("http", "dark", 390)]
+PLAYED = ("file", "light", 1280)
 OTHER_WAYS = [
     (protocol, scheme, width)
     for protocol in ("file", "http")
     for scheme in ("light", "dark")
     for width in (390, 1280)
-    if (protocol, scheme, width) not in WAYS
+    if (protocol, scheme, width) != PLAYED
 ]
 
 SHOWN = """figure => JSON.stringify([
@@ -73,6 +73,21 @@ def moves(figure, i: int, control: dict) -> bool:
     return len(seen) > 1
 
 
+def check_page(visit, name) -> None:
+    """Nothing that axe or the console complains of, and no request to elsewhere."""
+    found = (
+        Axe()
+        .run(
+            visit.tab,
+            context=f"#{anchor(name)}",
+            options={"resultTypes": ["violations"], "preload": False},
+        )
+        .response["violations"]
+    )
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
+    assert visit.errors == [] and visit.outside == []
+
+
 def play(browser, site, address, figures, name, protocol, scheme, width):
     controls = data_of(figures[anchor(name)][1])["controls"]
     visit, figure = open_figure(browser, site, address, figures, name, protocol, scheme, width)
@@ -101,17 +116,7 @@ def play(browser, site, address, figures, name, protocol, scheme, width):
                 assert abs(at - 0.75) < 0.25 or len(control["texts"]) < 5
                 check_labels(figure, controls)
         assert visit.tab.evaluate("document.documentElement.scrollWidth") <= width
-        found = (
-            Axe()
-            .run(
-                visit.tab,
-                context=f"#{anchor(name)}",
-                options={"resultTypes": ["violations"], "preload": False},
-            )
-            .response["violations"]
-        )
-        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
-        assert visit.errors == [] and visit.outside == []
+        check_page(visit, name)
 
 
 def moves_or_could(figure, i: int, control: dict) -> bool:
@@ -131,10 +136,29 @@ def moves_or_could(figure, i: int, control: dict) -> bool:
     return moves(figure, i, control)
 
 
-@pytest.mark.parametrize(("protocol", "scheme", "width"), WAYS, ids=lambda value: str(value))
 @pytest.mark.parametrize("name", NAMES)
-def test_play(browser, site, address, figures, name, protocol, scheme, width):
-    play(browser, site, address, figures, name, protocol, scheme, width)
+def test_play(browser, site, address, figures, name):
+    play(browser, site, address, figures, name, *PLAYED)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_on_a_phone_in_the_dark_from_a_server(browser, site, address, figures, name):
+    """Each control by one key, and what axe and the console say."""
+    controls = data_of(figures[anchor(name)][1])["controls"]
+    visit, figure = open_figure(browser, site, address, figures, name, "http", "dark", 390)
+    with visit:
+        check_labels(figure, controls)
+        for i, control in enumerate(controls):
+            before = state_of(figure)[control["name"]]
+            on, back = {"toggle": ("Space", "Space"), "choice": ("ArrowDown", "ArrowUp")}.get(
+                control["kind"], ("ArrowRight", "ArrowLeft")
+            )
+            key = back if before == len(control["texts"]) - 1 else on
+            figure.locator(".gd-control").nth(i).locator("input, select").first.press(key)
+            assert state_of(figure)[control["name"]] != before
+        check_labels(figure, controls)
+        assert visit.tab.evaluate("document.documentElement.scrollWidth") <= 390
+        check_page(visit, name)
 
 
 @pytest.mark.slow
