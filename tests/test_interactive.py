@@ -284,23 +284,31 @@ def test_a_drawing_is_read_as_python_reads_it(browser, site, address, figures):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_figure_is_drawn_within_a_second_and_follows_within_a_frame(browser, site, address, figures, name):
-    opened = []
+def test_a_figure_is_drawn_within_a_second_and_follows_within_a_frame(browser, address, figures, name):
+    """Opened as a reader opens it: no request is watched (that would slow each of them)."""
+    page, _ = figures[anchor(name)]
+    opened, took = [], []
     for _ in range(3):
-        visit, figure = open_figure(browser, site, address, figures, name, "http")
-        with visit:
-            opened.append(visit.tab.evaluate("performance.getEntriesByName('gd-first')[0].startTime"))
-            took = figure.evaluate(
-                """figure => [...figure.querySelectorAll('input[type=range]')].flatMap(input => {
-                    const times = [];
-                    for (let i = 0; i <= Number(input.max); i++) {
-                        input.value = i;
-                        const began = performance.now();
-                        input.dispatchEvent(new Event('input'));
-                        times.push(performance.now() - began);
-                    }
-                    return times;
-                })"""
-            )
-    assert min(opened) <= 1000
-    assert not took or np.median(took) <= 16
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        tab.goto(f"{address}/book/{page.name}")
+        tab.wait_for_selector(f"#{anchor(name)}[data-ready]")
+        opened.append(tab.evaluate("performance.getEntriesByName('gd-first')[0].startTime"))
+        took += tab.locator(f"#{anchor(name)}").evaluate(
+            """figure => [...figure.querySelectorAll('input[type=range]')].flatMap(input => {
+                const times = [];
+                for (let i = 0; i <= Number(input.max); i++) {
+                    input.value = i;
+                    const began = performance.now();
+                    input.dispatchEvent(new Event('input'));
+                    figure.getBoundingClientRect(); // the layout is part of the time
+                    times.push(performance.now() - began);
+                }
+                return times;
+            })"""
+        )
+        tab.close()
+    print(f"first drawn after {sorted(round(ms) for ms in opened)} ms")
+    assert np.median(opened) <= 1000
+    if took:  # a figure may have no slider
+        print(f"a slider's event {np.median(took):.1f} ms, 95 of 100 {np.quantile(took, 0.95):.1f} ms")
+        assert np.quantile(took, 0.95) <= 16

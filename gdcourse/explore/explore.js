@@ -6,11 +6,27 @@
 const MISSING = { 8: -128, 16: -32768 };
 const CODES = { 8: Int8Array, 16: Int16Array };
 
+/** The bytes that were compressed. (By hand: a Blob or a Response would wait for other scripts of a busy page.) */
+async function inflated(packed) {
+  const stream = new DecompressionStream("deflate");
+  const writer = stream.writable.getWriter();
+  const written = writer.write(packed).then(() => writer.close());
+  const pieces = [];
+  const reader = stream.readable.getReader();
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) pieces.push(piece.value);
+  await written;
+  const whole = new Uint8Array(pieces.reduce((size, piece) => size + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole.buffer;
+}
+
 /** The arrays of a payload by name, each { data, shape }: base64 of a zlib stream of whole numbers. */
 export async function unpack(text, entries) {
-  const packed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const buffer = await new Response(stream).arrayBuffer();
+  const buffer = await inflated(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)));
   const arrays = {};
   let at = 0;
   for (const [name, { shape, bits, lo, step, log, delta }] of Object.entries(entries)) {

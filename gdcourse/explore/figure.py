@@ -194,7 +194,7 @@ class Figure:
                 "</div>",
                 f'<figcaption class="gd-caption">{html.escape(caption)}</figcaption>',
                 f'<script type="application/json" class="gd-data">{text}</script>',
-                f'<script type="module">{(parts / "explore.js").read_text(encoding="utf-8")}</script>',
+                f'<script type="module" async>{(parts / "explore.js").read_text(encoding="utf-8")}</script>',
                 "</figure>",
             ]
         )
