@@ -59,11 +59,11 @@ class Place:
         """Bring home what has been put elsewhere. False if a parameter's shape, type or device is another."""
         return [_signature(param) for param in self.params] == self.signature
 
-    def moving(self, states: States, init: Callable[[Any, Any], Values]) -> Held:
-        """The states of the parameters that have a dense gradient, their first ones where they had none."""
+    def moving(self, states: States, ids: set[int], init: Callable[[Any, Any], Values]) -> Held:
+        """The states of the parameters of these ids, their first ones where they had none."""
         held: Held = []
         for i, param in enumerate(self.params):
-            if not has_dense_grad(param):
+            if id(param) not in ids:
                 held.append(None)
                 continue
             state = states[param]
@@ -302,9 +302,14 @@ def _dense_strides(param: torch.Tensor) -> tuple[int, ...]:
     return torch.empty_like(param, device="meta").stride()
 
 
-def has_dense_grad(param: torch.Tensor) -> bool:
-    """Whether a parameter has a gradient that is an ordinary tensor."""
-    return param.grad is not None and param.grad.layout == torch.strided
+def with_gradient(params: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The parameters that have an ordinary gradient, and those that have a sparse one."""
+    dense, sparse = [], []
+    for param in params:
+        grad = param.grad
+        if grad is not None:
+            (dense if grad.layout is torch.strided else sparse).append(param)
+    return dense, sparse
 
 
 def _signature(param: torch.Tensor) -> tuple[Any, ...]:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
 from functools import cache
-from itertools import chain, filterfalse
+from itertools import chain
 from operator import is_
 from typing import Any, NamedTuple
 
 import torch
 
 from gdcourse.optim.checkpoint import check_saved, from_torch, to_torch
-from gdcourse.optim.flat import Place, States, copied, first_state, has_dense_grad, laid_out
+from gdcourse.optim.flat import Place, States, copied, first_state, laid_out, with_gradient
 from gdcourse.optim.kernel import (
     SLOW,
     Program,
@@ -154,16 +154,16 @@ class RuleOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        moving = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-        for group, params in zip(self.param_groups, moving, strict=True):
-            for param in filterfalse(has_dense_grad, params):
+        moving = [with_gradient(group["params"]) for group in self.param_groups]
+        for group, (_, sparse) in zip(self.param_groups, moving, strict=True):
+            for param in sparse:
                 self._check_sparse(param, group)
-        for index, (group, params) in enumerate(zip(self.param_groups, moving, strict=True)):
-            if params:
-                rule = from_group(self.rule, group)
-                for place in self._places(index, list(filter(has_dense_grad, params))):
-                    self._move(place, rule, group)
-                for param in filterfalse(has_dense_grad, params):
+        for index, (group, (dense, sparse)) in enumerate(zip(self.param_groups, moving, strict=True)):
+            if dense or sparse:
+                rule, ids = from_group(self.rule, group), set(map(id, dense))
+                for place in self._places(index, dense):
+                    self._move(place, ids, rule, group)
+                for param in sparse:
                     self._move_rows(param, rule, group)
         return loss
 
@@ -198,10 +198,10 @@ class RuleOptimizer(torch.optim.Optimizer):
             state[name][rows] = memory[name]
         state["step"] = torch.as_tensor(state["step"], dtype=torch.float32).add_(1)
 
-    def _move(self, place: Place, rule: Rule, group: Group) -> None:
+    def _move(self, place: Place, ids: set[int], rule: Rule, group: Group) -> None:
         lr = None if _has(rule, "lr") else number("lr", group["lr"])
         decay = None if _has(rule, "weight_decay") else number("weight_decay", group["weight_decay"])
-        held = place.moving(self.state, rule.init)
+        held = place.moving(self.state, ids, rule.init)
         for run in place.runs(held):
             point, memory = place.point(run), place.memory(run, held, self._names)
             rules = rule, self._looked(rule, run.look), rule.at(run.done + 1)
@@ -245,7 +245,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         if not (laid and same and all(place.settle() for place in laid.places)):
             laid = self._laid[index] = Laid(list(params), set(), [])
             rested = (param for param in params if param.grad is None and self.state.get(param))
-            moving = [*filter(has_dense_grad, params), *rested]
+            moving = [*with_gradient(params)[0], *rested]
         if not laid.members.issuperset(map(id, moving)):
             joining = [param for param in moving if id(param) not in laid.members]
             probe = self.rule.init(torch.zeros(2), torch.zeros(2))
