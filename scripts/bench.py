@@ -224,9 +224,14 @@ def family(title: str, rule: Any, problem: Any, start: Any, length: int) -> Cont
 
     turns = {
         "ours, NumPy": lambda: gd.descend(rule, problem, start, length, path=False),
+        COMPILED: lambda: gd.descend(rule, problem, start, length, path=False, compile=True),
         "ours, torch": lambda: gd.descend(rule, problem, torch.from_numpy(start), length, path=False),
     }
-    return Contest(title, turns, [Goal("ours, NumPy", 2.0, "optax, jit(vmap(scan))")])
+    if length < 20:  # --quick
+        del turns[COMPILED]
+    return Contest(
+        title, turns, [Goal(who, 2.0, "optax, jit(vmap(scan))") for who in (COMPILED, "ours, NumPy")]
+    )
 
 
 def add_optax(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gdcourse.experiments.block import walk_compiled
 from gdcourse.experiments.family import Cut, Fit, as_seeds, cut_out, cuts_of, part, runs_shape
 from gdcourse.experiments.progress import progress
 from gdcourse.experiments.walk import stack, walk
@@ -65,6 +66,7 @@ def descend(
     record: str | Iterable[str] = (),
     path: bool = True,
     seed: Any = 0,
+    compile: bool = False,
 ) -> Run:
     """Run an update rule on a problem.
 
@@ -83,6 +85,11 @@ def descend(
     path : whether to keep θ, loss and gradient of every step, or the end alone. Default True.
     seed : seeds the sampling, where the problem has any: a whole number, or an array of them, one for
         each run. A run with a given seed sees the same samples however many run beside it. Default 0.
+    compile : whether torch.compile makes one kernel of several steps of the rule and the problem. The first
+        call for rules and problems of a kind, and for families of a shape, then takes some 10 seconds, and
+        later ones a fraction of the time: worth it for tens of thousands of runs, again and again. It gives
+        the ends alone (``path=False``), of a rule that stays the same. Where torch.compile fails, a warning
+        says why, and the runs are walked uncompiled. Default False.
 
     Large families are walked in parts, one after the other, which changes nothing but speed and memory. On a
     CPU, NumPy is faster than torch for such small steps.
@@ -106,12 +113,14 @@ def descend(
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
         raise ValueError(f"steps must be a whole number ≥ 0, got {steps!r}")
     names = (record,) if isinstance(record, str) else tuple(record)
+    if compile and (path or names or rule_at):
+        raise ValueError("compile=True gives the ends alone: it needs path=False, no record and no schedule")
 
     was_numpy = not isinstance(start, torch.Tensor)
     if not isinstance(problem, Problem):
         problem = Function(problem, ndim=_as_array(start).ndim)
     theta = _as_array(problem.start if start is None else start)
-    if was_numpy and isinstance(problem, Function):
+    if was_numpy and (compile or isinstance(problem, Function)):
         theta = torch.from_numpy(theta)
     if theta.ndim < problem.ndim:
         raise ValueError(f"start must be a vector for {problem.name}, got the number {start!r}")
@@ -127,7 +136,7 @@ def descend(
     at_once = max(CACHED, KEPT // (steps + 1)) if path or names else CACHED
     # what one seed draws may be meant for all runs together, and only the problem knows which part is whose
     shared = not seeds.shape and problem.draw(np.random.default_rng(0), 1) is not None
-    in_parts = _on_cpu(theta) and not shared
+    in_parts = _on_cpu(theta) and not shared and not compile
     cuts = cuts_of(runs, at_once // max(1, prod(tail) * theta.itemsize) if in_parts else prod(runs))
     kept = prod(runs) * steps * (prod(tail) * (2 * path + len(names)) + path)
     _check_room(theta, kept + kept // max(1, len(cuts)))  # the steps of a part, and beside them its array
@@ -140,7 +149,9 @@ def descend(
         shape = tuple(along.stop - along.start for along in cut) + tail
         own = _start(cut_out(theta, cut, problem.ndim), shape, problem.ndim)
         samples = _draw(problem, cut_out(seeds, cut), steps, theta)
-        walked = walk(_part_of(rule_at, first, runs, cut), problem, own, samples, steps, names, path)
+        walked = walk_compiled(first, problem, own, samples, steps) if compile else None
+        if walked is None:
+            walked = walk(_part_of(rule_at, first, runs, cut), problem, own, samples, steps, names, path)
         whole = _joined(whole, walked, cut, runs) if len(cuts) > 1 else walked
     with np.errstate(all="ignore"):
         for name in by_step:

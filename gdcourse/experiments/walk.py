@@ -45,7 +45,7 @@ def walk(
     ndim, fit, rule = problem.ndim, Fit(theta, problem.ndim), rule_at(1)
     for_at, for_step = fit.for_at(rule), fit.for_step(rule)
     state = for_step.init(theta, zeros_like(theta))
-    edge = _edge(theta, ndim)
+    edge = edge_of(theta, ndim)
     diverged = np.full(theta.shape[: theta.ndim - ndim], -1)
     thetas, grads = [theta], []
     kept: dict[str, list[Any]] = {name: [] for name in names}
@@ -95,7 +95,7 @@ def _check_name(name: str, new: dict[str, Any], at: dict[str, Any], rule: Rule) 
         raise ValueError(f"record: {type(rule).__name__} has no {name!r}; it has {known}")
 
 
-def _edge(theta: Any, ndim: int) -> Any:
+def edge_of(theta: Any, ndim: int) -> Any:
     """Each run's own bound, with θ's trailing axes left to broadcast."""
     size = abs(theta)
     if ndim:

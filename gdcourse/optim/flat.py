@@ -304,7 +304,8 @@ def _dense_strides(param: torch.Tensor) -> tuple[int, ...]:
 
 def with_gradient(params: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """The parameters that have an ordinary gradient, and those that have a sparse one."""
-    dense, sparse = [], []
+    dense: list[torch.Tensor] = []
+    sparse: list[torch.Tensor] = []
     for param in params:
         grad = param.grad
         if grad is not None:

@@ -1,0 +1,83 @@
+"""Several steps as one kernel: the same ends as step by step."""
+
+import numpy as np
+import pytest
+import torch
+
+import gdcourse as gd
+from gdcourse.experiments import block
+
+BOWL = gd.problems.Quadratic([1.0, 10.0])
+GRID = np.geomspace(1e-3, 1.0, 6)[:, None], np.linspace(0, 0.95, 5)
+
+
+def check(rule, problem, steps, **inputs):
+    """Both ways, from a start as an array."""
+    plain = gd.descend(rule, problem, steps=steps, path=False, **inputs)
+    compiled = gd.descend(rule, problem, steps=steps, path=False, compile=True, **inputs)
+    stays = np.isnan(plain.theta) | (abs(plain.theta) > 1e6)
+    np.testing.assert_allclose(
+        np.where(stays, 0, compiled.theta), np.where(stays, 0, plain.theta), rtol=1e-12, atol=1e-12
+    )
+    np.testing.assert_array_equal(compiled.diverged_at, plain.diverged_at)
+    assert compiled.theta.dtype == plain.theta.dtype
+    assert compiled.loss.shape == plain.loss.shape
+    return plain
+
+
+def test_the_same_ends_and_the_same_divergence(recwarn):
+    run = check(gd.Momentum(*GRID), BOWL, 23)  # 23: no multiple of a block's steps
+    assert 0 < (run.diverged_at >= 0).sum() < run.diverged_at.size
+    assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "problem", "inputs"),
+    [
+        (gd.GradientDescent(GRID[0]), BOWL, {"start": [1e7, 1.0]}),
+        (gd.Nesterov(*GRID), BOWL, {}),
+        (gd.Adam(GRID[0][:, 0]), gd.problems.Beale(), {}),
+        (gd.Adam(0.1, beta2=np.array([0.9, 0.999])), BOWL, {}),
+        (gd.RAdam(GRID[0][:, 0]), gd.problems.Beale(), {}),
+        (gd.Lookahead(gd.Momentum(GRID[0][:, 0] / 10), k=5), BOWL, {}),
+        (gd.Adadelta(0.9, eps=1e-6), BOWL, {}),
+        (gd.Adagrad(0.1), gd.problems.Absolute(), {}),
+        (gd.Momentum(0.01), gd.problems.NoisyQuadratic([1.0, 10.0]), {"seed": np.arange(4)}),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, gd.rules.Rule) else "",
+)
+def test_the_same_for_every_kind_of_rule(rule, problem, inputs, recwarn):
+    check(rule, problem, 41, **inputs)
+    assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
+
+
+def test_fewer_steps_than_a_block_and_none():
+    check(gd.Momentum(*GRID), BOWL, 3)
+    check(gd.Momentum(*GRID), BOWL, 0)
+
+
+def test_without_a_compiler_a_warning_and_the_same_numbers(monkeypatch):
+    def no_compiler(*_, **__):
+        def program(*_):
+            raise RuntimeError("No working C++ compiler found")
+
+        return program
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    block._compiled.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match=r"torch.compile failed \(RuntimeError: No working C\+\+"):
+            check(gd.Momentum(*GRID), BOWL, 23)
+    finally:
+        block._compiled.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"path": True}, {"path": False, "record": "v"}, {"path": False, "rule": lambda t: gd.Momentum(0.1)}],
+)
+def test_what_is_kept_of_each_step_is_not_compiled(wish):
+    rule = wish.pop("rule", gd.Momentum(0.1))
+    with pytest.raises(ValueError, match="compile=True gives the ends alone"):
+        gd.descend(rule, BOWL, compile=True, **wish)
