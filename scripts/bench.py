@@ -2,7 +2,7 @@
 
     python scripts/bench.py                  everything, some minutes
     python scripts/bench.py --quick          a smoke test of seconds, whose numbers mean nothing
-    python scripts/bench.py steps runs       some parts alone: steps, runs, trainings
+    python scripts/bench.py steps runs       some parts alone: steps, runs, trainings, landscapes
     python scripts/bench.py --threads 1      on so many processor cores
 
 Whoever is compared takes turns, round after round, so that what else the machine does meets all alike. A
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("steps", "runs", "trainings")
+PARTS = ("steps", "runs", "trainings", "landscapes")
 
 
 @dataclass
@@ -290,7 +290,7 @@ def trainings_of(shared: bool, rates: int, seeds: int, length: int) -> Contest:
     import gdcourse as gd
     from gdcourse.experiments.train import batches
 
-    data, network, count = gd.digits(), gd.problems.Network(NETWORK), rates * seeds
+    data, network, count = gd.digits(torch.float32), gd.problems.Network(NETWORK), rates * seeds
     lr = np.geomspace(1e-4, 1e-1, rates)
     inputs = {"steps": length, "examine": 1}
 
@@ -301,14 +301,22 @@ def trainings_of(shared: bool, rates: int, seeds: int, length: int) -> Contest:
             gd.train(network, data, gd.Adam(1e-3), seed=range(count), **inputs)
 
     def loop() -> None:
-        """One training as it is written with PyTorch."""
-        hidden, scores = (torch.nn.Linear(a, b, dtype=data.train.x.dtype) for a, b in pairwise(NETWORK))
+        """One training as it is written with PyTorch, examined before and after as ours are."""
+        hidden, scores = (torch.nn.Linear(a, b) for a, b in pairwise(NETWORK))
         model = torch.nn.Sequential(hidden, torch.nn.ReLU(), scores)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        examine(model)
         for pick in torch.from_numpy(batches(0, len(data.train), 64, length)):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(model(data.train.x[pick]), data.train.y[pick]).backward()
             optimizer.step()
+        examine(model)
+
+    @torch.no_grad()
+    def examine(model: Any) -> tuple[float, float]:
+        found, y = model(data.validation.x), data.validation.y
+        loss = torch.nn.functional.cross_entropy(found, y)
+        return float(loss), float((found.argmax(-1) == y).double().mean())
 
     def all_loops() -> None:
         for _ in range(count):
@@ -318,10 +326,34 @@ def trainings_of(shared: bool, rates: int, seeds: int, length: int) -> Contest:
     ours, theirs = f"ours, {count} at once", "torch.optim, one by one"
     goal = Goal(ours, 1 / 4 if shared else 1 / 2.5, theirs)
     return Contest(
-        f"{count} trainings of 784-32-10 × {length} steps, {which}",
+        f"{count} trainings of 784-32-10 × {length} steps, float32, {which}",
         {ours: together, theirs: all_loops},
         [goal],
     )
+
+
+# --- Landscapes ---------------------------------------------------------------------------------------------
+
+
+def landscapes(quick: bool) -> Iterator[Callable[[], Contest]]:
+    yield lambda: slice_of(3 if quick else 61)
+
+
+def slice_of(points: int) -> Contest:
+    import numpy as np
+
+    import gdcourse as gd
+    from gdcourse.experiments import landscape
+
+    x, y, network = gd.digits().train.x, gd.digits().train.y, gd.problems.Network(NETWORK)
+    plane, grid = landscape.random_plane(network, network.init()), np.linspace(-1, 1, points)
+    ours, theirs = f"ours, {points**2:,} points", "the network's loss, one point"
+    turns = {
+        ours: lambda: landscape.surface(network, plane, grid, grid, x, y),
+        theirs: lambda: network.loss(plane.origin, x, y),
+    }
+    title = f"{points} × {points} slice of the loss of 784-32-10 over {len(x):,} digits, float64"
+    return Contest(title, turns, [Goal(ours, points**2 / 10, theirs)])
 
 
 # --- Measuring and telling ----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ def test_quick(tmp_path):
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
     written = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
     assert written["quick"] and written["machine"]["torch threads"] == 1
-    assert len(written["contests"]) == 8
+    assert len(written["contests"]) == 9
     for contest in written["contests"]:
         assert contest["title"] in done.stdout
         assert contest["ms"] and all(ms > 0 for ms in contest["ms"].values())

@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from gdcourse.experiments.progress import progress
 from gdcourse.problems.network import ACTIVATIONS, Network, cross_entropy
+
+BLOCK = 2**19
+"""Bytes of a layer's numbers for a block of examples: half of a usual core's own cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,20 +108,35 @@ def surface(network: Network, plane: Plane, a: Any, b: Any, x: torch.Tensor, y: 
     x, y : the examples over which the loss is taken, shapes ``(N, pixels)`` and ``(N,)``.
 
     The sums into the first hidden layer are linear in a and b. So the many pixels are multiplied three
-    times, not once for each point of the grid.
+    times, not once for each point of the grid. What is left for a point are sums and the small layers above,
+    for a block of examples at a time, which keeps their numbers in a processor's cache.
     """
     along, up = (torch.as_tensor(np.asarray(values, float)).to(plane.origin) for values in (a, b))
-    at_origin, *by_axis = (
-        x @ weights + biases
-        for weights, biases in (network.layers(part)[0] for part in (plane.origin, *plane.axes))
-    )
     act, _ = ACTIVATIONS[network.activation]
-    above = Network(network.sizes[1:], network.activation) if len(network.sizes) > 2 else None
+    # a row for each unit, a column for each example: the few scores of an example then lie down a column,
+    # and torch's products and softmax work along the many examples
+    sums = [
+        (x @ weights + biases).mT.contiguous()
+        for weights, biases in (network.layers(part)[0] for part in (plane.origin, *plane.axes))
+    ]
+    above = Network(network.sizes[1:]) if len(network.sizes) > 2 else None
+    first = network.parameters - (above.parameters if above else 0)
+    upper = Plane(plane.origin[first:], plane.axes[:, first:])
+    size = max(1, BLOCK // (max(network.sizes[1:]) * x.itemsize))
     rows = []
-    for height in up:
-        z = at_origin + height * by_axis[1] + along[:, None, None] * by_axis[0]  # (len(a), N, units)
-        if above:
-            theta = plane.at(torch.stack([along, height.expand_as(along)], -1))
-            z = above.forward(theta[:, -above.parameters :], act(z))[-1]
-        rows.append(cross_entropy(z, y))
+    for height in progress(up, "surface", len(up), after=1):
+        points = upper.at(torch.stack([along, height.expand_as(along)], -1))
+        layers = above.layers(points) if above else []
+        total = torch.zeros_like(along)
+        for start in range(0, len(x), size):
+            at_origin, by_a, by_b = (part[:, start : start + size] for part in sums)
+            labels, left = y[start : start + size], at_origin + height * by_b
+            losses = []
+            for j, distance in enumerate(along.tolist()):
+                z = torch.add(left, by_a, alpha=distance)
+                for weights, biases in layers:
+                    z = weights[j].mT @ act(z) + biases[j][:, None]
+                losses.append(cross_entropy(z.mT, labels))
+            total += torch.stack(losses) * (len(labels) / len(x))
+        rows.append(total)
     return torch.stack(rows).cpu().numpy()

@@ -7,7 +7,7 @@ import torch
 
 from gdcourse.experiments import landscape
 from gdcourse.experiments.landscape import Plane
-from gdcourse.problems import Network
+from gdcourse.problems import Network, digits
 
 
 @pytest.fixture
@@ -32,6 +32,32 @@ def test_the_surface_is_the_networks_loss_at_every_point(rng, sizes, activation)
         for j, along in enumerate(a):
             theta = plane.origin + along * plane.axes[0] + up * plane.axes[1]
             assert found[i, j] == pytest.approx(network.loss(theta, x, y).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("block", [1, 8 * 6 * 3, 8 * 6 * 7])
+def test_examples_are_taken_in_blocks_of_any_size(rng, monkeypatch, block):
+    """Blocks of one, of three and a last one of one, and of all seven examples give one mean."""
+    network = Network((5, 6, 4), "tanh")
+    x, y = normal(rng, 7, 5), torch.as_tensor(rng.integers(0, 4, 7))
+    plane = Plane(normal(rng, network.parameters), normal(rng, 2, network.parameters))
+    monkeypatch.setattr(landscape, "BLOCK", block)
+    found = landscape.surface(network, plane, [0.0, 1.0], [0.5], x, y)
+    for j, along in enumerate([0.0, 1.0]):
+        theta = plane.origin + along * plane.axes[0] + 0.5 * plane.axes[1]
+        assert found[0, j] == pytest.approx(network.loss(theta, x, y).item(), rel=1e-12)
+
+
+def test_the_digits_networks_surface_is_its_loss():
+    """On the network and the examples that a chapter slices, in as many blocks as it takes there."""
+    network, data = Network(), digits()
+    theta = network.init(0)
+    plane = landscape.random_plane(network, theta)
+    found = landscape.surface(network, plane, [-1.0, 0.3], [0.7], data.train.x, data.train.y)
+    for j, along in enumerate([-1.0, 0.3]):
+        expected = network.loss(
+            theta + along * plane.axes[0] + 0.7 * plane.axes[1], data.train.x, data.train.y
+        )
+        assert found[0, j] == pytest.approx(expected.item(), rel=1e-10)
 
 
 def test_a_random_directions_units_are_as_long_as_the_networks(rng):

@@ -1,6 +1,8 @@
 """`train`: a stacked grid equals single trainings, rules equal torch's optimizers, and the loop does what it
 says with the examples."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +46,26 @@ def test_a_grid_equals_its_single_trainings(data, name, batch):
             torch.testing.assert_close(grid.kept[:, i, j], one.kept, rtol=0, atol=1e-10)
     ends = grid.theta.flatten(0, 1)
     assert torch.cdist(ends, ends).fill_diagonal_(9).min() > 1e-3, "six different trainings"
+
+
+@pytest.mark.parametrize(
+    "make, values",
+    [
+        (lambda value: gd.RAdam(0.01, beta2=value), [0.7, 0.9, 0.999]),  # of which the steps rectified differ
+        (lambda value: gd.Lookahead(gd.Nesterov(0.05), k=value), [2, 5, 7]),
+        (lambda value: gd.Adam(0.01, beta1=value), [0.0, 0.5, 0.9]),
+    ],
+)
+@pytest.mark.parametrize("cached", [1, 100_000])
+def test_what_depends_on_t_is_each_networks_own(data, monkeypatch, make, values, cached):
+    """One network at a time, and two."""
+    monkeypatch.setattr(sys.modules[batches.__module__], "CACHED", cached)
+    grid = short(data, make(np.array(values)[:, None]), seed=[3, 1])
+    for i, value in enumerate(values):
+        for j, seed in enumerate([3, 1]):
+            one = short(data, make(value), seed=seed)
+            torch.testing.assert_close(grid.theta[i, j], one.theta, rtol=0, atol=1e-10)
+            np.testing.assert_allclose(grid.loss[:, i, j], one.loss, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize(

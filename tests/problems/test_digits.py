@@ -56,6 +56,13 @@ def test_the_split_is_the_same_every_time(data):
     assert (again.train.y == data.train.y).all()
 
 
+@pytest.mark.parametrize("picks", [[5, 0, 5], [[1, 2], [3, 4]]])
+def test_a_batch_is_the_examples_picked(data, picks):
+    picks = torch.tensor(picks)
+    x, y = data.validation.batch(picks)
+    assert torch.equal(x, data.validation.x[picks]) and torch.equal(y, data.validation.y[picks])
+
+
 def test_one_digit_alone(data):
     nines = data.test.only(9)
     assert (nines.y == 9).all() and len(nines) == int((data.test.y == 9).sum()) == len(nines.x) > 100

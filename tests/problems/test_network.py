@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gdcourse.problems import Network
-from gdcourse.problems.network import cross_entropy
+from gdcourse.problems.network import cross_entropy, softmax
 
 SHAPES = [(6, 4), (6, 5, 4), (6, 5, 7, 4), (6, 3, 5, 4, 3)]
 BATCH = 8
@@ -146,6 +146,12 @@ def test_accuracy_and_prediction_by_hand():
     x = torch.tensor([[2.0, 1.0], [1.0, 2.0], [3.0, 1.0], [0.0, 1.0]], dtype=torch.float64)
     y = torch.tensor([0, 1, 1, 1])
     assert network.predict(theta, x).tolist() == [0, 1, 0, 1] and network.accuracy(theta, x, y) == 0.75
+
+
+def test_softmax_is_torchs_whatever_the_memorys_order():
+    scores = torch.tensor(np.random.default_rng(0).standard_normal((2, 3, 5)))
+    for form in (scores, scores.mT.contiguous().mT, scores[:, :1], scores[..., :1]):
+        torch.testing.assert_close(softmax(form), torch.softmax(form, -1), rtol=1e-14, atol=0)
 
 
 def test_cross_entropy_does_not_overflow():
