@@ -26,7 +26,7 @@ test: ## all tests, and every notebook compared with its stored outputs
 	@$(PY) scripts/build_book.py --if-stale
 	@$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=120 -n 2 --dist loadfile tests book
 
-verify: ## the slower checks: tests marked slow, and the notebooks on other processor paths
+verify: ## the slower checks: tests marked slow, mutants of the rules, the notebooks on other processor paths
 	@$(PYTHON) scripts/setup_env.py --browser --lab
 	@$(PY) scripts/verify.py
 

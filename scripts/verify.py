@@ -1,5 +1,5 @@
-"""The slower checks: tests marked slow, every claim with other seeds, and every notebook on other processor
-paths than the usual one."""
+"""The slower checks: tests marked slow, mutants of the rules that the tests must notice, every claim with
+other seeds, and every notebook on other processor paths than the usual one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ NBVAL = "--nbval --nbval-current-env --nbval-cell-timeout=240 -q -n 2 --dist loa
 NOTEBOOKS = [*PYTEST, *NBVAL.split()]
 CHECKS: list[tuple[str, dict[str, str], list[str]]] = [
     ("tests marked slow", {}, [*PYTEST, "-m", "slow", "tests"]),
+    ("mutants of the rules", {}, [sys.executable, "scripts/mutants.py"]),
     ("claims, with 20 other seeds", {}, [sys.executable, "scripts/seeds.py"]),
     ("notebooks, torch without vector instructions", {"ATEN_CPU_CAPABILITY": "default"}, NOTEBOOKS),
     ("notebooks, MKL in its compatible mode", {"MKL_CBWR": "COMPATIBLE"}, NOTEBOOKS),

@@ -46,8 +46,8 @@ class RAdam(Rule):
         rho_inf = self.rho_inf
         rho = rho_inf - 2 * t * self.beta2**t / (1 - self.beta2**t)
         rectify = (rho > self.threshold) & (rho > 4)
-        safe = where(rectify, rho, 5 + 0 * rho)  # the root stays real where it is not used
-        limit = where(rectify, rho_inf + 0 * rho, 5 + 0 * rho)
+        safe = where(rectify, rho, 5)  # where r is not used it is 1: the root stays real
+        limit = where(rectify, rho_inf, safe)
         r = ((safe - 4) * (safe - 2) * limit / ((limit - 4) * (limit - 2) * safe)) ** 0.5
         return {
             "m_bias": 1 - self.beta1**t,

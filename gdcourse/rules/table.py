@@ -25,14 +25,14 @@ class Method:
     Parameters
     ----------
     make : from a value of the tuned hyperparameter (a number or an array) to the rule.
-    tuned : which hyperparameter a comparison searches over: the learning rate, or ε for Adadelta,
-        which has none.
     usual : where a search on the digits starts, the middle of its grid.
+    tuned : which hyperparameter a comparison searches over. Default ``"lr"``, the learning rate; Adadelta
+        has none, there it is ε.
     """
 
     make: Callable[[Scalar], Rule]
+    usual: float
     tuned: str = "lr"
-    usual: float = 1e-2
 
 
 METHODS: dict[str, Method] = {
@@ -41,7 +41,7 @@ METHODS: dict[str, Method] = {
     "Nesterov": Method(lambda lr: Nesterov(lr), usual=0.1),
     "Adagrad": Method(lambda lr: Adagrad(lr), usual=0.03),
     "RMSProp": Method(lambda lr: RMSProp(lr), usual=0.003),
-    "Adadelta": Method(lambda eps: Adadelta(eps=eps), tuned="eps", usual=1e-5),
+    "Adadelta": Method(lambda eps: Adadelta(eps=eps), usual=1e-5, tuned="eps"),
     "Adam": Method(lambda lr: Adam(lr), usual=0.01),
     "AdamW": Method(lambda lr: AdamW(lr), usual=0.01),
     "RAdam": Method(lambda lr: RAdam(lr), usual=0.01),

@@ -69,7 +69,7 @@ def check(owner: str, name: str, value: Any) -> None:
     if not (is_number or _is_array_of_numbers(value)):
         raise TypeError(f"{torch_text}: {value!r} ({owner}'s {name} must be a number or an array of numbers)")
     fits = test(value)
-    if not (fits if isinstance(fits, bool) else bool(fits.all())):
+    if not (fits if isinstance(fits, bool) else fits.all()):
         raise ValueError(f"{torch_text}: {value} ({owner}'s {name} must be {words})")
 
 

@@ -4,7 +4,7 @@ The gradients are given, so that nothing but the update is tested; where the poi
 gradient is that of a parabola, taken at the point that the equation names.
 """
 
-from math import isnan, sqrt
+from math import sqrt
 
 import pytest
 
@@ -166,8 +166,44 @@ def test_radam_that_never_adapts_is_a_smoothed_gradient_descent(follow):
 
 def test_radam_below_the_papers_threshold_has_no_root_to_take():
     """A threshold under 4 must not let r_t become complex."""
-    at = gd.RAdam(threshold=0).at(3)
-    assert at["rectify"] is False and not isinstance(at["r"], complex) and not isnan(at["r"])
+    for t in range(1, 5):  # ρ_t is a little under t
+        at = gd.RAdam(threshold=0).at(t)
+        assert at["rectify"] is False and at["r"] == 1
+    assert gd.RAdam(threshold=0).at(5)["rectify"] is True
+
+
+def test_radam_adapts_above_its_threshold_not_at_it():
+    for t in (6, 9):
+        rho = gd.RAdam(beta2=0.95).at(t)["rho"]
+        assert rho > 4 and gd.RAdam(beta2=0.95).at(t)["rectify"] is True
+        assert gd.RAdam(beta2=0.95, threshold=rho).at(t)["rectify"] is False
+    late = gd.RAdam(beta2=0.6, threshold=0).at(400)  # ρ_∞ = 4, which ρ_t reaches once 0.6ᵗ is lost beside 1
+    assert late["rho"] == 4 and late["rectify"] is False and late["r"] == 1
+
+
+@pytest.mark.parametrize("beta2", [0.5, 0.9, 0.999])
+def test_radams_rho_goes_from_one_to_its_limit(beta2):
+    """ρ_t is how many gradients a plain mean would need to vary as little: at first one."""
+    assert gd.RAdam(beta2=beta2).at(1)["rho"] == pytest.approx(1, rel=1e-9)
+    assert gd.RAdam(beta2=beta2).at(10**6)["rho"] == pytest.approx((1 + beta2) / (1 - beta2), rel=1e-12)
+
+
+@pytest.mark.parametrize("make, v_hat", [(gd.Adam, 9.0), (gd.AdamW, 9.0), (gd.RAdam, 3.0)])
+def test_corrected_averages_of_equal_gradients_are_that_gradient(follow, make, v_hat):
+    """From the first step on, and by the names under which a figure draws them. RAdam's v̂ is a root."""
+    for _, new in follow(make(beta1=0.7, beta2=0.95), THETA_0, 0.0, lambda point, t: -3.0, 8):
+        assert set(new) == {"m", "v", "m_hat", "v_hat"}
+        assert new["m_hat"] == pytest.approx(-3, rel=1e-13)
+        assert new["v_hat"] == pytest.approx(v_hat, rel=1e-13)
+
+
+def test_adadeltas_step_is_the_ratio_of_the_two_roots_that_it_names(follow):
+    theta = THETA_0
+    for (after, new), g in zip(follow(gd.Adadelta(0.8, 0.01), theta, 0.0, given, 10), GRADIENTS, strict=True):
+        assert set(new) == {"mean_g2", "mean_delta2", "rms_g", "rms_delta"}
+        assert new["rms_g"] == pytest.approx(sqrt(new["mean_g2"] + 0.01), rel=1e-14)
+        assert after - theta == pytest.approx(-new["rms_delta"] / new["rms_g"] * g, abs=1e-15)
+        theta = after
 
 
 def test_lookahead(follow):
@@ -215,6 +251,7 @@ def test_the_defaults_are_those_of_the_slides_and_papers():
         gd.RMSProp(): {"lr": 1e-3, "gamma": 0.9, "eps": 1e-8},
         gd.Adadelta(): {"gamma": 0.95, "eps": 1e-6},
         gd.Adam(): {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+        gd.AdamW(): {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01},
         gd.RAdam(): {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "threshold": 4, "eps": 0.0},
     }
     for rule, values in defaults.items():

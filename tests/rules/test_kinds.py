@@ -149,7 +149,7 @@ def test_where_on_every_kind():
 
 
 def test_ratio_is_zero_where_both_are():
-    assert ratio(0.0, 0.0) == 0.0 and ratio(3.0, 2.0) == 1.5
+    assert ratio(0.0, 0.0) == 0.0 and ratio(3.0, 2.0) == 1.5 and ratio(3.0, -2.0) == -1.5
     with np.errstate(all="raise"):
         np.testing.assert_array_equal(ratio(np.array([0.0, 1.0]), np.array([0.0, 4.0])), [0.0, 0.25])
     assert ratio(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 4.0])).tolist() == [0.0, 0.25]

@@ -5,10 +5,11 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+import torch
 
 import gdcourse as gd
 from gdcourse import rules
-from gdcourse.rules import METHODS, lr_of, validate, with_lr
+from gdcourse.rules import METHODS, Method, lr_of, validate, with_lr
 
 
 def test_the_table_holds_every_rule_that_the_package_exports():
@@ -46,8 +47,47 @@ def test_with_lr_changes_the_learning_rate_and_nothing_else(rule):
     assert repr(back) == repr(rule)
 
 
-def test_rules_are_values_that_cannot_be_changed(rule):
+def test_rules_cannot_be_changed_and_equal_themselves_alone(rule):
     first = fields(rule)[0].name
     with pytest.raises(AttributeError):
         setattr(rule, first, 1)
-    assert replace(rule) is not rule
+    assert rule == rule and replace(rule) != rule  # no field is compared: it may be an array
+    arrays = replace(rule, **{first: np.array([0.1, 0.2])})
+    assert {rule: 1, arrays: 2}[arrays] == 2
+
+
+def test_a_method_cannot_be_changed_and_tunes_the_learning_rate_unless_told():
+    method = Method(gd.GradientDescent, usual=0.1)
+    assert method.tuned == "lr"
+    with pytest.raises(AttributeError):
+        method.usual = 1.0
+
+
+def test_all_searches_start_on_one_grid():
+    """The values 1 and 3 of each decade: then what two methods tried is the same, or apart by whole steps."""
+    for name, method in METHODS.items():
+        digits, exponent = f"{method.usual:e}".split("e")
+        assert float(digits) in (1, 3) and -6 < int(exponent) < 0, name
+
+
+def test_the_room_opens_every_public_name():
+    public = {name for name, value in vars(rules).items() if name[0] != "_" and not inspect.ismodule(value)}
+    assert set(rules.__all__) == public
+
+
+def test_the_defaults_are_torchs_but_for_those_that_the_docstrings_name():
+    def torchs(make, name):
+        return inspect.signature(make).parameters[name].default
+
+    for ours, theirs in ((gd.Adam(), torch.optim.Adam), (gd.AdamW(), torch.optim.AdamW)):
+        assert (ours.lr, (ours.beta1, ours.beta2), ours.eps) == (
+            torchs(theirs, "lr"),
+            torchs(theirs, "betas"),
+            torchs(theirs, "eps"),
+        )
+    assert gd.AdamW().weight_decay == torchs(torch.optim.AdamW, "weight_decay")
+    assert gd.RAdam().lr == torchs(torch.optim.RAdam, "lr")
+    assert (gd.RAdam().beta1, gd.RAdam().beta2) == torchs(torch.optim.RAdam, "betas")
+    assert gd.Adagrad().lr == torchs(torch.optim.Adagrad, "lr")
+    assert gd.Adadelta().eps == torchs(torch.optim.Adadelta, "eps")
+    assert gd.RMSProp().eps == torchs(torch.optim.RMSprop, "eps")

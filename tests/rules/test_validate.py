@@ -2,6 +2,8 @@
 allowed."""
 
 import re
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,6 +65,17 @@ BEGINS = {
     "eps": "Invalid epsilon value: ",
     "weight_decay": "Invalid weight_decay value: ",
 }
+INSIDE = {  # the ends that are allowed, and what lies next to those that are not
+    "lr": [0, 0.0, 1e308],
+    "gamma": [0, 0.0, 1 - 1e-15],
+    "beta1": [0, 0.0, 1 - 1e-15],
+    "beta2": [0, 0.0, 1 - 1e-15],
+    "eps": [0, 0.0, 1e308],
+    "weight_decay": [0, 0.0, 1e308],
+    "threshold": [-1, 0, 4, 5.5, INF],
+    "k": [1, 2.0, 10**6],
+    "alpha": [0, 0.0, 1, 1.0],
+}
 ALLOWED = {
     "lr": "a finite number ≥ 0",
     "gamma": "in [0, 1)",
@@ -76,6 +89,7 @@ ALLOWED = {
 }
 CASES = [(name, make, value) for name in MADE for make in MADE[name] for value in OUTSIDE[name]]
 WRONG_KINDS = ["0.1", None, 1j, [0.1], (0.9, 0.999), True]
+WRONG_KINDS += [SimpleNamespace(dtype="float64"), SimpleNamespace(shape=(2,))]
 WRONG_KINDS += [np.array(["a"]), np.array([1j]), np.array([None]), np.array([True]), torch.tensor([1j])]
 
 
@@ -97,6 +111,27 @@ def test_one_bad_element_of_an_array_is_enough(name, make, value):
         with pytest.raises(ValueError, match=f"'s {name} must be"):
             validate(make(array))
         validate(make(np.array([good, good])))
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_its_range_to_the_ends(name):
+    for make in MADE[name]:
+        for value in INSIDE[name]:
+            validate(make(value))
+        validate(make(np.array(INSIDE[name])))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [">f8", np.float16, np.int8, np.uint16, torch.bfloat16, torch.float16, torch.int32, torch.uint8],
+    ids=str,
+)
+def test_arrays_of_every_kind_of_real_number(dtype):
+    """ ">f8" are the doubles of a machine with the other byte order, as files have them."""
+    array = torch.ones(2, dtype=dtype) if isinstance(dtype, torch.dtype) else np.ones(2, dtype)
+    validate(gd.GradientDescent(array))
+    with pytest.raises(ValueError, match="Momentum's gamma must be in"):
+        validate(gd.Momentum(0.1, array))
 
 
 @pytest.mark.parametrize("value", WRONG_KINDS, ids=repr)
@@ -134,7 +169,7 @@ def test_a_class_in_place_of_a_rule(what):
 @pytest.mark.parametrize("what", [0.1, None, "adam", torch.optim.Adam([torch.zeros(1)])], ids=repr)
 def test_something_else_in_place_of_a_rule(what):
     with pytest.raises(
-        TypeError, match=r"expected a rule such as Momentum\(lr=0.1\), got " + re.escape(repr(what))
+        TypeError, match=r"expected a rule such as Momentum\(lr=0.1\), got " + re.escape(repr(what)) + "$"
     ):
         validate(what)
 
@@ -146,6 +181,17 @@ def test_a_readers_rule_that_is_no_dataclass():
 
     with pytest.raises(TypeError, match=r"Mine is not a dataclass: put @dataclass\(frozen=True, eq=False\)"):
         validate(Mine())
+
+
+def test_a_readers_rule_is_checked_as_far_as_it_uses_the_same_names():
+    @dataclass(frozen=True, eq=False)
+    class Warm(gd.Rule):
+        lr: float
+        schedule: str = "cosine"
+
+    validate(Warm(0.1))
+    with pytest.raises(ValueError, match="Warm's lr must be a finite number"):
+        validate(Warm(-0.1))
 
 
 def test_what_is_admitted(rule):
