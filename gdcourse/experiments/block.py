@@ -33,7 +33,8 @@ def walk_compiled(
     state = for_step.init(theta, torch.zeros_like(theta))
     edge = edge_of(theta, problem.ndim)
     out = torch.where(abs(theta) <= edge, steps + 1.0, 0.0).to(theta.dtype)  # when each coordinate went out
-    compiled = _compiled(type(rule), type(problem))
+    kind: Any = type(rule), type(problem)
+    compiled = _compiled(*kind)
     with np.errstate(all="ignore"), torch.no_grad():
         for t in range(1, steps + 1, STEPS):
             now = range(t, min(t + STEPS, steps + 1))

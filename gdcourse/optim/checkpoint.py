@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from gdcourse.rules import Adadelta, Adam, AdamW, GradientDescent, RAdam, RMSProp, Rule
 
 Saved = dict[str, Any]
+Shapes = dict[str, tuple[int, ...]]
 
 
 class Twin(NamedTuple):
@@ -102,6 +103,12 @@ def _renamed(states: Saved, names: dict[str, str]) -> Saved:
     }
 
 
+def check_parts(saved: Saved) -> None:
+    """Raise ValueError if a checkpoint lacks one of the parts that every optimizer's has."""
+    if missing := {"state", "param_groups"} - saved.keys():
+        raise ValueError(f"loaded state dict has no {sorted(missing)[0]!r}: must be an optimizer's")
+
+
 def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], looks: set[str]) -> None:
     """Raise ValueError, and say why, if a checkpoint does not fit.
 
@@ -122,42 +129,117 @@ def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], l
                 f"loaded state dict has no {_listed(missing)} in parameter group {index}: {owner} needs "
                 f"{_listed(keys)}"
             )
+    for _, index, param in _matched(groups, saved):
+        if state := saved["state"].get(index):
+            blank = torch.zeros(()).expand(param.shape)  # takes no memory
+            first = {**rule.init(blank, blank), "step": torch.zeros(()), **({"look": {}} if looks else {})}
+            check_state(state, shapes_of(first), owner, index)
+            if looks and not (isinstance(state["look"], dict) and looks == state["look"].keys()):
+                raise ValueError(
+                    f"loaded state dict has 'look'={state['look']!r} in the state of parameter {index}: must "
+                    f"hold {_listed(looks)}"
+                )
+
+
+def _matched(groups: list[Saved], saved: Saved) -> list[tuple[int, Any, torch.Tensor]]:
+    """For each parameter, which group of the checkpoint it is in, its key there, and the parameter; nothing
+    if there are more of one than of the other, which torch says itself."""
     if [len(group["params"]) for group in groups] != [len(g["params"]) for g in saved["param_groups"]]:
-        return  # torch says so itself
-    indices = list(chain.from_iterable(group["params"] for group in saved["param_groups"]))
+        return []
+    found = [
+        (number, index, param)
+        for number, (group, other) in enumerate(zip(groups, saved["param_groups"], strict=True))
+        for index, param in zip(other["params"], group["params"], strict=True)
+    ]
+    indices = [index for _, index, _ in found]
     if strangers := saved["state"].keys() - set(indices):
         raise ValueError(
             f"loaded state dict has a state for {_listed(strangers)}: its parameters are {_listed(indices)}"
         )
-    params = chain.from_iterable(group["params"] for group in groups)
-    for index, param in zip(indices, params, strict=True):
-        if state := saved["state"].get(index):
-            _check_state(rule, param, state, f"the state of parameter {index}", looks)
+    return found
 
 
-def _check_state(rule: Rule, param: torch.Tensor, state: Saved, where: str, looks: set[str]) -> None:
-    blank = torch.zeros(()).expand(param.shape)  # takes no memory
-    first = {**rule.init(blank, blank), "step": torch.zeros(()), **({"look": {}} if looks else {})}
-    if first.keys() != state.keys():
+def shapes_of(state: Saved) -> Shapes:
+    """Each entry's shape, () for what has none."""
+    return {name: tuple(getattr(value, "shape", ())) for name, value in state.items()}
+
+
+def check_state(state: Saved, shapes: Shapes, owner: str, index: Any) -> None:
+    """Raise ValueError if a parameter's saved state has other names or shapes than its owner's."""
+    where = f"in the state of parameter {index}"
+    if shapes.keys() != state.keys():
         wrong = [
             f"{word} {_listed(names)}"
-            for word, names in (("lacks", first.keys() - state.keys()), ("has", state.keys() - first.keys()))
+            for word, names in (
+                ("lacks", shapes.keys() - state.keys()),
+                ("has", state.keys() - shapes.keys()),
+            )
             if names
         ]
-        raise ValueError(
-            f"loaded state dict {' and '.join(wrong)} in {where}: {type(rule).__name__}'s is {_listed(first)}"
-        )
-    for name, value in first.items():
-        shape = getattr(value, "shape", torch.Size())
-        if name != "look" and getattr(state[name], "shape", torch.Size()) != shape:
+        raise ValueError(f"loaded state dict {' and '.join(wrong)} {where}: {owner}'s is {_listed(shapes)}")
+    for name, shape in shapes_of(state).items():
+        if shape != shapes[name]:
             raise ValueError(
-                f"loaded state dict has {name!r} of shape {tuple(getattr(state[name], 'shape', ()))} in "
-                f"{where}: must be {tuple(shape)}"
+                f"loaded state dict has {name!r} of shape {shape} {where}: must be {shapes[name]}"
             )
-    if looks and not (isinstance(state["look"], dict) and looks == state["look"].keys()):
-        raise ValueError(
-            f"loaded state dict has 'look'={state['look']!r} in {where}: must hold {_listed(looks)}"
-        )
+
+
+# ---- torch's own, inside Lookahead ----
+
+
+def check_torchs(optimizer: torch.optim.Optimizer, saved: Saved) -> None:
+    """Raise ValueError if a checkpoint does not fit one of torch's optimizers, which torch itself would find
+    at the next step only.
+
+    What a state must hold is not written here: a new optimizer of the kind is asked. One that is not torch's
+    own, or derived from one of torch's, may keep what it likes, and is not checked.
+    """
+    kind = type(optimizer)
+    known: dict[Any, list[Shapes]] = {}
+    for number, index, param in _matched(optimizer.param_groups, saved):
+        state = {k: v for k, v in saved["state"].get(index, {}).items() if v is not None}
+        if state and getattr(torch.optim, kind.__name__, None) is kind:
+            if (number, param.shape) not in known:
+                known[number, param.shape] = _forms(kind, saved["param_groups"][number], param, optimizer)
+            forms = known[number, param.shape]
+            fitting = [shapes for shapes in forms if shapes.keys() == state.keys()]
+            check_state(state, (fitting or forms)[-1], kind.__name__, index)
+
+
+def _forms(kind: Any, group: Saved, param: torch.Tensor, optimizer: torch.optim.Optimizer) -> list[Shapes]:
+    """The names and shapes that the state of a parameter can have.
+
+    A small parameter shows it, in which other sizes stand for the parameter's: the shapes of a state are
+    made of them. LBFGS has one state, for all its parameters in a row, and has more in it from step to step.
+    """
+    if kind is torch.optim.LBFGS:
+        length = sum(p.numel() for p in optimizer.param_groups[0]["params"])
+        return _tried(kind, {}, (length,))
+    switches: Saved = {k: v for k, v in group.items() if isinstance(v, bool) and k not in HOW}
+    switches = {name: value for name, value in switches.items() if name in signature(kind).parameters}
+    switches.pop("nesterov", None)  # changes no name, and asks for a momentum
+    options = [switches]
+    if "momentum" in group:  # which a schedule may have taken to 0; the buffer stays
+        options = [{**switches, "momentum": value} for value in (group["momentum"] or 0.9, group["momentum"])]
+    size_of = dict(enumerate({*param.shape} - {1}, start=2)) | {1: 1}
+    stand_in = {size: small for small, size in size_of.items()}
+    return [
+        {name: tuple(size_of[n] for n in shape) for name, shape in shapes.items()}
+        for given in options
+        for shapes in _tried(kind, given, tuple(stand_in[n] for n in param.shape))
+    ]
+
+
+def _tried(kind: Any, options: Saved, shape: tuple[int, ...]) -> list[Shapes]:
+    """The shapes of a new optimizer's state after a step without gradient, a first and a second with one."""
+    param = torch.nn.Parameter(torch.zeros(shape, dtype=torch.float32, device="cpu"))
+    optimizer, forms = kind([param], **options), []
+    for number in (0.0, 1.0, 1.0):
+        grad = torch.full_like(param, number)
+        param.grad = grad.to_sparse() if kind is torch.optim.SparseAdam else grad
+        optimizer.step(lambda: torch.zeros(()))
+        forms.append(shapes_of(optimizer.state[param]))
+    return forms
 
 
 def _listed(names: Any) -> str:

@@ -69,10 +69,16 @@ class Place:
             state = states[param]
             if not state:
                 if self.counts[i]:
-                    self.step_of[i].zero_()
+                    self._count_anew(i)
                 state.update(step=self.step_of[i], **first_state(param, init))
             held.append(state)
         return held
+
+    def _count_anew(self, i: int) -> None:
+        heeded = self.steps._version == self.version
+        self.step_of[i].zero_()
+        if heeded:  # else the tensor is going to be read anyway
+            self.counts[i], self.version = 0, self.steps._version
 
     def runs(self, held: Held) -> list[Run]:
         """Those side by side that move alike, for each run of them."""

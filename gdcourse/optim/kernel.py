@@ -17,12 +17,17 @@ from warnings import warn
 
 import torch
 
-from gdcourse.rules import Lookahead, Rule, Values
+from gdcourse.rules import Lookahead, Rule, Values, where
 
 Program = Callable[..., tuple[torch.Tensor, Values]]
 
 SLOW = "slow weights"
 """What `pulled` calls φ, beside the state of the rule inside."""
+
+
+def former(name: str) -> str:
+    """What `pulled` calls the value that a moment of the rule inside had after the last synchronisation."""
+    return f"former {name}"
 
 
 def moved(
@@ -56,9 +61,23 @@ def moved(
 
 
 def pulled(point: torch.Tensor, memory: Values, rule: Lookahead, looked: Rule) -> tuple[torch.Tensor, Values]:
-    """Lookahead's synchronisation: the point where θ is φ, and the new φ."""
+    """Lookahead's synchronisation: the point where θ is φ, and the new φ. A moment goes the same way if its
+    `former` value is there."""
     slow = rule.pull(memory[SLOW], looked.unlook(point.to(memory[SLOW].dtype), memory))
-    return looked.look(slow, memory), {SLOW: slow}
+    moments = {
+        name: pulled_moment(rule, memory[former(name)], value)
+        for name, value in memory.items()
+        if former(name) in memory
+    }
+    kept = {former(name): value for name, value in moments.items()}
+    return looked.look(slow, {**memory, **moments}), {SLOW: slow, **moments, **kept}
+
+
+def pulled_moment(rule: Lookahead, before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
+    """A moment after a synchronisation. It stays where it is what it was, or α is 0: a mean square may have
+    become infinite, and ∞ − ∞ and 0 · ∞ would be NaN."""
+    stays = (before == now) | (rule.alpha == 0)
+    return where(stays, before, rule.pull(before, now))
 
 
 def working_dtype(param: torch.Tensor) -> torch.dtype:
@@ -73,7 +92,7 @@ def run(program: Program, tensors: tuple[Any, ...], values: tuple[Any, ...]) -> 
     ----------
     program : `moved` or `pulled`.
     tensors : its tensors, the point and the state first; the point is overwritten, and so is the state,
-        except for a number in it, which is replaced.
+        except for what is no tensor, or changes its shape: that is replaced.
     values : its other arguments.
     """
     result, new = program(*tensors, *values)
@@ -81,7 +100,11 @@ def run(program: Program, tensors: tuple[Any, ...], values: tuple[Any, ...]) -> 
     # A rule may hand back an input. Then it is copied, before the inputs are overwritten.
     inputs = {t.data_ptr() for t in (*tensors, *memory.values()) if isinstance(t, torch.Tensor)}
     new = {name: _apart(value, inputs) for name, value in new.items()}
-    kept = [name for name in new if getattr(memory[name], "shape", None) == point.shape]
+    kept = [
+        name
+        for name, value in new.items()
+        if getattr(memory[name], "shape", None) in (point.shape, getattr(value, "shape", ()))
+    ]
     torch._foreach_copy_(
         [*[memory[name] for name in kept], point],
         [*[torch.as_tensor(new[name]) for name in kept], _apart(result, inputs)],

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 
 from gdcourse import rules
-from gdcourse.optim.kernel import SLOW, pulled, run, working_dtype
-from gdcourse.optim.optimizer import Group, RuleOptimizer, holding, number
+from gdcourse.optim.checkpoint import check_parts, check_torchs, shapes_of
+from gdcourse.optim.flat import first_state
+from gdcourse.optim.kernel import working_dtype
+from gdcourse.optim.optimizer import Group, RuleOptimizer, holding, number, pull_alone
 from gdcourse.rules.validate import check
 
 
@@ -20,9 +22,24 @@ class Lookahead(torch.optim.Optimizer):
     """Slow weights φ that follow an optimizer's fast weights θ: after every k steps of it,
     φ ← φ + α(θ − φ),  θ ← φ.
 
-    The optimizer inside keeps its own state (momentum, averages) across a synchronisation. Groups,
-    schedules, `zero_grad` and `add_param_group` are the inner optimizer's: ``param_groups`` and
+    Groups, schedules, `zero_grad` and `add_param_group` are the inner optimizer's: ``param_groups`` and
     ``defaults`` are the same objects. φ starts where the parameters are at the first step.
+
+    The optimizer inside has a state of its own (momentum, averages), which was made on the fast path. What
+    becomes of it at a synchronisation, ``pullback_momentum`` says:
+
+    * ``"none"``: it goes on.
+    * ``"reset"``: it is dropped, and the inner optimizer begins anew at φ, with the step count and so the
+      bias correction, too.
+    * ``"pullback"``: each moment m goes the way of the weights, m ← m̃ + α(m − m̃), m̃ ← m, where m̃ is what it
+      was after the last synchronisation, and before the first, what the inner optimizer started it with.
+      Every real or complex tensor of the state counts as a moment (Adam's both, Adagrad's sum, Rprop's step
+      sizes), except for what follows from the step count alone.
+
+    With "pullback" the step count goes on, and with it the bias correction, which is then too weak. It takes
+    an average after t steps to hold its start, 0, by the share βᵗ; pulled back n = t/k times, it holds it by
+    (1 − α(1 − βᵏ))ⁿ. For Adam's m either share soon vanishes. But v̂ is about α times what it should be for
+    the first 1/(1 − β₂) steps, so that Adam goes up to 1/√α times as far in them; later it does not matter.
 
     Around an optimizer of this package that was made with ``compile=True``, the synchronisation is a kernel,
     too.
@@ -37,25 +54,30 @@ class Lookahead(torch.optim.Optimizer):
     optimizer : any `torch.optim.Optimizer` but another Lookahead, torch's own included.
     k : the synchronisation period, a whole number of steps ≥ 1. Default 5.
     alpha : α in [0, 1], without unit: the share of the way that the slow weights go. Default 0.5.
+    pullback_momentum : "none", "reset" or "pullback", as above. Default "none". LBFGS, whose state is
+        a list of past steps, has no moments to pull back.
 
     Attributes
     ----------
     optimizer : the one inside.
     steps : how many steps have been taken.
-    state : ``state[p]["slow"]`` is φ, in float32 where p is of half precision. The inner optimizer's
-        state is ``optimizer.state``.
+    state : ``state[p]["slow"]`` is φ, in float32 where p is of half precision; with "pullback",
+        ``state[p]["moments"]`` has the m̃ by the names of the inner optimizer's state, which is
+        ``optimizer.state``.
 
     Raises
     ------
     TypeError : not an optimizer, or k or alpha not a number.
-    ValueError : k or alpha out of range; a Lookahead around a Lookahead.
+    ValueError : k or alpha out of range; another pullback_momentum, or "pullback" around LBFGS; a Lookahead
+        around a Lookahead.
 
-    Source: Zhang, Lucas, Hinton and Ba (2019), Algorithm 1; the talk's slide "Lookahead".
-    torch has none.
+    Source: Zhang, Lucas, Hinton and Ba (2019), Algorithm 1; the talk's slide "Lookahead". "reset" and
+    "pullback": the authors' code, where they reach the momentum of SGD only. torch has none.
     """
 
     optimizer: torch.optim.Optimizer
     rule: rules.Lookahead
+    pullback_momentum: str
     steps: int
 
     def __init__(
@@ -63,16 +85,17 @@ class Lookahead(torch.optim.Optimizer):
         optimizer: torch.optim.Optimizer,
         k: int = rules.Lookahead.k,
         alpha: float = rules.Lookahead.alpha,
+        pullback_momentum: str = "none",
     ) -> None:
         if not isinstance(optimizer, torch.optim.Optimizer):
             hint = "; it is a class: give it parameters" if isinstance(optimizer, type) else ""
             raise TypeError(f"{optimizer!r} is not an Optimizer: Lookahead needs a torch optimizer{hint}")
         if isinstance(optimizer, Lookahead):
             raise ValueError("Invalid optimizer: a Lookahead around a Lookahead is not supported")
+        _check_pullback(pullback_momentum, optimizer)
         # The base class's own constructor would copy the groups; this one shares them.
-        self.__setstate__(
-            {"optimizer": optimizer, "rule": _rule(k, alpha), "state": defaultdict(dict), "steps": 0}
-        )
+        own = {"rule": _rule(k, alpha), "pullback_momentum": pullback_momentum}
+        self.__setstate__({"optimizer": optimizer, **own, "state": defaultdict(dict), "steps": 0})
 
     @property
     def param_groups(self) -> list[Group]:  # type: ignore[override]
@@ -89,10 +112,11 @@ class Lookahead(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the inner optimizer, and a synchronisation if it was the k-th, 2k-th, …"""
-        begin = {param: self._fast(param) for param in self._params() if param not in self.state}
+        begin = {param: self._beginning(param) for param in self._params() if param not in self.state}
         loss = self.optimizer.step(closure)
-        for param, slow in begin.items():  # not before: the step, or its closure, may have raised
-            self.state[param]["slow"] = slow
+        self.state.update(begin)  # not before: the step, or its closure, may have raised
+        if self.pullback_momentum == "pullback":
+            self._note_new_moments()
         self.steps += 1
         if self.rule.at(self.steps)["sync"]:
             self._synchronise()
@@ -101,10 +125,50 @@ class Lookahead(torch.optim.Optimizer):
     def _synchronise(self) -> None:
         if isinstance(self.optimizer, RuleOptimizer):
             self.optimizer.pull(self.rule, self.state)
-            return
-        for param in self._params():
-            memory = {SLOW: self.state[param]["slow"]}
-            run(pulled, (param.detach(), memory), (self.rule, rules.Rule()))
+        else:
+            for param in self._params():
+                pull_alone(param, self.optimizer.state.get(param, {}), self.rule, self.state[param])
+        if self.pullback_momentum == "reset":
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Let the inner optimizer forget all that it has done."""
+        inner, params = self.optimizer, self._params()
+        for param in params:
+            state = inner.state.get(param)
+            if state and isinstance(inner, torch.optim.Adagrad):  # makes its state before any step
+                state["step"].zero_()
+                state["sum"].fill_(_both(inner.defaults["initial_accumulator_value"], state["sum"]))
+            else:
+                inner.state.pop(param, None)
+        if params and isinstance(
+            inner, RuleOptimizer
+        ):  # Nesterov's points were made with the v that are gone
+            torch._foreach_copy_(params, [self.state[param]["slow"] for param in params])
+
+    def _note_new_moments(self) -> None:
+        """Put down what the moments that a step has made started with."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                own, state = self.state[param], self.optimizer.state.get(param, {})
+                if new := [name for name in _moments(self.optimizer, state) if name not in own["moments"]]:
+                    start = self._start(param, state, group)
+                    own["moments"] |= {name: start[name] for name in new}
+
+    def _start(self, param: torch.Tensor, state: Group, group: Group) -> Group:
+        """What the moments of a parameter's state were before its first step."""
+        inner = self.optimizer
+        if isinstance(inner, RuleOptimizer):
+            return first_state(self.state[param]["slow"], inner.rule.init)
+        numbers = defaultdict(float)
+        if isinstance(inner, torch.optim.Adagrad):
+            numbers["sum"] = inner.defaults["initial_accumulator_value"]
+        if isinstance(inner, torch.optim.Rprop):
+            numbers["step_size"] = float(group["lr"])
+        return {
+            name: torch.full_like(x, _both(numbers[name], x), dtype=working_dtype(x))
+            for name, x in _moments(inner, state).items()
+        }
 
     @contextmanager
     def slow_weights(self) -> Iterator[None]:
@@ -114,13 +178,20 @@ class Lookahead(torch.optim.Optimizer):
             yield
 
     def state_dict(self) -> Group:
-        """The inner optimizer's, and under ``lookahead`` its kind, k, α, the number of steps and the slow
-        weights."""
+        """The inner optimizer's, and under ``lookahead`` its kind, k, α, pullback_momentum, the number of
+        steps, the slow weights and the former moments."""
         for before in self._optimizer_state_dict_pre_hooks.values():
             before(self)
-        slow = {i: self.state[p]["slow"].clone() for i, p in enumerate(self._params()) if p in self.state}
-        own = {"around": _kind(self.optimizer), "k": self.rule.k, "alpha": self.rule.alpha}
-        own |= {"steps": self.steps, "slow": slow}
+        held = {i: _snapshot(self.state[p]) for i, p in enumerate(self._params()) if p in self.state}
+        own = {
+            "around": _kind(self.optimizer),
+            "k": self.rule.k,
+            "alpha": self.rule.alpha,
+            "pullback_momentum": self.pullback_momentum,
+            "steps": self.steps,
+            "slow": {i: state["slow"] for i, state in held.items()},
+            "moments": {i: state["moments"] for i, state in held.items() if state.get("moments")},
+        }
         state_dict = {**self.optimizer.state_dict(), "lookahead": own}
         for after in self._optimizer_state_dict_post_hooks.values():
             changed = after(self, state_dict)
@@ -129,12 +200,13 @@ class Lookahead(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: Group) -> None:
         """Load what `state_dict` gave, into an optimizer around the same kind of optimizer and parameters.
+        One from before there was a pullback_momentum loads as with "none".
 
         Raises
         ------
         TypeError, ValueError : it is not a Lookahead's, or one around another optimizer, or does not fit;
-            then nothing was loaded. Whether the inner state fits, an optimizer of this package finds out at
-            once, and one of torch's at its next step.
+            then nothing was loaded. Whether the inner state has the right names and shapes is known of
+            optimizers of this package and torch's; one from elsewhere finds out at its next step.
         """
         state_dict = dict(state_dict)
         for before in self._optimizer_load_state_dict_pre_hooks.values():
@@ -145,17 +217,34 @@ class Lookahead(torch.optim.Optimizer):
                 "loaded state dict has no 'lookahead' entry: it must be a Lookahead's; that of an optimizer "
                 "inside goes into .optimizer.load_state_dict"
             )
+        check_parts(state_dict)
         own, params = state_dict["lookahead"], self._params()
-        self._check_own(own, state_dict.get("state", {}))
+        if not {"pullback_momentum", "moments"} & own.keys():
+            own = {**own, "pullback_momentum": "none", "moments": {}}
+        self._check_own(own, state_dict["state"])
         rule = _rule(own["k"], own["alpha"])
-        inner = {key: value for key, value in state_dict.items() if key != "lookahead"}
-        self.optimizer.load_state_dict(deepcopy(inner))  # torch would share the tensors
-        self.rule, self.steps = rule, own["steps"]
+        self._load_inner({key: value for key, value in state_dict.items() if key != "lookahead"})
+        self.rule, self.pullback_momentum, self.steps = rule, own["pullback_momentum"], own["steps"]
         self.state = defaultdict(dict)
         for i, slow in own["slow"].items():
-            self.state[params[i]]["slow"] = slow.to(params[i].device, working_dtype(params[i]), copy=True)
+            there = {"device": params[i].device, "dtype": working_dtype(params[i]), "copy": True}
+            self.state[params[i]]["slow"] = slow.to(**there)
+            if self.pullback_momentum == "pullback":
+                moments = own["moments"].get(i, {})
+                self.state[params[i]]["moments"] = {name: x.to(**there) for name, x in moments.items()}
         for after in self._optimizer_load_state_dict_post_hooks.values():
             after(self)
+
+    def _load_inner(self, inner: Group) -> None:
+        def fits(optimizer: torch.optim.Optimizer, final: Group) -> None:
+            if not isinstance(optimizer, RuleOptimizer):  # which sees to it itself
+                check_torchs(optimizer, final)
+
+        last = self.optimizer.register_load_state_dict_pre_hook(fits)
+        try:
+            self.optimizer.load_state_dict(deepcopy(inner))  # torch would share the tensors
+        finally:
+            last.remove()
 
     def _check_own(self, own: Group, inner: dict[Any, Any]) -> None:
         """Raise ValueError if what a checkpoint holds for this class does not fit. ``inner`` is the inner
@@ -176,20 +265,44 @@ class Lookahead(torch.optim.Optimizer):
                     f"loaded state dict has slow weights of shape {tuple(slow.shape)} for parameter {i}: "
                     f"must be the parameter's shape ({have})"
                 )
+        _check_pullback(own["pullback_momentum"], self.optimizer)
+        self._check_moments(own, inner)
         moved = range(len(params)) if own["steps"] else ()  # torch's Adagrad has a state from the start
         if missing := [i for i in moved if inner.get(i) and i not in own["slow"]]:
             raise ValueError(f"loaded state dict has no slow weights for parameter {missing[0]}, which moved")
 
+    def _check_moments(self, own: Group, inner: dict[Any, Any]) -> None:
+        """Raise ValueError if the former moments of a checkpoint are not those of its inner state."""
+        pulls = own["pullback_momentum"] == "pullback" and own["steps"]
+        for i in inner.keys() | own["moments"].keys():
+            here = own["moments"].get(i, {})
+            there = _moments(self.optimizer, inner.get(i, {})) if pulls else {}
+            if shapes_of(here) != shapes_of(there):
+                raise ValueError(
+                    f"loaded state dict has moments {shapes_of(here)} for parameter {i}, under 'lookahead': "
+                    f"with pullback_momentum={own['pullback_momentum']!r} must have {shapes_of(there)}"
+                )
+
     def __getstate__(self) -> Group:
-        return {"optimizer": self.optimizer, "rule": self.rule, "state": self.state, "steps": self.steps}
+        own = {name: getattr(self, name) for name in ("optimizer", "rule", "pullback_momentum", "steps")}
+        return {**own, "state": defaultdict(dict, {p: _snapshot(state) for p, state in self.state.items()})}
 
     def __repr__(self) -> str:
-        return f"Lookahead (k: {self.rule.k}, alpha: {self.rule.alpha}) around {self.optimizer!r}"
+        how = f"k: {self.rule.k}, alpha: {self.rule.alpha}, pullback_momentum: {self.pullback_momentum}"
+        return f"Lookahead ({how}) around {self.optimizer!r}"
 
     def _params(self) -> list[torch.Tensor]:
         return [param for group in self.param_groups for param in group["params"]]
 
     # For Nesterov the parameter is the look-ahead point. Slow weights follow θ, not that point.
+
+    def _beginning(self, param: torch.Tensor) -> Group:
+        """What is held of a parameter before the first step with it."""
+        begin: Group = {"slow": self._fast(param)}
+        if self.pullback_momentum == "pullback":  # the optimizer may have been used before
+            now = _moments(self.optimizer, self.optimizer.state.get(param, {}))
+            begin["moments"] = {name: x.to(working_dtype(x), copy=True) for name, x in now.items()}
+        return begin
 
     def _fast(self, param: torch.Tensor) -> torch.Tensor:
         if isinstance(self.optimizer, RuleOptimizer):
@@ -197,8 +310,49 @@ class Lookahead(torch.optim.Optimizer):
         return param.detach().to(working_dtype(param), copy=True)
 
 
-OWN = {"around", "k", "alpha", "steps", "slow"}
+OWN = {"around", "k", "alpha", "pullback_momentum", "steps", "slow", "moments"}
 """What a checkpoint holds under ``lookahead``."""
+
+PULLBACKS = ("none", "reset", "pullback")
+
+COUNTS: dict[type[torch.optim.Optimizer], set[str]] = {
+    torch.optim.NAdam: {"mu_product"},
+    torch.optim.ASGD: {"eta", "mu"},
+}
+"""What else than ``step`` follows from the step count alone in the state of torch's optimizers."""
+
+
+def _moments(optimizer: torch.optim.Optimizer, state: Group) -> dict[str, torch.Tensor]:
+    """What of a parameter's state is pulled back."""
+    counts = {"step"}.union(*[names for kind, names in COUNTS.items() if isinstance(optimizer, kind)])
+    return {
+        name: value
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor)
+        and (value.is_floating_point() or value.is_complex())
+        and name not in counts
+    }
+
+
+def _snapshot(state: Group) -> Group:
+    """A copy in which each tensor has its own memory, and is no part of a vector of many."""
+    return {k: _snapshot(v) if isinstance(v, dict) else v.clone() for k, v in state.items()}
+
+
+def _both(number: float, like: torch.Tensor) -> float | complex:
+    """A number as the element of a tensor; torch takes a complex one to be two real ones."""
+    return complex(number, number) if like.is_complex() else number
+
+
+def _check_pullback(pullback_momentum: Any, optimizer: torch.optim.Optimizer) -> None:
+    if pullback_momentum not in PULLBACKS:
+        allowed = ", ".join(map(repr, PULLBACKS))
+        raise ValueError(f"Invalid pullback_momentum: {pullback_momentum!r} (must be one of {allowed})")
+    if pullback_momentum == "pullback" and isinstance(optimizer, torch.optim.LBFGS):
+        raise ValueError(
+            "Invalid pullback_momentum: 'pullback' (the state of LBFGS is a list of past steps, not moments: "
+            "must be 'none' or 'reset')"
+        )
 
 
 def _kind(optimizer: torch.optim.Optimizer) -> str:

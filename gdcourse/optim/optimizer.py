@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from gdcourse.optim.checkpoint import check_saved, from_torch, to_torch
+from gdcourse.optim.checkpoint import check_parts, check_saved, from_torch, to_torch
 from gdcourse.optim.flat import Place, States, copied, first_state, laid_out, with_gradient
 from gdcourse.optim.kernel import (
     SLOW,
     Program,
+    former,
     moved,
     names_of,
     pulled,
@@ -71,6 +72,12 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     ``p.grad`` is only read. A sparse gradient moves the rows that occur in it, uncompiled, with gradient
     descent and Adagrad; the other rules would have to move all rows, and refuse it.
+
+    The square of a gradient is infinite in float32 from 1.8e19 on, and 0 below about 1e-23. Where a
+    method divides by the root of such squares, nothing becomes NaN, and what happens is what happens in
+    torch's: under ∞ the element rests for good, as sums and averages keep it; under 0 the divisor is ε, and
+    an element without any gradient rests even if ε is 0, where torch's becomes NaN. Clip gradients as large
+    as that, or use float64.
 
     How it runs: a rule works element by element, so the small parameters of a group lie in one vector, and
     the rule is called once for all of them. ``state[p]`` shows each parameter's part. With
@@ -216,20 +223,26 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def pull(self, lookahead: Lookahead, slow: States) -> None:
-        """Lookahead's synchronisation: ``slow[p]["slow"]`` is pulled towards θ, and θ goes there."""
+        """Lookahead's synchronisation: ``slow[p]["slow"]`` is pulled towards θ, and θ goes there. Likewise
+        each of ``slow[p]["moments"]``, if there are any, and the state that goes by its name."""
         left = {param: None for group in self.param_groups for param in group["params"]}
         for place in chain.from_iterable(self._places(i, []) for i in range(len(self.param_groups))):
             held = [self.state.get(param) or None for param in place.params]
             for run in place.runs(held):
-                memory = place.memory(run, held, self._names if _looks(self.rule) else ())
-                shelf = place.memory(run, [slow[param] for param in place.params], ["slow"], "Lookahead: ")
-                tensors = place.point(run), {**memory, SLOW: shelf["slow"]}
+                shelves = [slow[param] for param in place.params]
+                moments = [shelf.get("moments", {}) for shelf in shelves]
+                names = list(moments[run.start])
+                memory = place.memory(run, held, self._names if _looks(self.rule) else names)
+                before = place.memory(run, moments, names, "Lookahead, former: ")
+                shelf = place.memory(run, shelves, ["slow"], "Lookahead: ")
+                before = {former(name): value for name, value in before.items()}
+                tensors = place.point(run), {**memory, **before, SLOW: shelf["slow"]}
                 self._run(place, pulled, tensors, (lookahead, self._looked(self.rule, run.look)))
                 place.put_back(run, held, memory)
                 for param in place.params[run.start : run.stop]:
                     left.pop(param, None)
-        for param in left:  # those that have never moved
-            run_program(pulled, (param.detach(), {SLOW: slow[param]["slow"]}), (lookahead, Rule()))
+        for param in left:  # those that have never moved, or by sparse gradients only
+            pull_alone(param, self.state.get(param, {}), lookahead, slow[param])
 
     def _run(self, place: Place, program: Program, tensors: tuple[Any, ...], values: tuple[Any, ...]) -> None:
         if not place.flat:
@@ -316,8 +329,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _fitting(self, saved: Group) -> Group:
         """A checkpoint in our words, or an error if it does not fit."""
-        if missing := {"state", "param_groups"} - saved.keys():
-            raise ValueError(f"loaded state dict has no {sorted(missing)[0]!r}: must be an optimizer's")
+        check_parts(saved)
         saved = from_torch(self.rule, saved)
         keys = set(to_group(self.rule))
         looks = keys if _looks(self.rule) else set()
@@ -384,6 +396,14 @@ class RuleOptimizer(torch.optim.Optimizer):
         for name in ("lr", "weight_decay"):
             if not _has(self.rule, name):
                 check(owner, name, number(name, group[name]))
+
+
+def pull_alone(param: torch.Tensor, state: Group, lookahead: Lookahead, shelf: Group) -> None:
+    """Lookahead's synchronisation of one parameter, whose point is θ, with its state; ``shelf`` has its slow
+    weights and moments."""
+    before = shelf.get("moments", {})
+    memory = {name: state[name] for name in before} | {former(name): x for name, x in before.items()}
+    run_program(pulled, (param.detach(), {**memory, SLOW: shelf["slow"]}), (lookahead, Rule()))
 
 
 def to_group(rule: Rule) -> Group:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values
+from gdcourse.rules.rule import Rule, Scalar, Values, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +16,7 @@ class Adadelta(Rule):
     ----------
     gamma : γ in [0, 1), without unit: the decay of both averages (the paper's ρ). Default 0.95.
     eps : ε > 0. Under the gradient it has units of g², over it units of θ²; there it decides the
-        first steps, of length √(ε / (1 − γ)). Default 1e-6.
+        first steps, of length √(ε / (1 − γ)): with 0 none is ever taken. Default 1e-6.
 
     State: ``mean_g2`` in units of g² and ``mean_delta2`` in units of θ², with θ's shape.
 
@@ -35,7 +35,7 @@ class Adadelta(Rule):
         mean_g2 = self.gamma * state["mean_g2"] + (1 - self.gamma) * grad**2
         rms_delta = (state["mean_delta2"] + self.eps) ** 0.5
         rms_g = (mean_g2 + self.eps) ** 0.5
-        delta = -rms_delta / rms_g * grad
+        delta = -ratio(rms_delta, rms_g, self.eps) * grad
         mean_delta2 = self.gamma * state["mean_delta2"] + (1 - self.gamma) * delta**2
         return theta + delta, {
             "mean_g2": mean_g2,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values
+from gdcourse.rules.rule import Rule, Scalar, Values, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,7 +13,8 @@ class Adagrad(Rule):
     Parameters
     ----------
     lr : η > 0, the length of each coordinate's first step, in units of θ. Default 0.01.
-    eps : ε ≥ 0, in units of g²: keeps a coordinate that has seen no gradient finite. Default 1e-8.
+    eps : ε ≥ 0, in units of g². With 0, a coordinate without any gradient so far rests (torch's is NaN).
+        Default 1e-8.
 
     State: ``G``, with θ's shape, in units of g².
 
@@ -31,4 +32,4 @@ class Adagrad(Rule):
 
     def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
         G = state["G"] + grad**2
-        return theta - self.lr / (G + self.eps) ** 0.5 * grad, {"G": G}
+        return theta - ratio(self.lr, (G + self.eps) ** 0.5, self.eps) * grad, {"G": G}

@@ -4,7 +4,7 @@ with weight decay outside of the averages."""
 from dataclasses import dataclass
 from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values
+from gdcourse.rules.rule import Rule, Scalar, Values, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,8 @@ class Adam(Rule):
     lr : η > 0, the length of each coordinate's first step, in units of θ. Default 0.001.
     beta1 : β₁ in [0, 1), without unit: the decay of the mean. Default 0.9.
     beta2 : β₂ in [0, 1), without unit: the decay of the mean square. Default 0.999.
-    eps : ε ≥ 0, in units of g. Default 1e-8.
+    eps : ε ≥ 0, in units of g. With 0, a coordinate without any gradient so far rests (torch's is NaN).
+        Default 1e-8.
 
     State: ``m`` in units of g and ``v`` in units of g², with θ's shape.
 
@@ -41,7 +42,7 @@ class Adam(Rule):
         m = self.beta1 * state["m"] + (1 - self.beta1) * grad
         v = self.beta2 * state["v"] + (1 - self.beta2) * grad**2
         m_hat, v_hat = m / at["m_bias"], v / at["v_bias"]
-        theta = theta - self.lr / (v_hat**0.5 + self.eps) * m_hat
+        theta = theta - ratio(self.lr, v_hat**0.5 + self.eps, self.eps) * m_hat
         return theta, {"m": m, "v": v, "m_hat": m_hat, "v_hat": v_hat}
 
 

@@ -62,6 +62,6 @@ class RAdam(Rule):
         v = self.beta2 * state["v"] + (1 - self.beta2) * grad**2
         m_hat = m / at["m_bias"]
         v_hat = (v**0.5 + self.eps) / at["v_bias"] ** 0.5  # a root already, as on the slide
-        adapted = at["r"] * ratio(m_hat, v_hat)
+        adapted = at["r"] * ratio(m_hat, v_hat, self.eps)
         theta = theta - self.lr * where(at["rectify"], adapted, m_hat)
         return theta, {"m": m, "v": v, "m_hat": m_hat, "v_hat": v_hat}

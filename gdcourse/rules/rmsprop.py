@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values
+from gdcourse.rules.rule import Rule, Scalar, Values, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +14,8 @@ class RMSProp(Rule):
     ----------
     lr : η > 0, the step size, in units of θ. Default 0.001.
     gamma : γ in [0, 1), without unit: the decay of the average. Default 0.9.
-    eps : ε ≥ 0, in units of g. Default 1e-8.
+    eps : ε ≥ 0, in units of g. With 0, a coordinate without any gradient so far rests (torch's is NaN).
+        Default 1e-8.
 
     State: ``v``, with θ's shape, in units of g².
 
@@ -32,4 +33,4 @@ class RMSProp(Rule):
 
     def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
         v = self.gamma * state["v"] + (1 - self.gamma) * grad**2
-        return theta - self.lr / (v**0.5 + self.eps) * grad, {"v": v}
+        return theta - ratio(self.lr, v**0.5 + self.eps, self.eps) * grad, {"v": v}

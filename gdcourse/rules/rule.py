@@ -65,6 +65,14 @@ def where(cond: Any, a: Any, b: Any) -> Any:
     return sys.modules[type(cond).__module__.partition(".")[0]].where(cond, a, b)
 
 
-def ratio(a: Any, b: Any) -> Any:
-    """a / b, and 0 where both are 0: no gradient so far means no step, not NaN."""
+def ratio(a: Any, b: Any, eps: Scalar = 0.0) -> Any:
+    """a / b, and a where b is 0.
+
+    For a b that measures the gradients so far: where it is 0 there were none, or none whose square is a
+    number, and 0 / 0 would be NaN. A coordinate without gradient takes no step. ``eps`` is the ε that b
+    holds, if it holds one: beside a number above 0 no b is 0, and looking for one, which takes as long as
+    ten divisions, is spared.
+    """
+    if isinstance(eps, (int, float)) and eps > 0:
+        return a / b
     return a / (b + (b == 0))

@@ -286,6 +286,24 @@ def test_what_is_written_into_the_state_counts():
     assert gap(params, twins) == 0
 
 
+def test_a_count_that_is_written_beside_a_state_that_is_dropped_counts_too():
+    params = parameters(shapes=[(3,), (4,)])
+    optimizer = gd.optim.Adam(params)
+    walk(params, optimizer, 5)
+    del optimizer.state[params[0]]
+    optimizer.state[params[1]]["step"].fill_(90)
+    walk(params, optimizer, 1, first=6)
+    assert [int(optimizer.state[p]["step"]) for p in params] == [1, 91]
+    fresh, old = parameters(shapes=[(3,), (4,)]), parameters(shapes=[(3,), (4,)])
+    optimizer = gd.optim.Adam(old)
+    walk(old, optimizer, 5)
+    optimizer.state[old[1]]["step"].fill_(90)
+    fresh[0].data.copy_(old[0])
+    walk(fresh[:1], gd.optim.Adam(fresh[:1]), 1, first=6)
+    walk(old, optimizer, 1, first=6)
+    assert gap([fresh[0], old[1]], params) == 0
+
+
 # ---- a reader's own rule ----
 
 
@@ -386,12 +404,25 @@ def test_a_rule_that_cannot_be_compiled_runs_uncompiled(monkeypatch):
 # ---- on a device ----
 
 
-@pytest.mark.parametrize("name", MAKERS)
+TREATED = {
+    f"Lookahead({inner}), {how}": lambda params, make=make, how=how: gd.optim.Lookahead(
+        make(params), 3, 0.5, how
+    )
+    for inner, make in (
+        ("Nesterov", MAKERS["Nesterov"]),
+        ("torch's Adam", lambda params: torch.optim.Adam(params, foreach=False)),
+    )
+    for how in ("reset", "pullback")
+}
+
+
+@pytest.mark.parametrize("name", [*MAKERS, *TREATED])
 def test_no_step_reads_from_the_device(name):
     """A fake CUDA tensor has no numbers: reading one raises."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         params = [torch.nn.Parameter(torch.zeros(shape, device="cuda")) for shape in ((3,), (2, 2), (300,))]
-        optimizer = MAKERS[name]([{"params": params[:2]}, {"params": params[2:], "lr": torch.tensor(0.1)}])
+        lr = 0.1 if "torch's" in name else torch.tensor(0.1)
+        optimizer = {**MAKERS, **TREATED}[name]([{"params": params[:2]}, {"params": params[2:], "lr": lr}])
         with pytest.raises(DataDependentOutputException):
             torch.zeros((), device="cuda").item()
         for t in range(1, 8):

@@ -20,6 +20,11 @@ MAKERS = {
     "AdamW": gd.optim.AdamW,
     "RAdam": gd.optim.RAdam,
     "Lookahead": lambda params, **kw: gd.optim.Lookahead(gd.optim.Nesterov(params, lr=0.03, **kw), k=3),
+} | {
+    f"Lookahead, {how}": lambda params, how=how, **kw: gd.optim.Lookahead(
+        gd.optim.Nesterov(params, lr=0.03, **kw), 3, 0.5, how
+    )
+    for how in ("reset", "pullback")
 }
 every = pytest.mark.parametrize("name", MAKERS)
 # Their steps do not depend on t, and so a graph of one of them is a graph of each.
@@ -75,9 +80,9 @@ def test_the_state_is_where_its_parameter_is(name):
     twin.load_state_dict(saved)
     for ps, o in ((params, optimizer), (twins, twin)):
         walk(ps, o, 3, first=3)
-        inner = o.optimizer if name == "Lookahead" else o
+        inner = o.optimizer if name.startswith("Lookahead") else o
         for p in ps:
-            for key, value in {**o.state[p], **inner.state[p]}.items():
+            for key, value in {**o.state[p], **o.state[p].get("moments", {}), **inner.state[p]}.items():
                 if isinstance(value, torch.Tensor):
                     assert value.device.type == ("cpu" if key == "step" else "cuda")
     assert gap(params, twins) == 0
@@ -123,6 +128,17 @@ def test_a_captured_step_replays(name):
             q.grad.fill_(number)
         plain.step()
     assert gap(params, twins) <= 1e-12 and gap(params, parameters("cuda")) > 1e-3
+
+
+@pytest.mark.parametrize("how", ["none", "reset", "pullback"])
+def test_around_torchs_capturable_adam_whose_count_is_on_the_device(how):
+    there, here = parameters("cuda"), parameters("cpu")
+    inner = torch.optim.Adam(there, lr=0.1, capturable=True)
+    walk(there, gd.optim.Lookahead(inner, 3, 0.5, how), 8)
+    walk(here, gd.optim.Lookahead(torch.optim.Adam(here, lr=0.1), 3, 0.5, how), 8)
+    assert gap(there, here) <= 1e-12
+    counts = [inner.state[p]["step"] for p in there]
+    assert all(step.is_cuda and step.item() == (2 if how == "reset" else 8) for step in counts)
 
 
 def test_parameters_on_two_devices():

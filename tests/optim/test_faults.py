@@ -42,6 +42,20 @@ LOOKAHEADS = {
         torch.optim.Adafactor,
     )
 }
+LOOKAHEADS |= {
+    f"{name}, {how}": lambda params, make=LOOKAHEADS[name], how=how, **kw: treating(make(params, **kw), how)
+    for name in (
+        *("Lookahead(Nesterov)", "Lookahead(Adam)", "Lookahead(torch's SGD)", "Lookahead(torch's Adagrad)"),
+        *("Lookahead(torch's Adam)", "Lookahead(torch's NAdam)", "Lookahead(torch's Adafactor)"),
+    )
+    for how in ("reset", "pullback")
+}
+
+
+def treating(lookahead, how):
+    return gd.optim.Lookahead(lookahead.optimizer, lookahead.rule.k, lookahead.rule.alpha, how)
+
+
 ALL = {**OURS, **LOOKAHEADS}
 every_of_ours = pytest.mark.parametrize("name", OURS)
 every = pytest.mark.parametrize("name", ALL)
@@ -139,6 +153,95 @@ def test_half_precision_survives_gradients_at_its_ends(name, dtype):
     assert all(v.dtype == torch.float32 for v in state)
     if name not in ("SGD", "Momentum", "Nesterov"):  # whose steps are as large as the gradient
         assert param.isfinite().all()
+
+
+# ---- squares that float32 cannot hold ----
+
+# ours, and torch's with the same formula and numbers
+ROOTS = {
+    "Adagrad": (
+        lambda p, **kw: gd.optim.Adagrad(p, lr=0.1, eps=1e-8, **kw),
+        lambda p: torch.optim.Adagrad(p, lr=0.1, initial_accumulator_value=1e-8, eps=0),
+    ),
+    "RMSProp": (
+        lambda p, **kw: gd.optim.RMSProp(p, lr=0.1, alpha=0.9, eps=1e-8, **kw),
+        lambda p: torch.optim.RMSprop(p, lr=0.1, alpha=0.9, eps=1e-8),
+    ),
+    "Adadelta": (
+        lambda p, **kw: gd.optim.Adadelta(p, rho=0.9, eps=1e-6, **kw),
+        lambda p: torch.optim.Adadelta(p, rho=0.9, eps=1e-6),
+    ),
+    "Adam": (lambda p, **kw: gd.optim.Adam(p, lr=0.1, **kw), lambda p: torch.optim.Adam(p, lr=0.1)),
+    "AdamW": (
+        lambda p, **kw: gd.optim.AdamW(p, lr=0.1, weight_decay=0.0, **kw),
+        lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.0),
+    ),
+    "RAdam": (
+        lambda p, **kw: gd.optim.RAdam(p, lr=0.1, threshold=5, eps=1e-8, **kw),
+        lambda p: torch.optim.RAdam(p, lr=0.1, eps=1e-8),
+    ),
+}
+with_a_root = pytest.mark.parametrize("name", ROOTS)
+
+
+def path_of_extremes(param, optimizer):
+    """Of the parameter's three elements, the first has a gradient of 1e30 at step 8, the second always one
+    about 1e-30."""
+    path = []
+    for t in range(1, 15):
+        grad = torch.randn(3, generator=torch.Generator().manual_seed(t)) * torch.tensor([1.0, 1e-30, 1.0])
+        grad[0] = 1e30 if t == 8 else grad[0]
+        param.grad = grad
+        optimizer.step()
+        path.append(param.detach().clone())
+    return torch.stack(path)
+
+
+@with_a_root
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_square_that_float32_cannot_hold_does_what_it_does_in_torchs(name, compile):
+    """One that is infinite stops its element for good, one that is 0 leaves the division to ε; nothing is
+    NaN, and no other element notices."""
+    make, theirs = ROOTS[name]
+    param, twin = (torch.nn.Parameter(torch.tensor([1.0, 0.0, 1.0])) for _ in range(2))
+    optimizer = make([param], compile=compile)
+    path, expected = path_of_extremes(param, optimizer), path_of_extremes(twin, theirs([twin]))
+    torch.testing.assert_close(path, expected, rtol=1e-4, atol=0)
+    assert (path[7:, 0] == path[7, 0]).all() and path[6, 0] != path[5, 0]
+    assert 0 < path[-1, 1].abs() < 1e-15 and path[-1, 2] != path[-2, 2]
+    roots = [x for key, x in optimizer.state[param].items() if key in ("v", "G", "mean_g2")]
+    assert [x[0].item() for x in roots] == [float("inf")] and roots[0][1] == 0
+
+
+@with_a_root
+@pytest.mark.parametrize("how", ["none", "reset", "pullback"])
+def test_an_infinite_square_survives_lookahead_too(name, how):
+    """Pulled back it would be ∞ − ∞, or 0 · ∞; a reset lets its element move again, unless RAdam, which does
+    not adapt its first steps, has taken it too far."""
+    for alpha in (0.0, 1.0, 0.5):
+        param = torch.nn.Parameter(torch.tensor([1.0, 0.0, 1.0]))
+        path = path_of_extremes(param, gd.optim.Lookahead(ROOTS[name][0]([param]), 2, alpha, how))
+        assert path.isfinite().all()
+    assert name == "RAdam" or (path[-1, 0] != path[8, 0]) == (how == "reset")
+
+
+@with_a_root
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_without_eps_a_zero_gradient_is_a_zero_step(name, dtype, compile):
+    """Where torch's parameter becomes NaN. A gradient whose square is 0 moves its element by less than
+    itself."""
+    param = torch.nn.Parameter(torch.tensor([1.0, 0.0, 1.0], dtype=dtype))
+    kind, extra = getattr(gd.optim, name), {"weight_decay": 0.0} if name == "AdamW" else {}
+    optimizer = kind([param], eps=0.0, compile=compile, **extra)
+    for t in range(1, 8):
+        grad = torch.tensor([0.0, 1e-30, float(t > 3)], dtype=dtype)
+        param.grad = grad
+        optimizer.step()
+        assert param[0] == 1 and param.isfinite().all()
+        assert dtype == torch.float64 or param[1].abs() <= 1e-30
+        assert t > 3 or param[2] == 1
+    assert param[2] < 1 or name == "Adadelta"  # whose first step has the length of ε
 
 
 # ---- checkpoints ----
@@ -256,6 +359,29 @@ LOOKAHEAD_FAULTS = {
     "no whole number": (("lookahead", "steps"), 1.5, r"steps=1\.5: must be a whole number"),
     "an impossible k": (("lookahead", "k"), 0, r"Invalid k: 0"),
     "something more": (("lookahead", "fast"), {}, r"wrong: \['fast'\]"),
+    "no pullback_momentum": (("lookahead", "pullback_momentum"), None, r"wrong: \['pullback_momentum'\]"),
+    "no moments": (("lookahead", "moments"), None, r"wrong: \['moments'\]"),
+    "one without moments": (("lookahead", "moments", 1), None, r"moments \{\} for parameter 1"),
+    "a moment too few": (
+        ("lookahead", "moments", 1, "exp_avg"),
+        None,
+        r"moments .* for parameter 1, .*exp_avg",
+    ),
+    "a moment too many": (("lookahead", "moments", 1, "m"), torch.zeros(4), r"'m': \(4,\).* for parameter 1"),
+    "a moment's shape": (
+        ("lookahead", "moments", 0, "exp_avg"),
+        torch.zeros(3),
+        r"moments .*'exp_avg': \(3,\).* for parameter 0, under 'lookahead': with "
+        r"pullback_momentum='pullback' must have .*'exp_avg': \(3, 2\)",
+    ),
+    "moments of nobody": (("lookahead", "moments", 7), {"m": torch.zeros(4)}, r"moments .* for parameter 7"),
+    "moments of none": (
+        ("lookahead", "pullback_momentum"),
+        "none",
+        r"pullback_momentum='none' must have \{\}",
+    ),
+    "no state at all": (("state",), None, r"loaded state dict has no 'state'"),
+    "no groups at all": (("param_groups",), None, r"loaded state dict has no 'param_groups'"),
     "another class": (("lookahead",), None, r"no 'lookahead' entry"),
 }
 
@@ -264,11 +390,153 @@ LOOKAHEAD_FAULTS = {
 def test_a_lookaheads_checkpoint_with_a_fault_is_refused(fault):
     path, value, message = LOOKAHEAD_FAULTS[fault]
     params = parameters()
-    optimizer = gd.optim.Lookahead(torch.optim.Adam(params))
+    optimizer = gd.optim.Lookahead(torch.optim.Adam(params), pullback_momentum="pullback")
     walk(params, optimizer, 2)
     saved = optimizer.state_dict()
     walk(params, optimizer, 1, first=3)
     refused(optimizer, params, changed(saved, path, value), message)
+    optimizer.load_state_dict(saved)  # which is still good
+
+
+# Of torch's optimizers: parameters of one and of two dimensions, a number, sizes alike and a size of 1
+
+EVERY_TORCHS = {
+    "SGD": {"momentum": 0.9},
+    "Adagrad": {},
+    "RMSprop": {"momentum": 0.5, "centered": True},
+    "Adadelta": {},
+    "Adam": {"amsgrad": True},
+    "AdamW": {},
+    "Adamax": {},
+    "NAdam": {},
+    "RAdam": {},
+    "ASGD": {},
+    "Rprop": {},
+    "Adafactor": {},
+    "SparseAdam": {},
+    "Muon": {},
+    "LBFGS": {"max_iter": 1},
+}
+EVERY_TORCHS = {name: options for name, options in EVERY_TORCHS.items() if hasattr(torch.optim, name)}
+
+
+def around_torchs(name, steps=3, **extra):
+    """A Lookahead around torch's optimizer that has gone some steps."""
+    shapes = [(3, 4), (2, 2), (5, 1)]
+    shapes += [(6,), (), (2, 1, 3, 3)] if name != "Muon" else []
+    shapes += [(0,)] if name not in ("Muon", "Adafactor") else []  # which divides by the size
+    generator = torch.Generator().manual_seed(0)
+    params = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    optimizer = gd.optim.Lookahead(getattr(torch.optim, name)(params, **{**EVERY_TORCHS[name], **extra}))
+    for t in range(1, steps + 1):
+        give_gradients(params, t)
+        for p in params:
+            p.grad = p.grad.to_sparse() if name == "SparseAdam" else p.grad
+        optimizer.step(lambda: torch.ones(()))
+    return params, optimizer
+
+
+@pytest.mark.parametrize("name", EVERY_TORCHS)
+def test_a_torch_optimizers_state_with_a_fault_is_found_at_load(name):
+    """Each entry missing, each of another shape, and one too many."""
+    params, optimizer = around_torchs(name)
+    saved = optimizer.state_dict()
+    states = saved["state"]
+    assert len(states) == (1 if name == "LBFGS" else len(params))
+    for index, state in states.items():
+        for key, value in state.items():
+            if len(state) > 1 and key != "al":  # which LBFGS has from its second step on only
+                message = f"lacks '{key}' in the state of parameter {index}: {name}'s is "
+                refused(optimizer, params, changed(saved, ("state", index, key), None), message)
+            if not isinstance(value, list):
+                wrong = torch.zeros(3, 7)
+                message = rf"has '{key}' of shape \(3, 7\) in the state of parameter {index}: must be \("
+                refused(optimizer, params, changed(saved, ("state", index, key), wrong), message)
+        message = f"has 'fast' in the state of parameter {index}: {name}'s is "
+        refused(optimizer, params, changed(saved, ("state", index, "fast"), torch.zeros(())), message)
+    message = r"a state for 9: its parameters are 0, 1"
+    refused(optimizer, params, changed(saved, ("state", 9), {"step": 1}), message)
+    optimizer.load_state_dict(saved)
+
+
+@pytest.mark.parametrize("name", EVERY_TORCHS)
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_a_torch_optimizers_good_state_is_never_refused(name, steps):
+    """Whatever a schedule has done since, an lr below 0 by rounding and a momentum of 0 included."""
+    switches = ("momentum", "amsgrad", "centered")
+    off = {key: type(value)(0) for key, value in EVERY_TORCHS[name].items() if key in switches}
+    for extra in ({}, {"weight_decay": 0.1, "maximize": True}, off, {"foreach": True}):
+        if not extra.keys() <= getattr(torch.optim, name)([torch.zeros(2, 2)]).param_groups[0].keys():
+            continue
+        _, optimizer = around_torchs(name, steps, **extra)
+        for group in optimizer.param_groups:
+            group["lr"] = -1e-20
+            if "momentum" in group and name != "RMSprop":
+                group["momentum"] = 0.0
+        saved = optimizer.state_dict()
+        optimizer.load_state_dict(saved)
+        assert same(saved, optimizer.state_dict())
+
+
+def test_states_as_earlier_versions_of_torch_wrote_them_load():
+    """Counts as numbers, and a momentum that is none yet."""
+    _, optimizer = around_torchs("NAdam")
+    saved = optimizer.state_dict()
+    for state in saved["state"].values():
+        state.update(step=float(state["step"]), mu_product=float(state["mu_product"]))
+    optimizer.load_state_dict(saved)
+    params, optimizer = around_torchs("SGD", momentum=0.0)
+    saved = optimizer.state_dict()
+    saved["state"] = {i: {"momentum_buffer": None} for i in range(len(params))}
+    optimizer.load_state_dict(saved)
+
+
+def test_a_lbfgs_that_soon_stood_still_has_less_in_its_state():
+    (param,) = params = [torch.nn.Parameter(torch.zeros(3))]
+    optimizer = gd.optim.Lookahead(torch.optim.LBFGS(params))
+    param.grad = torch.zeros(3)
+    optimizer.step(lambda: torch.ones(()))
+    saved = optimizer.state_dict()
+    assert saved["state"][0].keys() == {"func_evals", "n_iter"}
+    optimizer.load_state_dict(saved)
+    optimizer = gd.optim.Lookahead(torch.optim.LBFGS(params, tolerance_change=1e3))
+    param.grad = torch.ones(3)
+    optimizer.step(lambda: torch.ones(()))
+    saved = optimizer.state_dict()
+    assert "d" in saved["state"][0] and "al" not in saved["state"][0]
+    optimizer.load_state_dict(saved)
+
+
+def test_of_an_optimizer_from_elsewhere_nothing_is_asked():
+    class Noting(torch.optim.SGD):
+        def step(self, closure=None):
+            super().step(closure)
+            for p in self.param_groups[0]["params"]:
+                self.state[p]["note"] = torch.zeros(7)
+
+    params = parameters()
+    optimizer = gd.optim.Lookahead(Noting(params))
+    walk(params, optimizer, 2)
+    optimizer.load_state_dict(optimizer.state_dict())
+
+
+def test_what_a_hook_makes_of_the_inner_state_is_what_must_fit():
+    params, optimizer = around_torchs("Adam")
+    saved = optimizer.state_dict()
+    old = copy.deepcopy(saved)
+    for state in old["state"].values():
+        state["square"] = state.pop("exp_avg_sq")
+
+    def translated(_, state_dict):
+        for state in state_dict["state"].values():
+            state["exp_avg_sq"] = state.pop("square")
+
+    handle = optimizer.optimizer.register_load_state_dict_pre_hook(translated)
+    optimizer.load_state_dict(old)
+    assert same(saved, optimizer.state_dict())
+    handle.remove()
+    refused(optimizer, params, old, "lacks 'exp_avg_sq' and has 'square'")
+    assert not optimizer.optimizer._optimizer_load_state_dict_pre_hooks  # loading leaves none behind
 
 
 def test_a_checkpoint_is_a_snapshot_of_a_tensor_lr_too():

@@ -21,9 +21,11 @@ MAKERS = {
     "AdamW": gd.optim.AdamW,
     "RAdam": gd.optim.RAdam,
     "Lookahead": lambda params, **kw: gd.optim.Lookahead(gd.optim.Adam(params, **kw), k=2),
+    "Lookahead, reset": lambda params: gd.optim.Lookahead(gd.optim.Adam(params), 2, 0.5, "reset"),
+    "Lookahead, pullback": lambda params: gd.optim.Lookahead(gd.optim.Adam(params), 2, 0.5, "pullback"),
 }
 every = pytest.mark.parametrize("name", MAKERS)
-ADAPTIVE = ["Adagrad", "RMSProp", "Adadelta", "Adam", "AdamW", "RAdam", "Lookahead"]
+ADAPTIVE = [name for name in MAKERS if name not in ("SGD", "Momentum", "Nesterov")]
 STEPS = 4
 
 examples = settings(derandomize=True, deadline=None, max_examples=20, database=None)

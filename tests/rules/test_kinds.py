@@ -47,12 +47,30 @@ def test_floats_numpy_and_torch_agree(rule, follow):
 def test_zero_gradients_move_nothing(rule, follow):
     if isinstance(rule, gd.AdamW):
         rule = replace(rule, weight_decay=0.0)
-    variants = [rule, replace(rule, eps=1e-8)] if isinstance(rule, gd.RAdam) else [rule]
-    for rule in variants:
-        floats = follow(rule, 1.5, 0.0, lambda point, t: 0.0, 12)
-        arrays = follow(rule, START, np.zeros(3), lambda point, t: np.zeros(3), 12)
-        assert [theta for theta, _ in floats] == [1.5] * 12
+    epsilons = (0.0, 0, 1e-8, np.array([0.0, 1e-8, 0.0])) if hasattr(rule, "eps") else ()
+    for variant in (rule, *[replace(rule, eps=eps) for eps in epsilons]):
+        arrays = follow(variant, START, np.zeros(3), lambda point, t: np.zeros(3), 12)
         assert all((theta == START).all() for theta, _ in arrays)
+        if not isinstance(getattr(variant, "eps", None), np.ndarray):
+            floats = follow(variant, 1.5, 0.0, lambda point, t: 0.0, 12)
+            assert [theta for theta, _ in floats] == [1.5] * 12
+
+
+@pytest.mark.parametrize("make", [gd.Adagrad, gd.RMSProp, gd.Adam, gd.AdamW, gd.RAdam, gd.Adadelta])
+def test_without_eps_a_coordinate_rests_until_its_first_gradient(make, follow):
+    """And then goes as it does with the smallest of ε."""
+
+    def gradient(point, t):
+        return np.array([0.0, t > 3, 1.0]) * numpy_gradient(point, t)
+
+    none, least = (follow(make(eps=eps), START, np.zeros(3), gradient, 12) for eps in (0.0, 1e-300))
+    for (theta, _), (expected, _) in zip(none, least, strict=True):
+        np.testing.assert_array_equal(theta, expected)
+    if make is gd.Adadelta:  # whose first step has the length of ε
+        assert (none[-1][0] == START).all()
+    else:
+        assert none[-1][0][0] == (START[0] if make is not gd.AdamW else pytest.approx(START[0], rel=1e-3))
+        assert (none[-1][0][1:] != START[1:]).all()
 
 
 def test_one_silent_coordinate_does_not_disturb_the_others(rule, follow):
@@ -153,3 +171,14 @@ def test_ratio_is_zero_where_both_are():
     with np.errstate(all="raise"):
         np.testing.assert_array_equal(ratio(np.array([0.0, 1.0]), np.array([0.0, 4.0])), [0.0, 0.25])
     assert ratio(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 4.0])).tolist() == [0.0, 0.25]
+    for eps in (0, 0.0, np.zeros(2), np.array(0.0), torch.zeros(()), np.ones(2)):
+        np.testing.assert_array_equal(ratio(np.array([3.0, 1.0]), np.array([0.0, 4.0]), eps), [3.0, 0.25])
+
+
+def test_beside_a_number_above_0_no_zero_is_looked_for():
+    class Divisor:
+        def __rtruediv__(self, other):
+            return other
+
+    for eps in (1e-300, 1, np.float64(0.5)):
+        assert ratio(3.0, Divisor(), eps) == 3.0
