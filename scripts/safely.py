@@ -63,9 +63,11 @@ def write_whole(path, text):
     try:
         unfinished.write_text(text, encoding="utf-8")
         os.replace(unfinished, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+        if isinstance(error, OSError):
+            error.filename = str(path)  # the name that people know
         raise
 
 
