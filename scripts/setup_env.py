@@ -164,7 +164,6 @@ def install(env, stamp, commands, what, python, lock):
             )
             reason = (said.splitlines() or ["no reason given"])[-1]
             raise SetUpError(f"{env.name} could not be made ({reason}). {advice}")
-    (env / STAMP).unlink(missing_ok=True)
     temporary.mkdir(exist_ok=True)  # pip's: the system's own may be too small, and would keep what is left
     log = env / "set-up.log"
     log.write_text("")
@@ -176,8 +175,8 @@ def install(env, stamp, commands, what, python, lock):
     for command in commands:
         run_quietly([*pip, *command], log, "pip", (lock,), os.environ | {"TMPDIR": str(temporary)})
     remove(temporary)
-    unfinished.unlink()
     safely.write_whole(env / STAMP, stamp)
+    unfinished.unlink()
     print(f"{env.name} is ready after {time.monotonic() - started:.0f} s.", flush=True)
 
 

@@ -346,7 +346,12 @@ class TestBuilding:
     def test_an_old_site_that_cannot_be_removed_is_no_new_one(self, monkeypatch, capsys):
         self.jupyter_book()
         self.build()
-        monkeypatch.setattr(build_book.shutil, "rmtree", read_only)
+
+        def rmtree(path, ignore_errors=False):
+            if not ignore_errors:
+                read_only(path)
+
+        monkeypatch.setattr(build_book.shutil, "rmtree", rmtree)
         assert self.build() == 1 and self.runs == 1 and not build_book.is_fresh()
         assert "html could not be written or removed" in capsys.readouterr().err
 
