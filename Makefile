@@ -26,7 +26,7 @@ test: ## all tests, and every notebook compared with its stored outputs
 	@$(PY) scripts/build_book.py --if-stale
 	@$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=120 -n 2 --dist loadfile tests book
 
-verify: ## the slower checks: tests marked slow, mutants of the rules, the notebooks on other processor paths
+verify: ## the slower checks: slow tests, seeds, mutants of the rules, other processor paths and versions
 	@$(PYTHON) scripts/setup_env.py --browser --lab
 	@$(PY) scripts/verify.py
 
@@ -46,5 +46,6 @@ lab: ## open the notebooks in JupyterLab, which has an environment of its own
 	@.venv-lab/bin/python -m jupyter lab --notebook-dir=book
 
 clean: ## remove what was built, and the caches; the environments stay
+	@rm -f _build/built-from.txt
 	@rm -rf _build build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +

@@ -9,6 +9,7 @@ It is `jupyter-book build . -W -n --keep-going`, timed, and with nothing left fr
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 import csp
+import safely
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
@@ -48,7 +50,7 @@ def fingerprint() -> str:
         files = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file())
         for path in files:
             parts = path.relative_to(ROOT).parts
-            if "__pycache__" in parts or ".ipynb_checkpoints" in parts:
+            if "__pycache__" in parts or ".ipynb_checkpoints" in parts or path.suffix == ".unfinished":
                 continue
             digest.update("/".join(parts).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -60,29 +62,39 @@ def is_fresh() -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    if "--if-stale" in arguments and is_fresh():
-        print("The site in _build/html is up to date.")
-        return 0
+    with safely.alone(__file__, "building the book") as lock:
+        if "--if-stale" in arguments and is_fresh():
+            print("The site in _build/html is up to date.")
+            return 0
+        return build(lock)
+
+
+def build(lock: int) -> int:
+    """Build afresh. The stamp goes first and comes last: a site that was cut off has none, and is stale."""
     started, made_from = time.monotonic(), fingerprint()
+    BUILD.mkdir(exist_ok=True)
     STAMP.unlink(missing_ok=True)
     for old in (SITE, BUILD / ".doctrees", BUILD / "jupyter_execute"):
-        shutil.rmtree(old, ignore_errors=True)
+        if old.exists():
+            shutil.rmtree(old)
     chapters = len(list((ROOT / "book").glob("*.ipynb")))
     print(f"Running {chapters} chapters and rendering the site (warnings are errors) …", flush=True)
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going", "-q"]
-    code = subprocess.call(command, cwd=ROOT, stdin=subprocess.DEVNULL)
+    code = subprocess.call(command, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=(lock,))
     seconds = time.monotonic() - started
     if code:
+        why = safely.cause("", [BUILD, Path(os.environ.get("TMPDIR", "/tmp"))])
         print(
-            f"\nThe book was not built ({seconds:.0f} s): the warnings and errors above say why.",
+            f"\nThe book was not built ({seconds:.0f} s): "
+            + (why or "the warnings and errors above say why."),
             file=sys.stderr,
         )
         return 1
-    (SITE / csp.NAME).write_text(csp.policy(SITE) + "\n", encoding="utf-8")
-    STAMP.write_text(made_from)
+    safely.write_whole(SITE / csp.NAME, csp.policy(SITE) + "\n")
+    safely.write_whole(STAMP, made_from)
     print(f"\nThe book is built, in {seconds:.0f} s. Open {SITE / 'index.html'}, or run `make serve`.")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(safely.run(main, sys.argv[1:]))

@@ -5,7 +5,8 @@
 
 One way only: the text is what people edit. The same text and library give the same bytes. A
 notebook is stored only if every cell ran, and if what it stores is text (which nbval compares)
-and small pictures (which it does not: they are for the preview where no site is at hand).
+and small pictures (which it does not: they are for the preview where no site is at hand). It is
+stored whole or not at all.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ import os
 import re
 import resource
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
+import safely
 import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -194,8 +198,20 @@ def make(path: Path) -> tuple[str, str, float]:
         return path.stem, str(error), time.monotonic() - started
     except Exception as error:  # a text that cannot be read at all
         return path.stem, f"book/src/{path.name}: {type(error).__name__}: {error}", time.monotonic() - started
-    (NOTEBOOKS / f"{path.stem}.ipynb").write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    safely.write_whole(NOTEBOOKS / f"{path.stem}.ipynb", nbformat.writes(notebook) + "\n")
     return path.stem, "", wall
+
+
+def end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever: let it end, and its kernel with it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def children_cpu() -> float:
@@ -214,22 +230,36 @@ def main(names: list[str]) -> int:
         return 1
     os.environ["GDCOURSE_STATIC"] = "1"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    started, failed = time.monotonic(), []
-    print(f"Running {len(names)} of {len(known)} chapters …", flush=True)
+    with safely.alone(__file__, "making notebooks"):
+        return make_all([known[name] for name in names])
+
+
+def make_all(paths: list[Path]) -> int:
+    """Make notebooks, two at a time, and say how it went."""
+    started, done, failed = time.monotonic(), 0, []
+    print(f"Running {len(paths)} chapters …", flush=True)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1), mp_context=context) as pool:
-        for name, problem, seconds in pool.map(make, [known[name] for name in names]):
-            print(f"  {name:18s} {seconds:5.1f} s{'   FAILED' if problem else ''}", flush=True)
-            if problem:
-                failed.append(problem)
+    workers = min(2, os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
+        try:
+            for name, problem, seconds in pool.map(make, paths):
+                print(f"  {name:18s} {seconds:5.1f} s{'   FAILED' if problem else ''}", flush=True)
+                done += not problem
+                if problem:
+                    failed.append(problem)
+        except BrokenProcessPool:
+            failed.append(
+                "A process that ran a chapter was killed, perhaps for want of memory. What is stored is "
+                "whole: run the command again for the chapters that are not named above."
+            )
     for problem in failed:
         print(f"\n{problem}", file=sys.stderr)
     print(
-        f"{len(names) - len(failed)} notebooks stored in book/, {len(failed)} failed, "
+        f"{done} notebooks stored in book/, {len(paths) - done} not, "
         f"after {time.monotonic() - started:.0f} s."
     )
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(safely.run(main, sys.argv[1:]))

@@ -6,7 +6,7 @@
 
 Runs on the system's Python with its standard library alone. A second run does nothing and needs
 no network: a stamp holds the hash of what was installed. A run that was cut off is made good by
-the next.
+the next. Two runs at once wait for each other.
 """
 
 import argparse
@@ -21,9 +21,13 @@ import sys
 import time
 from pathlib import Path
 
+import safely
+
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST = (3, 11)
+STAMP, UNFINISHED = "gdcourse-stamp.txt", "gdcourse-unfinished.txt"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+COMMANDS = [["-r", "requirements.txt"], ["--no-deps", "--no-build-isolation", "-e", "."]]
 LAB_PACKAGES = ["jupyterlab>=4,<5", "jupyterlab_widgets"]
 
 
@@ -62,75 +66,124 @@ def fingerprint(*parts):
     return digest.hexdigest()
 
 
-def run_quietly(command, log, what):
-    """Run a command with its output in a file; on failure show the end of that file."""
-    with log.open("a", encoding="utf-8") as out:
-        code = subprocess.call(
-            [str(c) for c in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+def run_quietly(command, log, what, lock=(), environment=None):
+    """Run a command with its output in a file; on failure show its last lines, and what may help.
+
+    The output is also kept here: on a full disk the file has no end.
+    """
+    lines = []
+    with log.open("ab", buffering=0) as out, subprocess.Popen(
+        [str(c) for c in command],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=lock,
+    ) as process:  # fmt: skip
+        try:
+            for line in process.stdout:
+                lines.append(line.decode(errors="replace").rstrip())
+                with contextlib.suppress(OSError):
+                    out.write(line)
+        except BaseException:
+            # Ctrl+C has reached the command, too, and it tidies up before it ends
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+            raise
+    if process.returncode:
+        tail = "".join(f"    {line[:300]}\n" for line in lines[-12:])
+        raise SetUpError(
+            f"{what} failed (exit status {process.returncode}). The end of {log.relative_to(ROOT)}:\n{tail}"
+            + safely.cause("\n".join(lines), [log.parent])
         )
-    if code:
-        tail = "".join(f"    {line[:300]}\n" for line in log.read_text(errors="replace").splitlines()[-12:])
-        raise SetUpError(f"{what} failed (exit status {code}). The end of {log.relative_to(ROOT)}:\n{tail}")
 
 
-def make_environment(env, stamp, commands, what):
-    """Bring one virtual environment up to date with `stamp`; True if there was something to do."""
-    stamp_file, unfinished = env / "gdcourse-stamp.txt", env / "gdcourse-unfinished.txt"
+def is_ready(env, stamp):
+    """Whether an environment was set up to its end, from what `stamp` stands for."""
+    stamp_file = env / STAMP
+    return (
+        stamp_file.exists()
+        and stamp_file.read_text(encoding="utf-8") == stamp
+        and python_of(env).exists()
+        and not (env / UNFINISHED).exists()
+    )
+
+
+def works(env):
+    """Whether an environment can be built upon: no set-up of it was cut off, and its pip starts."""
     python = python_of(env)
-    if stamp_file.exists() and stamp_file.read_text() == stamp and python.exists():
-        return False
-
-    started = time.monotonic()
-    works = python.exists() and not unfinished.exists() and subprocess.call(
+    return python.exists() and not (env / UNFINISHED).exists() and subprocess.call(
         [str(python), "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) == 0  # fmt: skip
-    if not works:
-        if env.exists():
+
+
+def remove(path):
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def make_environment(env, stamp, commands, what, python=sys.executable):
+    """Bring one virtual environment up to date with `stamp`; True if there was something to do.
+
+    Whatever cuts this off, the mark of an unfinished set-up stays behind, and the next run starts afresh.
+    """
+    if is_ready(env, stamp):
+        return False
+    with safely.alone(__file__, "setting up an environment") as lock:
+        if is_ready(env, stamp):  # the run that we waited for has made it
+            return False
+        install(env, stamp, commands, what, python, lock)
+        return True
+
+
+def install(env, stamp, commands, what, python, lock):
+    if env.is_symlink():
+        raise SetUpError(f"{env} is a link to another folder, which is left alone: remove the link.")
+    started = time.monotonic()
+    may_stay = works(env)
+    env.mkdir(exist_ok=True)
+    unfinished, temporary = env / UNFINISHED, env / "tmp"
+    unfinished.write_text("The set-up has begun and not ended: the next run starts afresh.\n")
+    if not may_stay:
+        if old := [path for path in env.iterdir() if path != unfinished]:
             print(f"{env.name} is unfinished or broken: starting it afresh.", flush=True)
-            shutil.rmtree(env)
-        print(f"Making {env.name} with Python {sys.version_info[0]}.{sys.version_info[1]} …", flush=True)
-        made = subprocess.run([sys.executable, "-m", "venv", str(env)], capture_output=True, text=True)
+        for path in old:  # the folder itself may be a mount, and stays
+            remove(path)
+        print(f"Making {env.name} with {python} …", flush=True)
+        made = subprocess.run(
+            [str(python), "-m", "venv", str(env)], capture_output=True, text=True, pass_fds=(lock,)
+        )
         if made.returncode:
-            shutil.rmtree(env, ignore_errors=True)
-            reason = (made.stderr + made.stdout).strip().splitlines() or ["no reason given"]
-            raise SetUpError(
-                f"{env.name} could not be made ({reason[-1]}). On Debian and Ubuntu, "
-                "`apt-get install python3-venv` supplies what is needed."
+            said = (made.stderr + made.stdout).strip()
+            advice = safely.cause(said, [env]) or (
+                "On Debian and Ubuntu, `apt-get install python3-venv` supplies what is needed."
             )
-    stamp_file.unlink(missing_ok=True)
-    unfinished.write_text("The set-up has begun and not ended; the next run starts afresh.\n")
+            reason = (said.splitlines() or ["no reason given"])[-1]
+            raise SetUpError(f"{env.name} could not be made ({reason}). {advice}")
+    temporary.mkdir(exist_ok=True)  # pip's: the system's own may be too small, and would keep what is left
     log = env / "set-up.log"
     log.write_text("")
     print(
         f"Installing {what} into {env.name} (the first time takes minutes; details: {env.name}/set-up.log) …",
         flush=True,
     )
+    pip = [python_of(env), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     for command in commands:
-        run_quietly(
-            [
-                python,
-                "-m",
-                "pip",
-                "install",
-                "--disable-pip-version-check",
-                "--progress-bar",
-                "off",
-                *command,
-            ],
-            log,
-            "pip",
-        )
+        run_quietly([*pip, *command], log, "pip", (lock,), os.environ | {"TMPDIR": str(temporary)})
+    remove(temporary)
+    safely.write_whole(env / STAMP, stamp)
     unfinished.unlink()
-    stamp_file.write_text(stamp)
     print(f"{env.name} is ready after {time.monotonic() - started:.0f} s.", flush=True)
-    return True
 
 
 def set_up():
     """The environment of the book, the library and the tests."""
     stamp = fingerprint(str(ROOT), ROOT / "requirements.txt", ROOT / "pyproject.toml")
-    commands = [["-r", "requirements.txt"], ["--no-deps", "--no-build-isolation", "-e", "."]]
-    make_environment(ROOT / ".venv", stamp, commands, "the requirements and the package gdcourse")
+    make_environment(ROOT / ".venv", stamp, COMMANDS, "the requirements and the package gdcourse")
 
 
 def set_up_lab():
@@ -144,7 +197,9 @@ def set_up_lab():
     kernel.mkdir(parents=True, exist_ok=True)
     argv = [str(python_of(ROOT / ".venv")), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = {"argv": argv, "display_name": "Python 3 (gdcourse)", "language": "python"}
-    (kernel / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n")
+    text, file = json.dumps(spec, indent=1) + "\n", kernel / "kernel.json"
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        safely.write_whole(file, text)
 
 
 def find_chromium():
@@ -224,4 +279,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(safely.run(main))

@@ -29,7 +29,7 @@ def what_failed() -> str:
     """What the build said if it failed; nothing is built where the site is made from what is here now."""
     if build_book.is_fresh():
         return ""
-    command = [sys.executable, str(ROOT / "scripts" / "build_book.py")]
+    command = [sys.executable, str(ROOT / "scripts" / "build_book.py"), "--if-stale"]
     done = subprocess.run(command, capture_output=True, text=True)
     return f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}" if done.returncode else ""
 

@@ -56,3 +56,9 @@ def test_rules_need_no_array_library(path):
 def test_there_are_no_other_rooms():
     folders = {p.name for p in PACKAGE.iterdir() if p.is_dir() and any(p.glob("*.py"))}
     assert folders <= set(ROOMS)
+
+
+def test_the_library_reaches_for_no_network_and_starts_no_program():
+    reach = {"socket", "ssl", "http", "urllib", "ftplib", "requests", "subprocess", "webbrowser"}
+    for path in FILES:
+        assert not {name.split(".")[0] for name in modules_imported(path)} & reach, path

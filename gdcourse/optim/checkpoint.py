@@ -48,7 +48,8 @@ def from_torch(rule: Rule, saved: Saved) -> Saved:
     Raises
     ------
     ValueError : torch has no optimizer with this rule's state, or the checkpoint's has an option that
-        makes it another method.
+        makes it another method. What torch did not write cannot be refused: before 2.7 the checkpoints of
+        its Adam and its AdamW do not tell which of the two they are.
     """
     if not any(HOW & group.keys() for group in saved["param_groups"]):
         return saved

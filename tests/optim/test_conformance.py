@@ -309,6 +309,8 @@ def descend(name, kwargs, contiguous, schedulers, steps=20, dtype=torch.float32)
 @pytest.mark.parametrize("scheduled", [False, True], ids=["constant", "scheduled"])
 def test_goes_in_the_right_direction(name, contiguous, scheduled):
     for given in configurations(name):
+        if ALL[name].step_requires_closure and given.kwargs.get("maximize"):
+            continue  # torch's LBFGS, which has it since 2.14, climbs this loss to infinity in one step
         for schedulers in ALL[name].scheduler_inputs if scheduled else ([],):
             with warnings.catch_warnings():
                 # Adafactor and LBFGS say so of schedules made for others
@@ -448,7 +450,9 @@ def test_saved_with_any_configuration_it_goes_on_alike(name):
         params = parameters(dtype)
         optimizer = ALL[name].optim_cls(params, **copy.deepcopy(given.kwargs))
         walk(name, params, optimizer, 4)
-        saved, twins = through_a_file(optimizer.state_dict()), [torch.nn.Parameter(p) for p in values(params)]
+        saved, twins = through_a_file(optimizer.state_dict()), parameters(dtype)
+        for twin, param in zip(twins, params, strict=True):
+            twin.data.copy_(param.data)  # in its layout: the last digit of a sum may hang on it
         twin = made(name, twins)
         kept = copy.deepcopy(saved)
         twin.load_state_dict(saved)
@@ -540,10 +544,24 @@ def test_hooks_of_one_and_of_all_optimizers_run_in_torchs_order(name):
     assert not seen
 
 
+def torchs_adagrad_takes_a_group_later():
+    params = parameters()
+    optimizer = torch.optim.Adagrad(params[:1])
+    optimizer.add_param_group({"params": params[1:]})
+    give_gradients(params, 1)
+    try:
+        optimizer.step()
+    except KeyError:
+        return False
+    return True
+
+
 @every
 def test_a_group_added_later_moves_too(name):
     if ALL[name].step_requires_closure:
         pytest.skip("torch's LBFGS takes one group")
+    if name == "Lookahead(torch's Adagrad)" and not torchs_adagrad_takes_a_group_later():
+        pytest.skip("this torch's Adagrad fails by itself with a group added later: KeyError: 'sum'")
     params = parameters()
     optimizer = made(name, params[:2])
     walk(name, params[:2], optimizer, 4)

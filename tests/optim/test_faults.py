@@ -590,6 +590,9 @@ def test_state_goes_from_torchs_to_ours(name):
     loaded.load_state_dict(loaded.state_dict())  # nothing of torch's is left in it that ours would refuse
 
 
+TOLD_APART = "decoupled_weight_decay" in torch.optim.Adam(parameters()).defaults
+
+
 @with_a_twin
 def test_state_goes_from_ours_to_torchs(name):
     make, told, _ = TORCHS[name]
@@ -604,7 +607,9 @@ def test_state_goes_from_ours_to_torchs(name):
     assert close(ours, theirs)
     twin = make(twins_of(ours), lr=0.02)
     walk(list(twin.param_groups[0]["params"]), twin, 1)
-    assert loaded.state_dict()["param_groups"][0].keys() == twin.state_dict()["param_groups"][0].keys()
+    # torch before 2.7 has no such option in Adam and AdamW, and keeps it as it came
+    unknown = {"decoupled_weight_decay"} if name in ("Adam", "AdamW") and not TOLD_APART else set()
+    assert loaded.param_groups[0].keys() == twin.param_groups[0].keys() | unknown
     assert [s.keys() for s in loaded.state.values()] == [s.keys() for s in twin.state.values()]
 
 
@@ -621,6 +626,7 @@ def test_torchs_variants_are_refused(name):
     refused(optimizer, params, stranger.state_dict(), re.escape(f"{option}={value!r} in parameter group 0"))
 
 
+@pytest.mark.skipif(not TOLD_APART, reason="this torch's checkpoints do not say which of the two wrote them")
 def test_adam_and_adamw_of_torchs_are_told_apart():
     for ours, theirs in ((gd.optim.Adam, torch.optim.AdamW), (gd.optim.AdamW, torch.optim.Adam)):
         params = parameters()

@@ -1,6 +1,9 @@
 """The digits: the file is the one that was shipped, and the split is the one that everybody has."""
 
 import hashlib
+import socket
+import subprocess
+import urllib.request
 
 import numpy as np
 import pytest
@@ -90,11 +93,36 @@ def test_a_flipped_bit(tmp_path):
     raw = bytearray(FILE.read_bytes())
     raw[len(raw) // 2] ^= 1
     (tmp_path / "flipped.npz").write_bytes(raw)
-    with pytest.raises(ValueError, match="damaged: .*flipped.npz"):
+    with pytest.raises(ValueError, match=f"damaged: .*flipped.npz has .* sha256 .* expected {SHA256}"):
         gd.digits(path=tmp_path / "flipped.npz")
 
 
 def test_another_file_in_its_place(tmp_path):
     np.savez(tmp_path / "other.npz", images=np.zeros((10, 28, 28), np.uint8), labels=np.zeros(10, np.uint8))
-    with pytest.raises(ValueError, match="damaged: .*other.npz"):
+    with pytest.raises(ValueError, match=f"damaged: .*other.npz has .* sha256 .* expected {SHA256}"):
         gd.digits(path=str(tmp_path / "other.npz"))
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "missing"])
+def test_nothing_is_ever_downloaded(tmp_path, monkeypatch, there):
+    """Neither a whole file nor a missing one makes the library reach for a network or another program."""
+
+    def reach(*_, **__):
+        raise AssertionError("it reaches for something outside")
+
+    for owner, name in (
+        (socket, "socket"),
+        (socket, "create_connection"),
+        (socket, "getaddrinfo"),
+        (urllib.request, "urlopen"),
+        (subprocess, "Popen"),
+        (torch.hub, "download_url_to_file"),
+    ):
+        monkeypatch.setattr(owner, name, reach)
+    if there:  # at a place where it has not been read from before
+        (tmp_path / "digits.npz").write_bytes(FILE.read_bytes())
+        assert len(gd.digits(path=tmp_path / "digits.npz").train) == 6000
+    else:
+        with pytest.raises(FileNotFoundError, match="the digits are missing"):
+            gd.digits(path=tmp_path / "digits.npz")
+    assert {path.name for path in tmp_path.iterdir()} <= {"digits.npz"}
