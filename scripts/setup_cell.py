@@ -2,6 +2,7 @@
 import importlib.util
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +14,9 @@ if spec is None or spec.origin is None:
     found = [place for place in places if (place / "gdcourse" / "__init__.py").exists()]
     if not found:
         print("Fetching gdcourse, the library that this notebook runs, from REPOSITORY_URL …")
-        fetch = ["git", "clone", "--quiet", "--depth", "1", "REPOSITORY_URL", "gdcourse-book"]
+        unfinished = here / "gdcourse-book.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was interrupted
+        fetch = ["git", "clone", "--quiet", "--depth", "1", "REPOSITORY_URL", str(unfinished)]
         subprocess.run(fetch, check=True)
-        found = [here / "gdcourse-book"]
+        found = [unfinished.rename(here / "gdcourse-book")]
     sys.path.insert(0, str(found[0]))

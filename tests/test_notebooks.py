@@ -118,7 +118,7 @@ def test_the_set_up_cell_has_the_address_of_config(tmp_path):
 def run_set_up_cell(folder: Path, git: str) -> subprocess.CompletedProcess[str]:
     """Run the set-up cell in a folder, with a `git` of our own, on a Python without gdcourse."""
     bin_ = folder / "bin"
-    bin_.mkdir()
+    bin_.mkdir(exist_ok=True)
     (bin_ / "git").write_text(f"#!/bin/sh\n{git}\n")
     (bin_ / "git").chmod(0o755)
     # -S -I: no site-packages, hence no editable installation of gdcourse
@@ -133,6 +133,20 @@ def test_a_notebook_alone_fetches_the_package_and_says_so(tmp_path):
     done = run_set_up_cell(tmp_path, fake_clone)
     assert done.returncode == 0, done.stderr
     assert "Fetching gdcourse" in done.stdout
+    assert str(tmp_path / "gdcourse-book" / "gdcourse") in done.stdout
+
+
+def test_a_fetch_that_was_cut_off_is_made_afresh(tmp_path):
+    """A killed git leaves half a folder; the next run must neither take it nor stumble over it."""
+    half = 'for last; do :; done; mkdir -p "$last/.git"; kill -9 $PPID; sleep 1'
+    assert run_set_up_cell(tmp_path, half).returncode != 0
+    assert not (tmp_path / "gdcourse-book").exists()
+    whole = (
+        'for last; do :; done; test ! -e "$last" || exit 128'
+        ' && mkdir -p "$last/gdcourse" && echo "" > "$last/gdcourse/__init__.py"'
+    )
+    done = run_set_up_cell(tmp_path, whole)
+    assert done.returncode == 0, done.stderr
     assert str(tmp_path / "gdcourse-book" / "gdcourse") in done.stdout
 
 
