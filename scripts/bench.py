@@ -2,7 +2,7 @@
 
     python scripts/bench.py                  everything, some minutes
     python scripts/bench.py --quick          a smoke test of seconds, whose numbers mean nothing
-    python scripts/bench.py steps runs       some parts alone: steps, runs, trainings, landscapes
+    python scripts/bench.py steps runs       some parts alone: steps, compiling, runs, trainings, landscapes
     python scripts/bench.py --threads 1      on so many processor cores
 
 Whoever is compared takes turns, round after round, so that what else the machine does meets all alike. A
@@ -19,8 +19,12 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
+import tempfile
+import textwrap
 import time
+import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -30,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("steps", "runs", "trainings", "landscapes")
+PARTS = ("steps", "compiling", "runs", "trainings", "landscapes")
 
 
 @dataclass
@@ -44,13 +48,17 @@ class Goal:
 
 @dataclass
 class Contest:
-    """What is compared: by name, functions that do the same work once. `not_run` says why for the others."""
+    """What is compared: by name, functions that do the same work once, or the part of it that `share` says.
+    `not_run` says why for the others."""
 
     title: str
     turns: dict[str, Callable[[], Any]]
     goals: list[Goal] = field(default_factory=list)
     not_run: dict[str, str] = field(default_factory=dict)
     each: int = 1  # how many pieces of work a turn does
+    before: int = 2  # turns that are not timed: they compile, make the state, and see RAdam's warm-up through
+    share: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -60,6 +68,7 @@ class Result:
     spread: dict[str, float]
     goals: list[dict[str, Any]]
     not_run: dict[str, str]
+    notes: list[str] = field(default_factory=list)
 
 
 def settings(arguments: list[str]) -> argparse.Namespace:
@@ -87,25 +96,71 @@ def keep_to(threads: int) -> None:
 
 # --- One step of an optimizer -------------------------------------------------------------------------------
 
-# name: (torch's class, arguments, whether torch has a fused kernel, arrays read and written by a step)
+
+@dataclass(frozen=True)
+class Method:
+    """``kind`` is torch's class, ``arguments`` are for it and for ours, ``theirs`` for it alone. A step reads
+    and writes so many ``arrays``."""
+
+    kind: str
+    arguments: dict[str, Any]
+    arrays: int
+    has_fused: bool = True
+    theirs: dict[str, Any] = field(default_factory=dict)
+
+
+SLOPE = {"lr": 1e-4, "momentum": 0.9}
 METHODS = {
-    "Momentum": ("SGD", {"lr": 1e-4, "momentum": 0.9}, True, 5),
-    "Adagrad": ("Adagrad", {"lr": 1e-4}, True, 5),
-    "Adam": ("Adam", {"lr": 1e-4}, True, 7),
-    "RAdam": ("RAdam", {"lr": 1e-4}, False, 7),
-    "Adadelta": ("Adadelta", {"lr": 1e-4}, False, 7),
+    "Momentum": Method("SGD", SLOPE, 5),
+    "Nesterov": Method("SGD", SLOPE, 5, theirs={"nesterov": True}),
+    "Adagrad": Method("Adagrad", {"lr": 1e-4}, 5),
+    "Adam": Method("Adam", {"lr": 1e-4}, 7),
+    "RAdam": Method("RAdam", {"lr": 1e-4}, 7, has_fused=False),
+    "Adadelta": Method("Adadelta", {"lr": 1e-4}, 7, has_fused=False),
 }
 NETWORK = (784, 32, 10)
-TINY = "3 × 100"
+TINY, LARGE, MANY, SMALL = "3 × 100", "1 × 10M", "200 × 10k", "784-32-10"
 COMPILED, PLAIN, BOUND = "ours, compile=True", "ours", "bandwidth bound"
+COMPILED_PEER = "torch, compiled step"
+OTHERS = ("pytorch_optimizer", "torch_optimizer")
+K = 5  # Lookahead's period
 
 
 def steps(quick: bool) -> Iterator[Callable[[], Contest]]:
     network = [shape for a, b in pairwise(NETWORK) for shape in ((a, b), (b,))]
-    sizes = {"1 × 10M": [(10_000_000,)], "200 × 10k": [(10_000,)] * 200, "784-32-10": network}
+    sizes = {LARGE: [(10_000_000,)], MANY: [(10_000,)] * 200, SMALL: network}
     for size, shapes in ({TINY: [(100,)] * 3} if quick else sizes).items():
         for name in ("Momentum",) if quick else METHODS:
             yield lambda size=size, shapes=shapes, name=name: steps_of(name, size, shapes)
+        if size in (LARGE, MANY):
+            yield lambda size=size, shapes=shapes: lookahead_of(size, shapes)
+
+
+class Stepping:
+    """Makes the step of an optimizer on parameters and gradients of given shapes."""
+
+    def __init__(self, shapes: list[tuple[int, ...]]) -> None:
+        import torch
+
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.shapes = shapes
+        self.grads = [torch.randn(shape, device=self.device) for shape in shapes]
+
+    def by(self, make: Callable[[list[Any]], Any], around: Callable[[Any], Any] = lambda step: step) -> Any:
+        import torch
+
+        params = [torch.zeros(shape, device=self.device, requires_grad=True) for shape in self.shapes]
+        for param, grad in zip(params, self.grads, strict=True):
+            param.grad = grad
+        return around(make(params).step)
+
+    def bound(self, arrays: float) -> Callable[[], Any]:
+        """a ← a + ½ b, which reads two numbers and writes one, a third as long as all that a step touches."""
+        import torch
+
+        length = int(arrays * sum(grad.numel() for grad in self.grads) / 3)
+        a, b = torch.zeros(length, device=self.device), torch.ones(length, device=self.device)
+        return lambda: a.add_(b, alpha=0.5)
 
 
 def steps_of(name: str, size: str, shapes: list[tuple[int, ...]]) -> Contest:
@@ -113,66 +168,128 @@ def steps_of(name: str, size: str, shapes: list[tuple[int, ...]]) -> Contest:
 
     import gdcourse as gd
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    grads = [torch.randn(shape, device=device) for shape in shapes]
-
-    def turn(make: Callable[[list[Any]], Any], around: Callable[[Any], Any] = lambda step: step) -> Any:
-        params = [torch.zeros(shape, device=device, requires_grad=True) for shape in shapes]
-        for param, grad in zip(params, grads, strict=True):
-            param.grad = grad
-        return around(make(params).step)
-
-    kind, arguments, has_fused, arrays = METHODS[name]
-    peer = getattr(torch.optim, kind)
-    contest = Contest(f"{name}, one step, {size}", {}, each=1 if size == "1 × 10M" else 20)
-    candidates: dict[str, Callable[[], Any]] = {
-        PLAIN: lambda: turn(lambda p: getattr(gd.optim, name)(p, **arguments)),
-        COMPILED: lambda: turn(lambda p: getattr(gd.optim, name)(p, **arguments, compile=True)),
-        "torch, loop": lambda: turn(lambda p: peer(p, **arguments, foreach=False)),
-        "torch, foreach": lambda: turn(lambda p: peer(p, **arguments, foreach=True)),
+    method, stepping = METHODS[name], Stepping(shapes)
+    arguments, theirs = method.arguments, method.arguments | method.theirs
+    mine, peer = getattr(gd.optim, name), getattr(torch.optim, method.kind)
+    contest = Contest(f"{name}, one step, {size}", {}, each=1 if size == LARGE else 20, before=8)
+    contest.turns = {
+        PLAIN: stepping.by(lambda p: mine(p, **arguments)),
+        COMPILED: stepping.by(lambda p: mine(p, **arguments, compile=True)),
+        "torch, loop": stepping.by(lambda p: peer(p, **theirs, foreach=False)),
+        "torch, foreach": stepping.by(lambda p: peer(p, **theirs, foreach=True)),
     }
-    if has_fused:
-        candidates["torch, fused"] = lambda: turn(lambda p: peer(p, **arguments, fused=True))
+    if method.has_fused:
+        contest.turns["torch, fused"] = stepping.by(lambda p: peer(p, **theirs, fused=True))
     else:
         contest.not_run["torch, fused"] = "torch has none"
-    if size in ("1 × 10M", "784-32-10"):
-        candidates["torch, compiled step"] = lambda: turn(lambda p: peer(p, **arguments), torch.compile)
+    if size in (LARGE, SMALL):
+        torch._dynamo.reset()  # torch compiles its optimizers' step 8 times at most
+        contest.turns[COMPILED_PEER] = stepping.by(lambda p: peer(p, **theirs), torch.compile)
     else:
-        contest.not_run["torch, compiled step"] = "compiling over 200 tensors takes minutes"
+        contest.not_run[COMPILED_PEER] = "compiling over 200 tensors takes minutes"
     if size == TINY:
-        del candidates[COMPILED]
-        contest.not_run |= dict.fromkeys(
-            (COMPILED, "torch, compiled step"), "compiling is no matter of seconds"
+        del contest.turns[COMPILED]
+        contest.not_run |= dict.fromkeys((COMPILED, COMPILED_PEER), "compiling is no matter of seconds")
+    for package, kind in others(method.kind, contest):
+        try:
+            contest.turns[package] = stepping.by(lambda p, kind=kind: kind(p, **theirs))
+        except TypeError as error:
+            contest.not_run[package] = f"its {method.kind} does not take the arguments: {error}"
+    contest.turns[BOUND] = stepping.bound(method.arrays)
+
+    default = "torch, loop" if stepping.device == "cpu" else "torch, foreach"  # what torch does unless told
+    if size == LARGE and method.has_fused:  # both are bound by the memory's bandwidth
+        contest.goals.append(Goal(COMPILED, 1.05, "torch, fused"))
+    elif size == LARGE:
+        contest.goals += [
+            Goal(COMPILED, 1.2, BOUND),
+            Goal(COMPILED, 1.0, COMPILED_PEER),
+            Goal(COMPILED, 1 / 5, default),
+        ]
+    elif size == MANY:
+        contest.goals.append(
+            Goal(COMPILED, 1.0, "torch, fused")
+            if method.has_fused
+            else Goal(COMPILED, 1 / 5, "torch, foreach")
         )
-    for package in ("pytorch_optimizer", "torch_optimizer"):
+    else:
+        contest.goals.append(Goal(PLAIN, 1.0, default))
+    return contest
+
+
+def lookahead_of(size: str, shapes: list[tuple[int, ...]]) -> Contest:
+    """k steps of Adam and the synchronisation, per step."""
+    import torch
+
+    import gdcourse as gd
+
+    stepping, lr = Stepping(shapes), 1e-4
+    contest = Contest(f"Lookahead(Adam), one of {K} steps, {size}", {}, each=K if size == LARGE else 4 * K)
+    contest.turns = {
+        PLAIN: stepping.by(lambda p: gd.optim.Lookahead(gd.optim.Adam(p, lr=lr), k=K)),
+        COMPILED: stepping.by(lambda p: gd.optim.Lookahead(gd.optim.Adam(p, lr=lr, compile=True), k=K)),
+        "ours around torch's fused": stepping.by(
+            lambda p: gd.optim.Lookahead(torch.optim.Adam(p, lr=lr, fused=True), k=K)
+        ),
+    }
+    for package, kind in others("Lookahead", contest):
+        contest.turns[package] = stepping.by(lambda p, kind=kind: kind(torch.optim.Adam(p, lr=lr), k=K))
+    contest.turns[BOUND] = stepping.bound(METHODS["Adam"].arrays + 4 / K)
+    contest.goals = [Goal(COMPILED, 1 / 5, OTHERS[0])]
+    if size == LARGE:
+        contest.goals.append(Goal(COMPILED, 1.2, BOUND))
+    return contest
+
+
+def others(kind: str, contest: Contest) -> Iterator[tuple[str, Any]]:
+    """The same class in other packages, where they have one of their own; the contest is told why not."""
+    for package in OTHERS:
         try:
             theirs = getattr(importlib.import_module(package), kind, None)
         except ImportError:
             contest.not_run[package] = "not installed"
             continue
-        if theirs is None or theirs is peer:
+        if theirs is None or theirs.__module__.startswith("torch."):
             contest.not_run[package] = f"it has no {kind} of its own"
-            continue
-        candidates[package] = lambda theirs=theirs: turn(lambda p: theirs(p, **arguments))
-    # a ← a + ½ b reads two numbers and writes one: a third as long as all that a step reads and writes
-    length = arrays * sum(grad.numel() for grad in grads) // 3
-    a, b = torch.zeros(length, device=device), torch.ones(length, device=device)
-    candidates[BOUND] = lambda: lambda: a.add_(b, alpha=0.5)
+        else:
+            yield package, theirs
 
-    for who, make in candidates.items():
-        contest.turns[who] = make()
-    default = "torch, loop" if device == "cpu" else "torch, foreach"  # what torch does unless told otherwise
-    if size == "1 × 10M" and has_fused:  # both are bound by the memory's bandwidth
-        contest.goals.append(Goal(COMPILED, 1.05, "torch, fused"))
-    elif size == "1 × 10M":
-        contest.goals += [Goal(COMPILED, 1.2, BOUND), Goal(COMPILED, 1 / 5, default)]
-    elif size == "200 × 10k":
-        contest.goals.append(
-            Goal(COMPILED, 1.0, "torch, fused") if has_fused else Goal(COMPILED, 1 / 5, "torch, foreach")
-        )
-    else:
-        contest.goals.append(Goal(PLAIN, 1.0, default))
-    return contest
+
+# --- Compiling ----------------------------------------------------------------------------------------------
+
+FIRST_STEPS = """
+import json, sys, time, warnings, torch, gdcourse as gd
+warnings.filterwarnings("error", message="compile=True")
+seconds = {}
+for name in sys.argv[1:]:
+    param = torch.zeros(1000, requires_grad=True)
+    param.grad = torch.ones(1000)
+    optimizer = getattr(gd.optim, name)([param], compile=True, **({} if name == "Adadelta" else {"lr": 0.01}))
+    started = time.perf_counter()
+    optimizer.step()
+    seconds[name] = time.perf_counter() - started
+print(json.dumps(seconds))
+"""
+
+
+def compiling(quick: bool) -> Iterator[Callable[[], Result]]:
+    if not quick:
+        yield first_steps
+
+
+def first_steps() -> Result:
+    """The first step of each optimizer in a fresh process without any kernel of before: once, no rounds."""
+    with tempfile.TemporaryDirectory() as folder:
+        variables = os.environ | {"TORCHINDUCTOR_CACHE_DIR": folder, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", FIRST_STEPS, *METHODS]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    ms = {f"ours, {name}": 1e3 * took for name, took in json.loads(done.stdout).items()}
+    first, *rest = ms
+    goals = [Goal(first, 12_000.0), *(Goal(who, 3_000.0) for who in rest)]
+    told = [asdict(goal) | {"is": reached(goal, ms)} for goal in goals]
+    return Result(
+        "The first step with compile=True, one rule after the other", ms, dict.fromkeys(ms, 0.0), told, {}
+    )
 
 
 # --- Families of runs ---------------------------------------------------------------------------------------
@@ -200,8 +317,30 @@ def momentum_runs(dtype: str, settings: int, length: int) -> Contest:
         length,
     )
     values = [part.ravel().astype(dtype) for part in np.meshgrid(lr, gamma, indexing="ij")]
+    add_one_by_one(contest, h, settings**2, length)
     add_optax(contest, "sgd", lambda p: (0.5 * h * p**2).sum(), np.ones(2, dtype), values, length)
     return contest
+
+
+def add_one_by_one(contest: Contest, h: Any, count: int, length: int) -> None:
+    """One run after the other by torch.optim: a few of them, counted for all."""
+    import torch
+
+    few = min(4, count)
+    who = "torch.optim, one by one"
+    curvatures = torch.from_numpy(h)
+
+    def loops() -> None:
+        for _ in range(few):
+            theta = torch.ones(2, dtype=curvatures.dtype, requires_grad=True)
+            optimizer = torch.optim.SGD([theta], lr=0.01, momentum=0.9)
+            for _ in range(length):
+                optimizer.zero_grad()
+                (0.5 * curvatures * theta**2).sum().backward()
+                optimizer.step()
+
+    contest.turns[who], contest.share[who] = loops, few / count
+    contest.notes.append(f"{who}: {few} of {count:,} runs were timed, and counted for all")
 
 
 def adam_runs(dtype: str, settings: int, length: int) -> Contest:
@@ -227,11 +366,17 @@ def family(title: str, rule: Any, problem: Any, start: Any, length: int) -> Cont
         COMPILED: lambda: gd.descend(rule, problem, start, length, path=False, compile=True),
         "ours, torch": lambda: gd.descend(rule, problem, torch.from_numpy(start), length, path=False),
     }
+    goals = [Goal(who, 2.0, "optax, jit(vmap(scan))") for who in (COMPILED, "ours, NumPy")]
+    contest = Contest(title, turns, goals)
     if length < 20:  # --quick
         del turns[COMPILED]
-    return Contest(
-        title, turns, [Goal(who, 2.0, "optax, jit(vmap(scan))") for who in (COMPILED, "ours, NumPy")]
-    )
+        contest.not_run[COMPILED] = "compiling is no matter of seconds"
+    tracemalloc.start()
+    turns["ours, NumPy"]()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    contest.notes.append(f"ours, NumPy: {peak / 1e6:.1f} MB at most")
+    return contest
 
 
 def add_optax(
@@ -362,19 +507,19 @@ def slice_of(points: int) -> Contest:
 def measure(contest: Contest, rounds: int) -> Result:
     for who, turn in list(contest.turns.items()):
         try:
-            turn()  # compiles, and makes the state
-            turn()
+            for _ in range(contest.before):
+                turn()
         except Exception as error:
             del contest.turns[who]
             contest.not_run[who] = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:80]}"
     times: dict[str, list[float]] = {who: [] for who in contest.turns}
     for _ in range(rounds):
         for who, turn in contest.turns.items():
-            times[who].append(milliseconds(turn, contest.each))
+            times[who].append(milliseconds(turn, contest.each) / contest.share.get(who, 1.0))
     least = {who: min(seen) for who, seen in times.items()}
     spread = {who: statistics.median(seen) / least[who] - 1 for who, seen in times.items()}
     goals = [asdict(goal) | {"is": reached(goal, least)} for goal in contest.goals]
-    return Result(contest.title, least, spread, goals, contest.not_run)
+    return Result(contest.title, least, spread, goals, contest.not_run, contest.notes)
 
 
 def milliseconds(turn: Callable[[], Any], each: int) -> float:
@@ -433,12 +578,19 @@ def table(result: Result) -> str:
     for goal in result.goals:
         unit = f"× {goal['versus']}" if goal["versus"] else "ms"
         if goal["is"] is None:
-            lines.append(f"  goal: {goal['who']} ≤ {goal['at_most']:.3g} {unit}: not measured")
+            lines.append(f"  goal: {goal['who']} ≤ {short(goal['at_most'])} {unit}: not measured")
             continue
         verdict = "reached" if goal["is"] <= goal["at_most"] else "NOT reached"
-        lines.append(f"  goal: {goal['who']} ≤ {goal['at_most']:.3g} {unit}: {goal['is']:.3g}, {verdict}")
+        found = f"{short(goal['is'])}, {verdict}"
+        lines.append(f"  goal: {goal['who']} ≤ {short(goal['at_most'])} {unit}: {found}")
+    lines += [f"  {note}" for note in result.notes]
     lines += [f"  not run: {who} ({why})" for who, why in result.not_run.items()]
     return "\n".join(lines)
+
+
+def short(number: float) -> str:
+    """To three digits, without a power of ten where it is large."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def draw(results: list[Result], path: Path) -> None:
@@ -460,20 +612,21 @@ def draw(results: list[Result], path: Path) -> None:
     for ax, result in zip(axes.flat, results, strict=False):
         names = sorted(result.ms, key=lambda who: -result.ms[who])
         for at, who in enumerate(names):
-            color = BLUE if who.startswith("ours") else GREY if who.startswith("torch") else ORANGE
+            color = (
+                BLUE if who.startswith("ours") else GREY if who.startswith(("torch,", "torch.")) else ORANGE
+            )
             color, least = FAINT if who == BOUND else color, result.ms[who]
             median = least * (1 + result.spread[who])
             ax.plot([least, median], [at, at], color=color)
             ax.plot(least, at, "o", color=color)
-            number = f"{least:,.0f}" if least >= 100 else f"{least:.3g}"
-            ax.annotate(f"  {number}", (median, at), va="center", fontsize=7)
+            ax.annotate(f"  {short(least)}", (median, at), va="center", fontsize=7)
         ax.set_yticks(range(len(names)), names, fontsize=7)
         ax.set_ylim(-0.7, len(names) - 0.3)
         ax.set_xscale("log")
         low, high = min(result.ms.values()), max(result.ms.values())
         ax.set_xlim(10 ** floor(log10(low)), 10 ** ceil(log10(3 * high)))
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.set_title(result.title, fontsize=8)
+        ax.set_title(textwrap.fill(result.title, 64), fontsize=8)
         ax.set_xlabel("ms", fontsize=7)
         ax.tick_params(axis="x", labelsize=7)
     figure.savefig(path, dpi=100)
@@ -495,7 +648,8 @@ def main(arguments: list[str]) -> int:
     contests = [make for part in chosen.parts for make in globals()[part](chosen.quick)]
     results = []
     for make in tqdm(contests, desc="contests", leave=False, file=sys.stderr):
-        results.append(measure(make(), chosen.rounds))
+        made = make()
+        results.append(measure(made, chosen.rounds) if isinstance(made, Contest) else made)
         tqdm.write(table(results[-1]) + "\n", file=sys.stdout)
         sys.stdout.flush()
     chosen.out.mkdir(parents=True, exist_ok=True)

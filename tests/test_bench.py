@@ -12,6 +12,8 @@ import bench  # scripts/bench.py
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import bench_ext  # noqa: E402
 
 
 def test_quick(tmp_path):
@@ -66,3 +68,45 @@ def test_an_unknown_part_is_refused(capsys):
     with pytest.raises(SystemExit):
         bench.settings(["stepss"])
     assert "there is no part stepss" in capsys.readouterr().err
+
+
+def run_of(threads: int, ratio: float | None) -> dict:
+    goal = {"who": "ours, NumPy", "at_most": 2.0, "versus": "others", "is": ratio}
+    contest = {
+        "title": "work",
+        "ms": {"ours, NumPy": 3.0, "others": 2.0},
+        "spread": {"ours, NumPy": 0.1, "others": 0},
+    }
+    return {
+        "machine": {"torch threads": threads},
+        "contests": [contest | {"goals": [goal], "notes": ["a note"], "not_run": {"third": "no reason"}}],
+    }
+
+
+def test_the_page_shows_the_range_of_all_runs_and_bold_where_all_reach_the_goal():
+    head, rows = bench_ext.goal_rows([run_of(2, 1.5), run_of(2, 1.25), run_of(1, 1.9), run_of(1, 2.1)])
+    assert head == ["Work", "Ours", "Goal", "2 threads", "1 thread"]
+    assert rows == [["work", "NumPy", "≤ 2 × others", "**1.25 to 1.5**", "1.9 to 2.1"]]
+    assert bench_ext.goal_rows([run_of(1, None)])[1] == [["work", "NumPy", "≤ 2 × others", "not run"]]
+    text = bench_ext.time_lines([run_of(1, 1.5)])
+    assert (
+        text.index("others")
+        < text.index("ours, NumPy")
+        < text.index("a note")
+        < text.index("not run: third (no")
+    )
+
+
+def test_what_the_page_shows_is_what_the_benchmark_measures_now():
+    runs = bench_ext.stored()
+    assert len({run["machine"]["torch threads"] for run in runs}) > 1
+    for run in runs:
+        assert not run["quick"]
+        titles = [contest["title"] for contest in run["contests"]]
+        assert len(titles) == len(set(titles))
+        for name in (*bench.METHODS, "Lookahead(Adam)"):
+            assert {title.rpartition(", ")[2] for title in titles if title.startswith(f"{name}, one")} >= {
+                bench.LARGE,
+                bench.MANY,
+            }
+        assert titles[-1].startswith("61 × 61 slice")

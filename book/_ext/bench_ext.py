@@ -1,0 +1,135 @@
+"""What the benchmark measured, in the book.
+
+``{bench} goals`` is a table of the goals with what was measured, ``{bench} times`` lists all times, and
+``{bench} machine`` names the machine. The numbers are read from the files that `scripts/bench.py` wrote into
+``book/bench``: several runs with as many threads are shown as the range of what they gave.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+FOLDER = Path(__file__).resolve().parents[1] / "bench"
+Run = dict[str, Any]
+
+
+def stored() -> list[Run]:
+    """All runs that are stored, those with more threads first."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*/bench.json"))]
+    return sorted(runs, key=lambda run: -run["machine"]["torch threads"])
+
+
+def by_threads(runs: list[Run]) -> dict[int, list[Run]]:
+    found: dict[int, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run["machine"]["torch threads"], []).append(run)
+    return found
+
+
+def short(number: float) -> str:
+    """To three digits, without a power of ten where it is large."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def span(values: list[float]) -> str:
+    low, high = short(min(values)), short(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def goal_rows(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of the table of goals. A number stands in bold where all runs reach the goal."""
+    groups = by_threads(runs)
+    head = ["Work", "Ours", "Goal", *[f"{n} thread{'s' * (n > 1)}" for n in groups]]
+    measured: dict[tuple[str, ...], dict[int, list[float]]] = {}
+    for n, group in groups.items():
+        for run in group:
+            for contest in run["contests"]:
+                for goal in contest["goals"]:
+                    unit = f"× {goal['versus']}" if goal["versus"] else "ms"
+                    bound = f"≤ {short(goal['at_most'])} {unit}"
+                    key = contest["title"], goal["who"].removeprefix("ours, "), bound
+                    seen = measured.setdefault(key, {"at_most": goal["at_most"]}).setdefault(n, [])  # type: ignore[dict-item]
+                    if goal["is"] is not None:
+                        seen.append(goal["is"])
+    rows = []
+    for key, seen in measured.items():
+        cells = []
+        for n in groups:
+            values = seen.get(n) or []
+            good = bool(values) and max(values) <= seen["at_most"]  # type: ignore[operator]
+            cells.append(f"**{span(values)}**" if good else span(values) if values else "not run")
+        rows.append([*key, *cells])
+    return head, rows
+
+
+def time_lines(runs: list[Run]) -> str:
+    """All contests of the first run, in words and milliseconds, and what was not run."""
+    lines = []
+    for contest in runs[0]["contests"]:
+        lines.append(contest["title"])
+        for who, ms in sorted(contest["ms"].items(), key=lambda item: item[1]):
+            lines.append(f"  {who:<28} {ms:12.4g} ms   +{100 * contest['spread'][who]:.0f} %")
+        lines += [f"  {note}" for note in contest["notes"]]
+        lines += [f"  not run: {who} ({why})" for who, why in contest["not_run"].items()]
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def machine_text(runs: list[Run]) -> str:
+    about = runs[0]["machine"]
+    counts = ", ".join(
+        f"{len(group)} with {n} thread{'s' * (n > 1)}" for n, group in by_threads(runs).items()
+    )
+    return (
+        f"{about['processor']}, {about['cores']} cores, GPU: {about['GPU']}; {about['system']}, Python "
+        f"{about['python']}, torch {about['torch']}, NumPy {about['numpy']}. Runs: {counts}."
+    )
+
+
+class Bench(SphinxDirective):
+    """``{bench} goals``, ``{bench} times`` or ``{bench} machine``."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(FOLDER))
+        runs, what = stored(), self.arguments[0]
+        if not runs:
+            raise self.error("there is no stored benchmark in book/bench")
+        if what == "machine":
+            return [nodes.paragraph(text=machine_text(runs))]
+        if what == "times":
+            return [nodes.literal_block(text=time_lines(runs), language="text")]
+        if what != "goals":
+            raise self.error(f"bench shows goals, times or machine, not {what!r}")
+        head, rows = goal_rows(runs)
+        table = nodes.table(classes=["bench-goals"])
+        group = nodes.tgroup(cols=len(head))
+        table += group
+        group += [nodes.colspec(colwidth=1) for _ in head]
+        top, body = nodes.thead(), nodes.tbody()
+        group += [top, body]
+        top += self.row(head)
+        for row in rows:
+            body += self.row(row)
+        return [table]
+
+    def row(self, texts: list[str]) -> nodes.row:
+        row = nodes.row()
+        for text in texts:
+            entry, paragraph = nodes.entry(), nodes.paragraph()
+            children, messages = self.state.inline_text(text, self.lineno)
+            paragraph += [*children, *messages]
+            entry += paragraph
+            row += entry
+        return row
+
+
+def setup(app):
+    app.add_directive("bench", Bench)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
