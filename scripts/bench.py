@@ -604,7 +604,7 @@ def draw(results: list[Result], path: Path) -> None:
     from gdcourse.figures.style import BLUE, FAINT, GREY, ORANGE, use_style
 
     use_style()
-    columns = min(3, len(results))
+    columns = min(2, len(results))
     rows = -(-len(results) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(5.4 * columns, 2.2 * rows), squeeze=False)
     for ax in axes.flat[len(results) :]:

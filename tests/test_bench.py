@@ -86,7 +86,7 @@ def run_of(threads: int, ratio: float | None) -> dict:
 def test_the_page_shows_the_range_of_all_runs_and_bold_where_all_reach_the_goal():
     head, rows = bench_ext.goal_rows([run_of(2, 1.5), run_of(2, 1.25), run_of(1, 1.9), run_of(1, 2.1)])
     assert head == ["Work", "Ours", "Goal", "2 threads", "1 thread"]
-    assert rows == [["work", "NumPy", "≤ 2 × others", "**1.25 to 1.5**", "1.9 to 2.1"]]
+    assert rows == [["work", "NumPy", "≤ 2 × others", "**1.25 – 1.5**", "1.9 – 2.1"]]
     assert bench_ext.goal_rows([run_of(1, None)])[1] == [["work", "NumPy", "≤ 2 × others", "not run"]]
     text = bench_ext.time_lines([run_of(1, 1.5)])
     assert (

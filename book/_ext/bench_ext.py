@@ -38,7 +38,7 @@ def short(number: float) -> str:
 
 def span(values: list[float]) -> str:
     low, high = short(min(values)), short(max(values))
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else f"{low} – {high}"
 
 
 def goal_rows(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
