@@ -44,7 +44,7 @@ FAULTS = {
     "Adagrad": (
         "adagrad.py",
         [
-            ("return theta - self.lr", "return theta + self.lr"),
+            ("return theta - ratio", "return theta + ratio"),
             ('state["G"] + grad**2', "grad**2"),
             ("(G + self.eps) ** 0.5", "(G**0.5 + self.eps)"),
         ],
@@ -52,15 +52,15 @@ FAULTS = {
     "RMSProp": (
         "rmsprop.py",
         [
-            ("return theta - self.lr", "return theta + self.lr"),
+            ("return theta - ratio", "return theta + ratio"),
             ("(1 - self.gamma) * grad**2", "grad**2"),
-            ("(v**0.5 + self.eps)", "(v + self.eps) ** 0.5"),
+            ("v**0.5 + self.eps, ", "(v + self.eps) ** 0.5, "),
         ],
     ),
     "Adadelta": (
         "adadelta.py",
         [
-            ("delta = -rms_delta", "delta = rms_delta"),
+            ("delta = -ratio", "delta = ratio"),
             ('rms_delta = (state["mean_delta2"] + self.eps) ** 0.5', "rms_delta = self.eps**0.5"),
             ("(1 - self.gamma) * delta**2", "delta**2"),
         ],
@@ -68,11 +68,11 @@ FAULTS = {
     "Adam": (
         "adam.py",
         [
-            ("theta = theta - self.lr", "theta = theta + self.lr"),
+            ("theta = theta - ratio", "theta = theta + ratio"),
             ('m / at["m_bias"]', "m"),
             ('v / at["v_bias"]', "v"),
             ("(1 - self.beta1) * grad", "grad"),
-            ("(v_hat**0.5 + self.eps)", "(v_hat + self.eps) ** 0.5"),
+            ("v_hat**0.5 + self.eps, ", "(v_hat + self.eps) ** 0.5, "),
         ],
     ),
     "AdamW": (

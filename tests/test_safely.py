@@ -182,8 +182,9 @@ class TestSettingUp:
     def make_in_a_process(self, **fault):
         """The same in a process that may be killed."""
         code = f"""
-import setup_env
+import setup_env, signal
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background is born deaf to it
 setup_env.ROOT, setup_env.__file__ = Path({str(self.env.parent)!r}), {setup_env.__file__!r}
 setup_env.make_environment(Path({str(self.env)!r}), "stamp", [["package"]], "nothing", {str(self.python)!r})
 """
@@ -366,7 +367,9 @@ class TestBuilding:
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_clean_removes_the_stamp_first():
     """A `make clean` that was interrupted leaves no half of a site that looks fresh."""
-    planned = subprocess.run(["make", "-n", "clean"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["make", "-n", "--no-print-directory", "clean"]
+    outside = {name: value for name, value in os.environ.items() if "MAKE" not in name}  # of `make test`
+    planned = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=True)
     first = planned.stdout.splitlines()[0]
     assert first == f"rm -f {build_book.STAMP.relative_to(ROOT)}"
 
@@ -509,7 +512,14 @@ class TestForReal:
     @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
     def test_a_build_is_cut_off(self, copy, sent):
         command = [sys.executable, "scripts/build_book.py"]
-        build = subprocess.Popen(command, cwd=copy, start_new_session=True, stderr=subprocess.PIPE, text=True)
+        build = subprocess.Popen(
+            command,
+            cwd=copy,
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         until = time.monotonic() + 120
         while not (copy / "_build" / "html").exists():  # it is under way
             assert build.poll() is None and time.monotonic() < until
