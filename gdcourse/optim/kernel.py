@@ -154,7 +154,8 @@ def run_compiled(program: Program, tensors: tuple[Any, ...], values: tuple[Any, 
     first = kind not in KERNELS
     try:
         if first:
-            KERNELS[kind] = _kernel(program, form)
+            KERNELS[kind] = new = _kernel(program, form)
+            new(_stand_ins(tensors), _on_device(numbers, point.device))
         kernel = KERNELS[kind]
         if kernel is not None:
             kernel(tensors, _on_device(numbers, point.device))
@@ -188,6 +189,14 @@ def _kernel(program: Program, form: tuple[Any, ...]) -> Callable[..., None]:
     code = kernel.__code__.replace(co_name=f"{program.__name__}_kernel")
     own = FunctionType(code, kernel.__globals__, closure=kernel.__closure__)
     return torch.compile(own, fullgraph=True, dynamic=True)
+
+
+def _stand_ins(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Vectors for a kernel to be compiled on. Those that it is for may be views of a matrix: torch would
+    compile it for such views alone, and anew for others. What it compiles for these serves all."""
+    point, memory, *rest = tensors
+    stand_in = {name: vector.new_ones(64) for name, vector in memory.items()}
+    return point.new_ones(64), stand_in, *[vector.new_ones(64) for vector in rest]
 
 
 def _on_device(numbers: list[float], device: torch.device) -> torch.Tensor:

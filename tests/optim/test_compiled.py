@@ -140,6 +140,21 @@ def test_compiled_half_precision_computes_in_float32():
 
 
 @needs_a_compiler
+def test_a_kernel_that_first_meets_a_matrix_serves_vectors_too():
+    """A parameter that stands alone is seen as a vector: torch knows of what it is a view."""
+    kernel.KERNELS.clear()
+    before = graphs()
+    for shapes in ([(6, 4)], [(6, 4), (5,), (3, 2)]):
+        params = [torch.ones(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+        optimizer = gd.optim.Nesterov(params, lr=0.03, compile=True)
+        for resting in (params[1:], []):
+            for param in params:
+                param.grad = None if any(param is p for p in resting) else torch.ones_like(param)
+            optimizer.step()
+    assert graphs() - before == len(kernel.KERNELS) == 1
+
+
+@needs_a_compiler
 def test_nothing_compiles_a_second_time():
     """Not eight rules before it, 1000 steps of a schedule, another size, nor a group that joins."""
     walk(first := parameters(), gd.optim.Adam(first, compile=True), 1)
