@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import gdcourse as gd
+from tests.optim.bit_for_bit import everything, same
 
 OURS = {
     "SGD": lambda params, **kw: gd.optim.SGD(params, **{"lr": 0.1, **kw}),
@@ -85,21 +86,6 @@ def twins_of(params):
 
 def equal(a, b):
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
-
-
-def everything(params, optimizer):
-    """All that a step may change, as plain values that compare bit for bit."""
-    return copy.deepcopy(([p.detach() for p in params], optimizer.state_dict()))
-
-
-def same(a, b):
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    return a == b
 
 
 # ---- steps that a GradScaler skips ----

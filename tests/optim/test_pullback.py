@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import gdcourse as gd
+from tests.optim.bit_for_bit import everything, same
 
 EXACT, STEPS, K, ALPHA = 1e-12, 17, 5, 0.3
 FILLED = 0.7
@@ -72,21 +73,6 @@ def walk(name, params, optimizer, steps=STEPS, first=1):
 
 def gap(a, b):
     return max((x.detach() - y.detach()).abs().max().item() for x, y in zip(a, b, strict=True))
-
-
-def same(a, b):
-    """Bit for bit."""
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    return a == b
-
-
-def everything(params, optimizer):
-    return copy.deepcopy(([p.detach() for p in params], optimizer.state_dict()))
 
 
 # ---- by hand ----
