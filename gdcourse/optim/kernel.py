@@ -1,19 +1,13 @@
-"""One step of a rule on tensors that lie ready: called as it stands, or as one compiled kernel.
+"""One step of a rule on tensors that lie ready.
 
 `moved` and `pulled` call the rule's own `unlook`, `step`, `look` and `pull`. `run` calls one of the two and
-writes the result where its inputs lay; `run_compiled` does the same by a kernel that torch.compile makes
-of the same function. A kernel knows the kind of rule. Every number comes from outside, so that a schedule
-compiles nothing anew, and what depends on t alone is computed once, not for each element.
+writes the result where its inputs lay; `compilation.run_compiled` does the same by a kernel made of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
-from functools import cache
-from types import FunctionType
+from collections.abc import Callable
 from typing import Any
-from warnings import warn
 
 import torch
 
@@ -134,126 +128,3 @@ def run_in_pieces(program: Program, tensors: tuple[Any, ...], values: tuple[Any,
 PIECE = 15 * 2**13
 """Bytes. From 2¹⁷ on the C library asks the system for fresh memory each time, which is 5 times slower, and
 torch shares out the elements of float32 among threads, which then wait for each other."""
-
-
-def run_compiled(program: Program, tensors: tuple[Any, ...], values: tuple[Any, ...]) -> bool:
-    """The same by one kernel, which the first call of its kind compiles.
-
-    The tensors are vectors of one length, the state's included. Another length compiles nothing anew.
-
-    Returns
-    -------
-    Whether it was done. If not, torch.compile failed, nothing was overwritten, and the first time a
-    warning said why.
-    """
-    point, memory = tensors[:2]
-    numbers = [1.0]
-    form = tuple([form_of(value, numbers) for value in values])
-    dtypes = tuple([tensor.dtype for tensor in (point, *memory.values(), *tensors[2:])])
-    kind = (program, form, tuple(memory), dtypes, point.device)
-    first = kind not in KERNELS
-    try:
-        if first:
-            KERNELS[kind] = new = _kernel(program, form)
-            new(_stand_ins(tensors), _on_device(numbers, point.device))
-        kernel = KERNELS[kind]
-        if kernel is not None:
-            kernel(tensors, _on_device(numbers, point.device))
-        return kernel is not None
-    except Exception as error:  # of whichever of the compiler's many kinds
-        if not first:
-            raise
-        KERNELS[kind] = None
-        _warn_once(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
-        return False
-
-
-KERNELS: dict[Any, Callable[..., None] | None] = {}
-"""This process's kernels, by what they were compiled for; None where that failed."""
-
-
-def _kernel(program: Program, form: tuple[Any, ...]) -> Callable[..., None]:
-    def kernel(tensors: tuple[Any, ...], numbers: torch.Tensor) -> None:
-        one, *rest = numbers.unbind()
-        left = iter(rest)
-        result, new = program(*tensors, *[filled(part, left) for part in form])
-        point, memory = tensors[:2]
-        # Where a rule hands back an input, torch 2.13 would read it after overwriting it. A product with a
-        # number that the compiler does not know is computed before.
-        result, new = result * one, {name: value * one for name, value in new.items()}
-        for name, value in new.items():
-            memory[name].copy_(value)
-        point.copy_(result)
-
-    # torch stops compiling a code object after 8 variants, without a word: each kernel has its own.
-    code = kernel.__code__.replace(co_name=f"{program.__name__}_kernel")
-    own = FunctionType(code, kernel.__globals__, closure=kernel.__closure__)
-    return torch.compile(own, fullgraph=True, dynamic=True)
-
-
-def _stand_ins(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Vectors for a kernel to be compiled on. Those that it is for may be views of a matrix: torch would
-    compile it for such views alone, and anew for others. What it compiles for these serves all."""
-    point, memory, *rest = tensors
-    stand_in = {name: vector.new_ones(64) for name, vector in memory.items()}
-    return point.new_ones(64), stand_in, *[vector.new_ones(64) for vector in rest]
-
-
-def _on_device(numbers: list[float], device: torch.device) -> torch.Tensor:
-    """The numbers as a vector of double precision, brought there without waiting for the device."""
-    vector = torch.tensor(numbers, dtype=torch.float64, pin_memory=device.type == "cuda")
-    vector = vector.to(device, non_blocking=True)
-    torch._dynamo.mark_static(vector)  # its length is no parameter's, even if the two are equal once
-    return vector
-
-
-@cache
-def _warn_once(reason: str) -> None:
-    warn(
-        f"compile=True: torch.compile failed ({reason}). The uncompiled rule is used instead: the same "
-        "numbers, more slowly. On a CPU, torch.compile needs a C++ compiler (g++ or clang++).",
-        stacklevel=2,
-    )
-
-
-# A kernel is compiled for the form of its values: their names and kinds, and what is no number. "choice"
-# stands for a yes or no that depends on t; any other bool is a part of the form.
-
-
-def form_of(value: Any, numbers: list[float]) -> Any:
-    """What of a value a kernel is compiled for, as a pair (kind, parts); its numbers are appended, a choice
-    as 1 or 0."""
-    if isinstance(value, Rule):
-        kind: Any = type(value)
-        return kind, tuple([(name, form_of(getattr(value, name), numbers)) for name in names_of(kind)])
-    if isinstance(value, dict):
-        return dict, tuple([(name, _form_of_item(item, numbers)) for name, item in value.items()])
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        numbers.append(float(value))
-        return "number", None
-    return "fixed", value
-
-
-def _form_of_item(value: Any, numbers: list[float]) -> Any:
-    if isinstance(value, bool):
-        numbers.append(float(value))
-        return "choice", None
-    return form_of(value, numbers)
-
-
-@cache
-def names_of(kind: type[Rule]) -> tuple[str, ...]:
-    """The names of a rule's hyperparameters."""
-    return tuple(field.name for field in fields(kind) if field.init) if is_dataclass(kind) else ()
-
-
-def filled(form: Any, numbers: Iterator[Any]) -> Any:
-    """A value of this form, with its numbers taken from an iterator."""
-    kind, parts = form
-    if kind == "number":
-        return next(numbers)
-    if kind == "choice":
-        return next(numbers) != 0
-    if kind == "fixed":
-        return parts
-    return kind(**{name: filled(part, numbers) for name, part in parts})

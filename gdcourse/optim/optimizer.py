@@ -15,15 +15,14 @@ from typing import Any, NamedTuple
 import torch
 
 from gdcourse.optim.checkpoint import check_parts, check_saved, from_torch, to_torch
+from gdcourse.optim.compilation import names_of, run_compiled
 from gdcourse.optim.flat import Place, States, copied, first_state, laid_out, with_gradient
 from gdcourse.optim.kernel import (
     SLOW,
     Program,
     former,
     moved,
-    names_of,
     pulled,
-    run_compiled,
     run_in_pieces,
     working_dtype,
 )

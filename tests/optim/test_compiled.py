@@ -1,6 +1,7 @@
 """compile=True, and many parameters as one vector: the same numbers as one tensor after the other."""
 
 import copy
+import operator
 import pickle
 import shutil
 import warnings
@@ -10,11 +11,13 @@ from functools import cache
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from torch._inductor import config as inductor_config
+from torch._inductor.utils import run_and_get_cpp_code
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.optim import lr_scheduler
 
 import gdcourse as gd
-from gdcourse.optim import flat, kernel
+from gdcourse.optim import compilation, flat, kernel
 
 needs_a_compiler = pytest.mark.skipif(
     not (shutil.which("g++") or shutil.which("clang++")),
@@ -113,10 +116,10 @@ def test_batched_equals_each_alone(name):
 @needs_a_compiler
 @every
 def test_compiled_once_equals_uncompiled(name):
-    before, kernels = graphs(), len(kernel.KERNELS)
+    before, kernels = graphs(), len(compilation.KERNELS)
     compiled = story(MAKERS[name], compile=True)
-    assert graphs() - before == len(kernel.KERNELS) - kernels  # nothing that happened compiled one anew
-    assert None not in kernel.KERNELS.values()
+    assert graphs() - before == len(compilation.KERNELS) - kernels  # nothing that happened compiled one anew
+    assert None not in compilation.KERNELS.values()
     assert gap(compiled, story(MAKERS[name])) <= 1e-12
     assert gap(compiled, parameters()) > 1e-3
 
@@ -142,7 +145,7 @@ def test_compiled_half_precision_computes_in_float32():
 @needs_a_compiler
 def test_a_kernel_that_first_meets_a_matrix_serves_vectors_too():
     """A parameter that stands alone is seen as a vector: torch knows of what it is a view."""
-    kernel.KERNELS.clear()
+    compilation.KERNELS.clear()
     before = graphs()
     for shapes in ([(6, 4)], [(6, 4), (5,), (3, 2)]):
         params = [torch.ones(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
@@ -151,7 +154,7 @@ def test_a_kernel_that_first_meets_a_matrix_serves_vectors_too():
             for param in params:
                 param.grad = None if any(param is p for p in resting) else torch.ones_like(param)
             optimizer.step()
-    assert graphs() - before == len(kernel.KERNELS) == 1
+    assert graphs() - before == len(compilation.KERNELS) == 1
 
 
 @needs_a_compiler
@@ -172,14 +175,115 @@ def test_nothing_compiles_a_second_time():
     assert [int(optimizer.state[p]["step"]) for p in params] == [1003, 3]
 
 
+@needs_a_compiler
 def test_each_kernel_has_a_code_object_of_its_own(monkeypatch):
     """torch stops compiling one code object after 8 variants, and goes on uncompiled."""
-    codes = []
-    monkeypatch.setattr(torch, "compile", lambda function, **_: codes.append(function.__code__))
-    monkeypatch.setattr(kernel, "KERNELS", {})
+    codes, real = [], torch.compile
+
+    def spy(function, **options):
+        codes.append(function.__code__)
+        return real(function, **options)
+
+    monkeypatch.setattr(torch, "compile", spy)
+    monkeypatch.setattr(compilation, "KERNELS", {})
     for make in (gd.optim.Adam, gd.optim.RAdam):
         walk(params := parameters(), make(params, compile=True), 1)
     assert len({id(code) for code in codes}) == len(codes) == 2
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_kernel_uses_as_many_cores_as_torch_does(threads, monkeypatch):
+    """Also one that first met a parameter of a few elements: torch.compile shares out long loops only."""
+    monkeypatch.setattr(compilation, "KERNELS", {})
+    had, params = torch.get_num_threads(), parameters()
+    torch.set_num_threads(threads)
+    try:
+        with inductor_config.patch(force_disable_caches=True):
+            optimizer = gd.optim.Momentum(params, lr=0.1, compile=True)
+            code = run_and_get_cpp_code(walk, params, optimizer, 1)[1]
+    finally:
+        torch.set_num_threads(had)
+    assert "loadu" in code
+    assert ("omp parallel" in code) == (threads == 2)
+
+
+@needs_a_compiler
+def test_another_number_of_threads_gets_a_kernel_of_its_own(monkeypatch):
+    monkeypatch.setattr(compilation, "KERNELS", {})
+    walk(params := parameters(), optimizer := gd.optim.Momentum(params, lr=0.1, compile=True), 1)
+    had = torch.get_num_threads()
+    torch.set_num_threads(had + 1)
+    try:
+        walk(params, optimizer, 1)
+    finally:
+        torch.set_num_threads(had)
+    walk(params, optimizer, 1)
+    assert len(compilation.KERNELS) == 2
+
+
+# ---- what is computed of numbers alone ----
+
+
+@needs_a_compiler
+def test_numbers_are_computed_in_double_precision():
+    """1 − β₂ is 0 in float32: v would stay 0, and no step be taken."""
+    compiled, plain = parameters(torch.float32), parameters(torch.float32)
+    for params, compile in ((compiled, True), (plain, False)):
+        optimizer = gd.optim.Adam(params, lr=0.1, betas=(0.9, 1 - 1e-9), eps=0.0, compile=compile)
+        walk(params, optimizer, 3)
+    assert gap(compiled, plain) <= 1e-6
+    assert gap(compiled, parameters(torch.float32)) > 0.1
+
+
+@needs_a_compiler
+@every
+def test_no_element_computes_what_is_one_number(name, monkeypatch):
+    """Every operation that is left in a kernel has a vector among its inputs."""
+    graphs, real = [], compilation._parted
+
+    def spy(graph):
+        found = real(graph)
+        graphs.append(graph.graph)
+        return found
+
+    monkeypatch.setattr(compilation, "_parted", spy)
+    monkeypatch.setattr(compilation, "KERNELS", {})
+    walk(params := parameters(), optimizer := MAKERS[name](params, compile=True), 8)
+    assert graphs, optimizer
+    for graph in graphs:
+        numbers = {node for node in graph.nodes if node.target in ("unbind", operator.getitem)}
+        for node in graph.nodes:
+            if node.op == "call_function" and node not in numbers and node.target is not operator.ne:
+                assert not numbers.issuperset(node.all_input_nodes), node.format_node()
+
+
+@needs_a_compiler
+def test_numbers_that_change_between_steps_reach_the_kernel():
+    """It keeps those of the last step, which are not computed anew while they stay."""
+    params, plain = parameters(), parameters()
+    pair = [(params, True), (plain, False)]
+    optimizers = [gd.optim.Momentum(p, lr=0.1, compile=compile) for p, compile in pair]
+    for lr in (0.1, 0.1, 0.01, 0.1):
+        for optimizer, (p, _) in zip(optimizers, pair, strict=True):
+            optimizer.param_groups[0]["lr"] = lr
+            walk(p, optimizer, 1)
+    assert gap(params, plain) <= 1e-15
+
+
+@needs_a_compiler
+def test_a_gradient_may_lie_where_its_parameter_does():
+    """J = θ²/2, whose gradient is θ: a kernel reads an element's numbers before it writes them."""
+    thetas = []
+    for compile in (True, False):
+        theta = torch.linspace(-1, 1, 2**17, requires_grad=True)
+        theta.grad = theta.detach()
+        optimizer = gd.optim.Momentum([theta], lr=0.1, compile=compile)
+        for _ in range(5):
+            optimizer.step()
+        thetas.append(theta)
+    assert gap(thetas[:1], thetas[1:]) <= 1e-6
+    assert abs(float(thetas[0][-1])) < 0.5
 
 
 # ---- where the parameters lie ----
@@ -393,8 +497,8 @@ def test_without_a_compiler_a_warning_once_and_the_same_numbers(monkeypatch):
         raise RuntimeError("there is no compiler\nhere")
 
     monkeypatch.setattr(torch, "compile", fails)
-    monkeypatch.setattr(kernel, "KERNELS", {})
-    kernel._warn_once.cache_clear()
+    monkeypatch.setattr(compilation, "KERNELS", {})
+    compilation._warn_once.cache_clear()
     with pytest.warns(
         UserWarning, match=r"compile=True: torch.compile failed \(RuntimeError: there is no compiler\)"
     ) as seen:
@@ -405,8 +509,8 @@ def test_without_a_compiler_a_warning_once_and_the_same_numbers(monkeypatch):
 
 
 def test_a_rule_that_cannot_be_compiled_runs_uncompiled(monkeypatch):
-    monkeypatch.setattr(kernel, "KERNELS", {})
-    kernel._warn_once.cache_clear()
+    monkeypatch.setattr(compilation, "KERNELS", {})
+    compilation._warn_once.cache_clear()
 
     def make(params, **kw):
         return gd.optim.from_rule(Branching(), params, **kw)

@@ -289,6 +289,13 @@ def test_around_an_optimizer_that_was_used_moments_start_at_what_they_are(name):
 
 def test_a_parameter_that_joins_adagrad_starts_with_the_sum_that_adagrad_gives_it():
     params = parameters()
+    alone = TORCHS["torch's Adagrad"]([torch.ones(1, requires_grad=True)])
+    alone.add_param_group({"params": [joining := torch.ones(1, requires_grad=True)]})
+    joining.grad = torch.ones(1)
+    try:
+        alone.step()
+    except KeyError:
+        pytest.skip("this version of torch's Adagrad fails at the first step of a parameter that joins")
     optimizer = gd.optim.Lookahead(TORCHS["torch's Adagrad"](params[:1]), 1, 0.0, "pullback")
     optimizer.add_param_group({"params": params[1:]})
     for t in (3, 4):

@@ -1,0 +1,231 @@
+"""A program of `kernel` as one compiled kernel.
+
+torch.compile follows the program once, on vectors, and writes down what it does. What it does with numbers
+alone is taken out of that (`_parted`), and done by Python before each step, in double precision; the rest
+becomes one loop over the elements. So every number comes from outside: a schedule compiles nothing anew.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import FunctionType
+from typing import Any
+from warnings import warn
+
+import numpy as np
+import torch
+from torch import fx
+
+from gdcourse.optim.kernel import Program, working_dtype
+from gdcourse.rules import Rule
+
+
+def run_compiled(program: Program, tensors: tuple[Any, ...], values: tuple[Any, ...]) -> bool:
+    """Call ``program(*tensors, *values)`` as `kernel.run` does, by one kernel that the first call compiles.
+
+    The tensors are vectors of one length, the state's included. Another length compiles nothing anew.
+
+    Returns
+    -------
+    Whether it was done. If not, torch.compile failed, nothing was overwritten, and the first time a
+    warning said why.
+    """
+    point, memory = tensors[:2]
+    numbers = [1.0]
+    form = tuple([form_of(value, numbers) for value in values])
+    dtypes = tuple([tensor.dtype for tensor in (point, *memory.values(), *tensors[2:])])
+    kind = (program, form, tuple(memory), dtypes, point.device, torch.get_num_threads())
+    first = kind not in KERNELS
+    try:
+        if first:
+            KERNELS[kind] = _kernel(program, form, tensors, len(numbers))
+        kernel = KERNELS[kind]
+        if kernel is not None:
+            kernel(tensors, numbers)
+        return kernel is not None
+    except Exception as error:  # of whichever of the compiler's many kinds
+        if not first:
+            raise
+        KERNELS[kind] = None
+        lines = [line for line in str(error).strip().splitlines() if not line.endswith("raised:")]
+        _warn_once(f"{type(error).__name__}: {lines[0] if lines else ''}")
+        return False
+
+
+Kernel = Callable[[tuple[Any, ...], list[float]], Any]
+
+KERNELS: dict[Any, Kernel | None] = {}
+"""This process's kernels, by what they were compiled for; None where that failed."""
+
+
+def _kernel(program: Program, form: tuple[Any, ...], like: tuple[Any, ...], count: int) -> Kernel:
+    """Compile a program, for tensors such as these and so many numbers.
+
+    What torch.compile gives looks anew before each call whether everything is what it was compiled for.
+    `run_compiled` knows that by its key: it gets what the compiler made, without those looks, which take
+    several times as long as the start of the kernel.
+    """
+
+    def kernel(tensors: tuple[Any, ...], numbers: torch.Tensor) -> None:
+        one, *rest = numbers.unbind()
+        left = iter(rest)
+        result, new = program(*tensors, *[filled(part, left) for part in form])
+        point, memory = tensors[:2]
+        # Where a rule hands back an input, torch 2.13 would read it after overwriting it. A product with a
+        # number that the compiler does not know is computed before.
+        result, new = result * one, {name: value * one for name, value in new.items()}
+        for name, value in new.items():
+            memory[name].copy_(value)
+        point.copy_(result)
+
+    made: list[Any] = []
+
+    def backend(graph: fx.GraphModule, examples: list[Any]) -> Callable[..., Any]:
+        precompute, place, needed = _parted(graph)
+        examples[place] = examples[place].new_empty(needed, dtype=working_dtype(like[0]))
+        run = torch._dynamo.lookup_backend("inductor")(graph, examples)
+
+        def noted(*inputs: Any) -> tuple[()]:
+            made.extend((precompute, run, inputs))
+            return ()
+
+        return noted
+
+    # torch stops compiling a code object after 8 variants, without a word: each kernel has its own.
+    code = kernel.__code__.replace(co_name=f"{program.__name__}_kernel")
+    own = FunctionType(code, kernel.__globals__, closure=kernel.__closure__)
+    stand_ins = _stand_ins(like)
+    numbers = torch.ones(count, dtype=torch.float64, device=like[0].device)
+    torch._dynamo.mark_static(numbers)  # its length is no parameter's, even if the two are equal once
+    torch.compile(own, backend=backend, fullgraph=True, dynamic=True)(stand_ins, numbers)
+    precompute, run, inputs = made
+    places = {id(tensor): place for place, tensor in enumerate([numbers, *_in_a_row(stand_ins)])}
+    length = len(places)
+    order = [places[id(given)] if isinstance(given, torch.Tensor) else length for given in inputs]
+
+    last: tuple[list[float] | None, Any] = None, None
+
+    def call(tensors: tuple[Any, ...], numbers: list[float]) -> None:
+        nonlocal last
+        point = tensors[0]
+        if last[0] != numbers:
+            with np.errstate(all="ignore"):  # as torch, which goes on with ∞ or NaN without a word
+                known = precompute(np.array(numbers))
+            last = numbers, _on_device(known, working_dtype(point), point.device)
+        given = [last[1], *_in_a_row(tensors), point.numel()]
+        run(*[given[place] for place in order])
+        if point.device.type != "cpu":  # what was made while a graph was captured holds nothing outside of it
+            last = None, None
+
+    return call
+
+
+ARITHMETIC = {operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.neg}
+
+
+def _parted(graph: fx.GraphModule) -> tuple[Callable[..., Any], int, int]:
+    """Take out of a kernel's graph what it computes of the numbers alone.
+
+    Returns
+    -------
+    What computes it, the place among the graph's inputs of the vector that has it from now on in place of
+    the numbers, and the length of that vector.
+    """
+    apart = fx.Graph()
+    inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    unbound = next(node for node in graph.graph.nodes if node.target == "unbind")  # the kernel's first line
+    moved = {unbound: apart.placeholder("numbers")}
+    for node in graph.graph.nodes:
+        numbers = node.args[:1] == (unbound,)
+        known = node.target in ARITHMETIC and all(x in moved for x in node.all_input_nodes)
+        if numbers or known:
+            moved[node] = apart.node_copy(node, moved.__getitem__)
+    del moved[unbound]
+    needed = [node for node in moved if any(user not in moved for user in node.users)]
+    apart.output([moved[node] for node in needed])
+    with graph.graph.inserting_after(unbound):
+        for place, node in enumerate(needed):
+            part = graph.graph.call_function(operator.getitem, (unbound, place))
+            node.replace_all_uses_with(part, delete_user_cb=lambda user: user not in moved)
+    for node in reversed(list(moved)):
+        graph.graph.erase_node(node)
+    graph.recompile()
+    return fx.GraphModule({}, apart), inputs.index(unbound.args[0]), len(needed)
+
+
+def _in_a_row(tensors: tuple[Any, ...]) -> list[torch.Tensor]:
+    point, memory, *rest = tensors
+    return [point, *memory.values(), *rest]
+
+
+def _stand_ins(tensors: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Vectors for a kernel to be compiled on, in place of those that it is for: what torch.compile makes for
+    a view of a matrix serves such views alone, and what it makes for a short vector uses one core."""
+    point, memory, *rest = tensors
+    stand_in = {name: vector.new_empty(LONG) for name, vector in memory.items()}
+    return point.new_empty(LONG), stand_in, *[vector.new_empty(LONG) for vector in rest]
+
+
+LONG = 2**20
+"""Elements, enough for every core to get a share."""
+
+
+def _on_device(numbers: list[float], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """The numbers as a vector, brought there without waiting for the device."""
+    vector = torch.tensor(numbers, dtype=dtype, pin_memory=device.type == "cuda")
+    return vector.to(device, non_blocking=True)
+
+
+@cache
+def _warn_once(reason: str) -> None:
+    warn(
+        f"compile=True: torch.compile failed ({reason}). The uncompiled rule is used instead: the same "
+        "numbers, more slowly. On a CPU, torch.compile needs a C++ compiler (g++ or clang++).",
+        stacklevel=2,
+    )
+
+
+# A kernel is compiled for the form of its values: their names and kinds, and what is no number. "choice"
+# stands for a yes or no that depends on t; any other bool is a part of the form.
+
+
+def form_of(value: Any, numbers: list[float]) -> Any:
+    """What of a value a kernel is compiled for, as a pair (kind, parts); its numbers are appended, a choice
+    as 1 or 0."""
+    if isinstance(value, Rule):
+        kind: Any = type(value)
+        return kind, tuple([(name, form_of(getattr(value, name), numbers)) for name in names_of(kind)])
+    if isinstance(value, dict):
+        return dict, tuple([(name, _form_of_item(item, numbers)) for name, item in value.items()])
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        numbers.append(float(value))
+        return "number", None
+    return "fixed", value
+
+
+def _form_of_item(value: Any, numbers: list[float]) -> Any:
+    if isinstance(value, bool):
+        numbers.append(float(value))
+        return "choice", None
+    return form_of(value, numbers)
+
+
+@cache
+def names_of(kind: type[Rule]) -> tuple[str, ...]:
+    """The names of a rule's hyperparameters."""
+    return tuple(field.name for field in fields(kind) if field.init) if is_dataclass(kind) else ()
+
+
+def filled(form: Any, numbers: Iterator[Any]) -> Any:
+    """A value of this form, with its numbers taken from an iterator."""
+    kind, parts = form
+    if kind == "number":
+        return next(numbers)
+    if kind == "choice":
+        return next(numbers) != 0
+    if kind == "fixed":
+        return parts
+    return kind(**{name: filled(part, numbers) for name, part in parts})
