@@ -6,9 +6,10 @@ over the runs of it, in which θ and the state stay in registers for `STEPS` ste
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 from warnings import warn
 
 import numpy as np
@@ -23,57 +24,87 @@ STEPS = 10
 """How many steps one kernel takes: with more it is no faster, and takes longer to compile."""
 
 
+class Moving(NamedTuple):
+    """What a step changes, of all runs: θ, its state, and the step at which each coordinate went out. For a
+    problem that gives its partial derivatives one by one (`slopes`), each has an entry for each coordinate:
+    put side by side, they would be taken apart and put together at every step. Else it has one entry."""
+
+    thetas: tuple[torch.Tensor, ...]
+    states: tuple[dict[str, Any], ...]
+    outs: tuple[torch.Tensor, ...]
+
+
+class Now(NamedTuple):
+    """What differs from step to step: the rule's `at`, the step numbers, and what the problem drew."""
+
+    ats: dict[str, torch.Tensor]
+    times: torch.Tensor
+    samples: Any
+
+
 def walk_compiled(
     rule: Rule, problem: Problem, theta: torch.Tensor, samples: Any, steps: int
 ) -> dict[str, Any] | None:
     """As `walk` with one rule and without a path: ``theta``, ``loss`` and ``diverged_at``. None, after a
     warning, where torch.compile fails."""
-    fit = Fit(theta, problem.ndim)
+    apart = hasattr(problem, "slopes")
+    thetas = tuple([x.contiguous() for x in theta.unbind(-1)]) if apart else (theta,)
+    fit = Fit(thetas[0], 0 if apart else problem.ndim)
     for_at, for_step = fit.for_at(rule), fit.for_step(rule)
-    state = for_step.init(theta, torch.zeros_like(theta))
     edge = edge_of(theta, problem.ndim)
-    out = torch.where(abs(theta) <= edge, steps + 1.0, 0.0).to(theta.dtype)  # when each coordinate went out
+    edge = edge.squeeze(-1) if apart else edge
+    moving = Moving(
+        thetas,
+        tuple([_first_state(for_step, x) for x in thetas]),
+        tuple([torch.where(abs(x) <= edge, steps + 1.0, 0.0).to(x.dtype) for x in thetas]),
+    )
     kind: Any = type(rule), type(problem)
-    compiled = _compiled(*kind)
+    program: Callable[..., Moving] = _compiled(*kind)
     with np.errstate(all="ignore"), torch.no_grad():
-        for t in range(1, steps + 1, STEPS):
-            now = range(t, min(t + STEPS, steps + 1))
-            ats = _tables([for_at.at(s) for s in now], theta)
-            times = torch.arange(now.start, now.stop, dtype=theta.dtype, device=theta.device)
-            own = None if samples is None else samples[t - 1 : now.stop - 1]
-            program = compiled if len(now) == STEPS else block
+        times = torch.arange(1, steps + 1, dtype=theta.dtype, device=theta.device)
+        at_steps = Tables(for_at, steps, theta)
+        for t in range(0, steps, STEPS):
+            cut = slice(t, min(t + STEPS, steps))
+            now = Now(at_steps.of(cut), times[cut], None if samples is None else samples[cut])
+            if len(now.times) < STEPS:
+                program = block
             try:
-                theta, state, out = program(theta, state, out, edge, for_step, problem, ats, times, own)
+                before, moving = moving, program(moving, now, edge, for_step, problem)
             except Exception as error:  # of whichever of the compiler's many kinds
                 if program is block:
                     raise
                 _warn(error)
                 return None
-        thetas = theta[None]
-        loss = problem.loss(thetas)
+            if t == 0 and program is not block:
+                program = _straight(before, now, moving) or program
+        theta, out = (torch.stack(x, -1) if apart else x[0] for x in (moving.thetas, moving.outs))
+        loss = problem.loss(theta[None])
     first = (out.amin(-1) if problem.ndim else out).cpu().numpy()
-    return {"theta": thetas, "loss": loss, "diverged_at": np.where(first > steps, -1, first).astype(int)}
+    return {"theta": theta[None], "loss": loss, "diverged_at": np.where(first > steps, -1, first).astype(int)}
 
 
-def block(
-    theta: torch.Tensor,
-    state: dict[str, Any],
-    out: torch.Tensor,
-    edge: torch.Tensor,
-    rule: Rule,
-    problem: Problem,
-    ats: dict[str, torch.Tensor],
-    times: torch.Tensor,
-    samples: Any,
-) -> tuple[torch.Tensor, dict[str, Any], torch.Tensor]:
+def block(moving: Moving, now: Now, edge: torch.Tensor, rule: Rule, problem: Any) -> Moving:
     """As many steps as there are `times`, of all runs."""
-    for i in range(len(times)):
-        at = {name: values[i] for name, values in ats.items()}
-        grad = problem.grad(rule.look(theta, state), None if samples is None else samples[i])
-        theta, new = rule.step(theta, grad, state, at)
-        state = carried(state, new)
-        out = torch.where(abs(theta) <= edge, out, torch.minimum(out, times[i]))
-    return theta, state, out
+    for i in range(len(now.times)):
+        at = {name: values[i] for name, values in now.ats.items()}
+        points = [rule.look(x, state) for x, state in zip(moving.thetas, moving.states, strict=True)]
+        if len(points) > 1:
+            grads = problem.slopes(*points)
+        else:
+            grads = (problem.grad(points[0], None if now.samples is None else now.samples[i]),)
+        thetas, states, outs = [], [], []
+        for x, grad, state, out in zip(moving.thetas, grads, moving.states, moving.outs, strict=True):
+            theta, new = rule.step(x, grad, state, at)
+            thetas.append(theta)
+            states.append(carried(state, new))
+            outs.append(torch.where(abs(theta) <= edge, out, torch.minimum(out, now.times[i])))
+        moving = Moving(tuple(thetas), tuple(states), tuple(outs))
+    return moving
+
+
+def _first_state(rule: Rule, theta: torch.Tensor) -> dict[str, Any]:
+    """Each value a tensor of its own: for one that comes twice torch.compile would make another kernel."""
+    return {name: x.clone() for name, x in rule.init(theta, torch.zeros_like(theta)).items()}
 
 
 @cache
@@ -81,20 +112,92 @@ def _compiled(rule: Any, problem: Any) -> Any:
     """The kernel for a class of rules and a class of problems."""
     # torch stops compiling a code object after 8 variants: each kind has its own.
     code = block.__code__.replace(co_name=f"block_{rule.__name__}_{problem.__name__}")
-    return torch.compile(FunctionType(code, block.__globals__), fullgraph=True, dynamic=False)
+    own = FunctionType(code, block.__globals__)
+    return torch.compile(own, backend=_noting, fullgraph=True, dynamic=False)
 
 
-def _tables(ats: list[dict[str, Any]], theta: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Of each quantity that depends on t alone, its values at several steps."""
-    return {name: _table([at[name] for at in ats], theta) for name in ats[0]}
+LAST: dict[str, Any] = {}
+"""What inductor made for the last call of a kernel of ours, and what went in and came out there."""
 
 
-def _table(values: list[Any], theta: torch.Tensor) -> torch.Tensor:
-    if isinstance(values[0], torch.Tensor):
-        table = torch.stack(values)
-    else:  # Python's numbers in their full precision, and truths
-        table = torch.as_tensor(np.asarray(values), device=theta.device)
-    return table.to(theta.dtype) if table.is_floating_point() else table
+def _noting(graph: Any, examples: Any) -> Callable[..., Any]:
+    ready = torch._dynamo.lookup_backend("inductor")(graph, examples)
+
+    def noted(*given: torch.Tensor) -> Any:
+        LAST.update(ready=ready, given=given, got=ready(*given))
+        return LAST["got"]
+
+    return noted
+
+
+def _straight(before: Moving, now: Now, after: Moving) -> Callable[..., Moving] | None:
+    """The kernel that was just called, to be called for the next steps of the same walk.
+
+    torch.compile looks anew before each call whether everything is what it compiled for, which here takes as
+    long as the steps themselves. Within a walk nothing but the tensors' numbers changes. None if what went
+    in or came out is not found again among the tensors.
+    """
+    ready, given, got = LAST.pop("ready"), LAST.pop("given"), LAST.pop("got")
+    leaves = _leaves(before, now)
+    entries = {id(x): i for i, x in enumerate(leaves)}
+    sources = [entries.get(id(x)) for x in given]
+    exits = {id(x): i for i, x in enumerate(got)}
+    targets = [exits.get(id(x)) for x in _leaves(after)]
+    needed = {entries[id(x)] for x in _leaves(before)} | {entries[id(now.times)]}
+    if None in targets or not needed.issubset(sources) or len(entries) < len(leaves):
+        return None
+
+    def straight(moving: Moving, now: Now, *_: Any) -> Moving:
+        leaves = _leaves(moving, now)
+        got = ready(*[x if i is None else leaves[i] for i, x in zip(sources, given, strict=True)])
+        return _like(moving, [got[i] for i in targets])
+
+    return straight
+
+
+def _leaves(moving: Moving, now: Now | None = None) -> list[torch.Tensor]:
+    """All tensors, in one order."""
+    leaves = [*moving.thetas, *[x for state in moving.states for x in state.values()], *moving.outs]
+    if now is not None:
+        leaves += [*now.ats.values(), now.times]
+        leaves += [] if now.samples is None else [now.samples]
+    return leaves
+
+
+def _like(moving: Moving, leaves: list[torch.Tensor]) -> Moving:
+    """Tensors in the order of `_leaves` as what they are."""
+    left = iter(leaves)
+    thetas = tuple([next(left) for _ in moving.thetas])
+    states = tuple([{name: next(left) for name in state} for state in moving.states])
+    return Moving(thetas, states, tuple(left))
+
+
+class Tables:
+    """Of each quantity that depends on t alone, its values at several steps, in θ's dtype. Those that differ
+    from run to run are computed for a few steps at a time: for all they could fill the memory."""
+
+    def __init__(self, rule: Rule, steps: int, theta: torch.Tensor) -> None:
+        self.rule, self.theta = rule, theta
+        ats = [rule.at(t) for t in range(1, steps + 1)]
+        names = list(ats[0]) if ats else []
+        self.varying = [name for name in names if isinstance(ats[0][name], torch.Tensor)]
+        self.whole = {
+            name: self._table([at[name] for at in ats]) for name in names if name not in self.varying
+        }
+
+    def of(self, cut: slice) -> dict[str, torch.Tensor]:
+        tables = {name: table[cut] for name, table in self.whole.items()}
+        if self.varying:
+            ats = [self.rule.at(t + 1) for t in range(cut.start, cut.stop)]
+            tables |= {name: self._table([at[name] for at in ats]) for name in self.varying}
+        return tables
+
+    def _table(self, values: list[Any]) -> torch.Tensor:
+        if isinstance(values[0], torch.Tensor):
+            table = torch.stack(values)
+        else:  # Python's numbers in their full precision, and truths
+            table = torch.as_tensor(np.asarray(values), device=self.theta.device)
+        return table.to(self.theta.dtype) if table.is_floating_point() else table
 
 
 def _warn(error: Exception) -> None:

@@ -31,13 +31,30 @@ def test_the_same_ends_and_the_same_divergence(recwarn):
     assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
 
 
+@pytest.mark.parametrize("straight", [True, False])
+def test_coordinates_apart_and_called_with_and_without_torchs_looks(straight, monkeypatch, recwarn):
+    """Beale's function gives its partial derivatives one by one. Its runs are walked as well where what went
+    into the kernel is not found again, and each block is called as torch.compile would have it."""
+    real, found = block._straight, []
+
+    def spy(*given):
+        found.append(real(*given))
+        return found[-1] if straight else None
+
+    monkeypatch.setattr(block, "_straight", spy)
+    run = check(gd.Adam(GRID[0][:, 0]), gd.problems.Beale(), 41)
+    assert run.theta.shape[-1] == 2
+    assert found and None not in found
+    assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "problem", "inputs"),
     [
         (gd.GradientDescent(GRID[0]), BOWL, {"start": [1e7, 1.0]}),
         (gd.Nesterov(*GRID), BOWL, {}),
-        (gd.Adam(GRID[0][:, 0]), gd.problems.Beale(), {}),
+        (gd.Nesterov(*GRID), gd.problems.Rosenbrock(), {}),
         (gd.Adam(0.1, beta2=np.array([0.9, 0.999])), BOWL, {}),
         (gd.RAdam(GRID[0][:, 0]), gd.problems.Beale(), {}),
         (gd.Lookahead(gd.Momentum(GRID[0][:, 0] / 10), k=5), BOWL, {}),
