@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import os
 import platform
@@ -122,6 +123,7 @@ NETWORK = (784, 32, 10)
 TINY, LARGE, MANY, SMALL = "3 × 100", "1 × 10M", "200 × 10k", "784-32-10"
 COMPILED, PLAIN, BOUND = "ours, compile=True", "ours", "bandwidth bound"
 COMPILED_PEER = "torch, compiled step"
+PART = "of ours:"
 OTHERS = ("pytorch_optimizer", "torch_optimizer")
 K = 5  # Lookahead's period
 
@@ -154,6 +156,14 @@ class Stepping:
             param.grad = grad
         return around(make(params).step)
 
+    def graphs(self, contest: Contest, makers: dict[str, Callable[[list[Any]], Any]]) -> None:
+        """The same steps as CUDA graphs, on a GPU."""
+        for who, make in makers.items():
+            if self.device == "cuda":
+                contest.turns[f"{who}, CUDA graph"] = self.by(make, captured)
+            else:
+                contest.not_run[f"{who}, CUDA graph"] = "no GPU"
+
     def bound(self, arrays: float) -> Callable[[], Any]:
         """a ← a + ½ b, which reads two numbers and writes one, a third as long as all that a step touches."""
         import torch
@@ -161,6 +171,30 @@ class Stepping:
         length = int(arrays * sum(grad.numel() for grad in self.grads) / 3)
         a, b = torch.zeros(length, device=self.device), torch.ones(length, device=self.device)
         return lambda: a.add_(b, alpha=0.5)
+
+
+def captured(step: Callable[[], Any]) -> Callable[[], Any]:
+    """A step that the first call records as a CUDA graph, and each call replays: the work of the GPU without
+    that of Python. What depends on the step number stays as it was when it was recorded."""
+    import torch
+
+    graphs: list[Any] = []
+
+    def turn() -> None:
+        if not graphs:
+            beside = torch.cuda.Stream()
+            beside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(beside):
+                for _ in range(3):  # so that the state is there, and libraries have their memory
+                    step()
+            torch.cuda.current_stream().wait_stream(beside)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                step()
+            graphs.append(graph)
+        graphs[0].replay()
+
+    return turn
 
 
 def steps_of(name: str, size: str, shapes: list[tuple[int, ...]]) -> Contest:
@@ -190,11 +224,18 @@ def steps_of(name: str, size: str, shapes: list[tuple[int, ...]]) -> Contest:
     if size == TINY:
         del contest.turns[COMPILED]
         contest.not_run |= dict.fromkeys((COMPILED, COMPILED_PEER), "compiling is no matter of seconds")
+    capturable = {"capturable": True} if "capturable" in inspect.signature(peer).parameters else {}
+    stepping.graphs(
+        contest,
+        {PLAIN: lambda p: mine(p, **arguments), "torch": lambda p: peer(p, **theirs, **capturable)},
+    )
     for package, kind in others(method.kind, contest):
         try:
             contest.turns[package] = stepping.by(lambda p, kind=kind: kind(p, **theirs))
         except TypeError as error:
             contest.not_run[package] = f"its {method.kind} does not take the arguments: {error}"
+    if size in (MANY, SMALL):
+        contest.turns |= parts_of(mine, arguments, stepping, compile=size == MANY)
     contest.turns[BOUND] = stepping.bound(method.arrays)
 
     default = "torch, loop" if stepping.device == "cpu" else "torch, foreach"  # what torch does unless told
@@ -215,6 +256,46 @@ def steps_of(name: str, size: str, shapes: list[tuple[int, ...]]) -> Contest:
     else:
         contest.goals.append(Goal(PLAIN, 1.0, default))
     return contest
+
+
+def parts_of(
+    kind: Any, arguments: dict[str, Any], stepping: Stepping, compile: bool
+) -> dict[str, Callable[[], Any]]:
+    """Of what our step does, three parts by themselves: torch's hooks around any optimizer's step, the copies
+    of the gradients into one vector, and the rule, as a kernel or not, on vectors that lie ready."""
+    import torch
+
+    from gdcourse.optim.compilation import run_compiled
+    from gdcourse.optim.kernel import moved, run_in_pieces
+    from gdcourse.rules import Rule
+
+    class Nothing(torch.optim.Optimizer):
+        def __init__(self, params: Any) -> None:
+            super().__init__(params, {})
+
+        @torch.no_grad()
+        def step(self, closure: Any = None) -> None:
+            pass
+
+    grads = [grad.reshape(-1) for grad in stepping.grads]
+    vector = torch.cat(grads)
+    places = vector.split([len(grad) for grad in grads])
+    rule = kind([torch.zeros(1, requires_grad=True)], **arguments).rule
+    looked = rule if type(rule).look is not Rule.look else Rule()
+    point = torch.zeros_like(vector)
+    memory = {name: value.clone() for name, value in rule.init(point, torch.zeros_like(point)).items()}
+    values = rule, looked, rule.at(9), None, None, False
+    by_itself = run_compiled if compile else run_in_pieces
+
+    def the_rule() -> Any:
+        by_itself(moved, (point, memory, vector), values)
+        return point
+
+    return {
+        f"{PART} torch's hooks": stepping.by(Nothing),
+        f"{PART} copying gradients": lambda: torch._foreach_copy_(places, grads),
+        f"{PART} the rule": the_rule,
+    }
 
 
 def lookahead_of(size: str, shapes: list[tuple[int, ...]]) -> Contest:
@@ -366,8 +447,7 @@ def family(title: str, rule: Any, problem: Any, start: Any, length: int) -> Cont
         COMPILED: lambda: gd.descend(rule, problem, start, length, path=False, compile=True),
         "ours, torch": lambda: gd.descend(rule, problem, torch.from_numpy(start), length, path=False),
     }
-    goals = [Goal(who, 2.0, "optax, jit(vmap(scan))") for who in (COMPILED, "ours, NumPy")]
-    contest = Contest(title, turns, goals)
+    contest = Contest(title, turns, [Goal(COMPILED, 2.0, "optax, jit(vmap(scan))")])
     if length < 20:  # --quick
         del turns[COMPILED]
         contest.not_run[COMPILED] = "compiling is no matter of seconds"
@@ -615,7 +695,8 @@ def draw(results: list[Result], path: Path) -> None:
             color = (
                 BLUE if who.startswith("ours") else GREY if who.startswith(("torch,", "torch.")) else ORANGE
             )
-            color, least = FAINT if who == BOUND else color, result.ms[who]
+            color = FAINT if who == BOUND or who.startswith(PART) else color
+            least = result.ms[who]
             median = least * (1 + result.spread[who])
             ax.plot([least, median], [at, at], color=color)
             ax.plot(least, at, "o", color=color)

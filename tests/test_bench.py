@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import bench  # scripts/bench.py
 import pytest
+import torch
+
+import gdcourse as gd
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -62,6 +66,48 @@ def test_goals_are_ratios_or_milliseconds():
             "is": bench.reached(goal, ms),
         }
         assert verdict in bench.table(bench.Result("t", ms, {"one": 0.0, "other": 0.0}, [told], {}))
+
+
+def test_a_captured_step_is_recorded_at_the_first_call_and_replayed_by_each(monkeypatch):
+    """On stand-ins for torch's: on a GPU, they count what would be done."""
+    told = []
+
+    class Graph:
+        def replay(self):
+            told.append("replay")
+
+    class Stream:
+        def wait_stream(self, other):
+            pass
+
+    @contextmanager
+    def graph(_):
+        told.append("begin")
+        yield
+        told.append("end")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    turn = bench.captured(lambda: told.append("step"))
+    assert told == []
+    turn()
+    turn()
+    assert told == [*["step"] * 3, "begin", "step", "end", "replay", "replay"]
+
+
+@pytest.mark.parametrize("name", bench.METHODS)
+def test_the_parts_of_a_step_are_what_the_step_does(name):
+    """The rule by itself moves every element of a vector that lies ready."""
+    method, stepping = bench.METHODS[name], bench.Stepping([(3, 2), (4,)])
+    kind = getattr(gd.optim, name)
+    parts = bench.parts_of(kind, method.arguments, stepping, compile=False)
+    hooks, copying, rule = parts.values()
+    hooks()
+    copying()
+    assert (rule() != 0).all()
 
 
 def test_an_unknown_part_is_refused(capsys):

@@ -13,6 +13,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
+from tables import table
 
 FOLDER = Path(__file__).resolve().parents[1] / "bench"
 Run = dict[str, Any]
@@ -108,26 +109,7 @@ class Bench(SphinxDirective):
         if what != "goals":
             raise self.error(f"bench shows goals, times or machine, not {what!r}")
         head, rows = goal_rows(runs)
-        table = nodes.table(classes=["bench-goals"])
-        group = nodes.tgroup(cols=len(head))
-        table += group
-        group += [nodes.colspec(colwidth=1) for _ in head]
-        top, body = nodes.thead(), nodes.tbody()
-        group += [top, body]
-        top += self.row(head)
-        for row in rows:
-            body += self.row(row)
-        return [table]
-
-    def row(self, texts: list[str]) -> nodes.row:
-        row = nodes.row()
-        for text in texts:
-            entry, paragraph = nodes.entry(), nodes.paragraph()
-            children, messages = self.state.inline_text(text, self.lineno)
-            paragraph += [*children, *messages]
-            entry += paragraph
-            row += entry
-        return row
+        return [table(self, head, [(row, []) for row in rows], "bench-goals")]
 
 
 def setup(app):

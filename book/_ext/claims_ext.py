@@ -13,6 +13,7 @@ import re
 from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from tables import table
 
 from gdcourse.experiments.claims import ledger
 
@@ -36,37 +37,19 @@ class Claims(SphinxDirective):
         claims = [c for c in ledger().values() if chapter in (None, c.chapter)]
         if not claims:
             raise self.error(f"the ledger has no claim of a chapter {chapter!r}")
-        table = nodes.table(classes=["claims"])
-        group = nodes.tgroup(cols=len(COLUMNS))
-        table += group
-        group += [nodes.colspec(colwidth=1) for _ in COLUMNS]
-        head, body = nodes.thead(), nodes.tbody()
-        group += [head, body]
-        head += self.row(COLUMNS)
+        rows = []
         for c in claims:
-            verdict = c.verdict.replace(" ", "-")
             cited = " " + ", ".join(f"{{cite:t}}`{key}`" for key in c.sources) if c.sources else ""
-            body += self.row(
-                (
-                    f"{{ref}}`{c.slide} <slide-{c.slide:02d}>`",
-                    c.says,
-                    f"{{ref}}`{c.verdict} <claim-{c.id}>`",
-                    c.statement + (f"{cited}." if cited else ""),
-                ),
-                # claims.js filters by these
-                classes=[f"verdict-{verdict}", f"from-{c.chapter.replace('_', '-')}"],
+            cells = (
+                f"{{ref}}`{c.slide} <slide-{c.slide:02d}>`",
+                c.says,
+                f"{{ref}}`{c.verdict} <claim-{c.id}>`",
+                c.statement + (f"{cited}." if cited else ""),
             )
-        return [table]
-
-    def row(self, texts: tuple[str, ...], classes: list[str] | None = None) -> nodes.row:
-        row = nodes.row(classes=classes or [])
-        for text in texts:
-            entry, paragraph = nodes.entry(), nodes.paragraph()
-            children, messages = self.state.inline_text(text, self.lineno)
-            paragraph += [*children, *messages]
-            entry += paragraph
-            row += entry
-        return row
+            # claims.js filters by these
+            classes = [f"verdict-{c.verdict.replace(' ', '-')}", f"from-{c.chapter.replace('_', '-')}"]
+            rows.append((cells, classes))
+        return [table(self, COLUMNS, rows, "claims")]
 
 
 def label_deciding_cells(app, doctree) -> None:

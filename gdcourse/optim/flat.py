@@ -49,7 +49,7 @@ class Place:
     """
 
     def __init__(self, params: list[torch.Tensor], flat: bool) -> None:
-        self.params, self.flat = params, flat
+        self.params, self.flat, self.ids = params, flat, set(map(id, params))
         self.signature = [_signature(param) for param in params]
         self.steps = torch.zeros(len(params), dtype=torch.float32)
         self.step_of = self.steps.unbind()
@@ -61,7 +61,10 @@ class Place:
 
     def moving(self, states: States, ids: set[int], init: Callable[[Any, Any], Values]) -> Held:
         """The states of the parameters of these ids, their first ones where they had none."""
-        held: Held = []
+        held: Held = [states[param] for param in self.params] if self.ids <= ids else []
+        if held and all(held):
+            return held
+        held = []
         for i, param in enumerate(self.params):
             if id(param) not in ids:
                 held.append(None)
@@ -88,10 +91,10 @@ class Place:
                 state["step"] = step
         if self.steps._version != self.version:
             self.counts, self.version = [int(n) for n in self.steps.tolist()], self.steps._version
-        keys = [
-            (state is not None, count, state and state.get("look"))
-            for state, count in zip(held, self.counts, strict=True)
-        ]
+        looks = [state and state.get("look") for state in held]
+        keys = [(state is not None, n, look) for state, n, look in zip(held, self.counts, looks, strict=True)]
+        if keys[0][0] and keys.count(keys[0]) == len(keys):
+            return [Run(0, len(keys), self.counts[0], looks[0])]
         runs, start = [], 0
         for (moves, done, look), alike in groupby(keys):
             stop = start + sum(1 for _ in alike)
