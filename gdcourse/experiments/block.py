@@ -17,6 +17,7 @@ import torch
 
 from gdcourse.experiments.family import Fit, carried
 from gdcourse.experiments.walk import edge_of
+from gdcourse.optim.compilation import inductor
 from gdcourse.problems.problem import Problem
 from gdcourse.rules import Rule
 
@@ -121,7 +122,7 @@ LAST: dict[str, Any] = {}
 
 
 def _noting(graph: Any, examples: Any) -> Callable[..., Any]:
-    ready = torch._dynamo.lookup_backend("inductor")(graph, examples)
+    ready = inductor(graph, examples)
 
     def noted(*given: torch.Tensor) -> Any:
         LAST.update(ready=ready, given=given, got=ready(*given))

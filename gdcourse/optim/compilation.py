@@ -86,7 +86,7 @@ def _kernel(program: Program, form: tuple[Any, ...], like: tuple[Any, ...], coun
     def backend(graph: fx.GraphModule, examples: list[Any]) -> Callable[..., Any]:
         precompute, place, needed = _parted(graph)
         examples[place] = examples[place].new_empty(needed, dtype=working_dtype(like[0]))
-        run = torch._dynamo.lookup_backend("inductor")(graph, examples)
+        run = inductor(graph, examples)
 
         def noted(*inputs: Any) -> tuple[()]:
             made.extend((precompute, run, inputs))
@@ -121,6 +121,16 @@ def _kernel(program: Program, form: tuple[Any, ...], like: tuple[Any, ...], coun
             last = None, None
 
     return call
+
+
+def inductor(graph: fx.GraphModule, examples: list[Any]) -> Callable[..., Any]:
+    """What torch.compile makes of a graph, for as many cores as torch uses now.
+
+    It keeps what it made on the disk, and would give it back to a process with another number of cores; its
+    settings it tells apart.
+    """
+    with torch._inductor.config.patch({"cpp.threads": torch.get_num_threads()}):
+        return torch._dynamo.lookup_backend("inductor")(graph, examples)
 
 
 ARITHMETIC = {operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.neg}

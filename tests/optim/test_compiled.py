@@ -209,6 +209,27 @@ def test_a_kernel_uses_as_many_cores_as_torch_does(threads, monkeypatch):
 
 
 @needs_a_compiler
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_cache_on_the_disk_tells_apart_for_how_many_cores_a_kernel_is(threads, monkeypatch):
+    """By the settings it was made under: torch's cache does not ask for the number itself."""
+    seen, real, had = [], torch._dynamo.lookup_backend, torch.get_num_threads()
+
+    def spy(name):
+        if name == "inductor":
+            seen.append(inductor_config.cpp.threads)
+        return real(name)
+
+    monkeypatch.setattr(torch._dynamo, "lookup_backend", spy)
+    monkeypatch.setattr(compilation, "KERNELS", {})
+    torch.set_num_threads(threads)
+    try:
+        walk(params := parameters(), gd.optim.Momentum(params, lr=0.1, compile=True), 1)
+    finally:
+        torch.set_num_threads(had)
+    assert seen == [threads]
+
+
+@needs_a_compiler
 def test_another_number_of_threads_gets_a_kernel_of_its_own(monkeypatch):
     monkeypatch.setattr(compilation, "KERNELS", {})
     walk(params := parameters(), optimizer := gd.optim.Momentum(params, lr=0.1, compile=True), 1)
