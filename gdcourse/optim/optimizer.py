@@ -82,8 +82,9 @@ class RuleOptimizer(torch.optim.Optimizer):
     the rule is called once for all of them. ``state[p]`` shows each parameter's part. With
     ``compile=True``, torch.compile makes one kernel of the same rule, at the first step (some seconds).
     It is not compiled again for another learning rate, a schedule, another size, a group that joins, a
-    parameter that rests or starts late. Where torch.compile fails, for want of a C++ compiler or because
-    the rule asks for more than arithmetic and `where`, a warning says so and the rule runs uncompiled.
+    parameter that rests or starts late; it is after `torch.set_num_threads`. Where torch.compile fails,
+    for want of a C++ compiler or because the rule asks for more than arithmetic and `where`, a warning says
+    so and the rule runs uncompiled.
 
     What compiling asks for: **small parameters move.** At the first step ``p.data`` becomes a part of one
     vector for each group, type and device. Whoever took ``p.data``, ``p.detach()`` or ``p.numpy()`` before
