@@ -266,7 +266,7 @@ def parts_of(
     import torch
 
     from gdcourse.optim.compilation import run_compiled
-    from gdcourse.optim.kernel import moved, run_in_pieces
+    from gdcourse.optim.kernel import moved, run_on_vectors
     from gdcourse.rules import Rule
 
     class Nothing(torch.optim.Optimizer):
@@ -285,7 +285,7 @@ def parts_of(
     point = torch.zeros_like(vector)
     memory = {name: value.clone() for name, value in rule.init(point, torch.zeros_like(point)).items()}
     values = rule, looked, rule.at(9), None, None, False
-    by_itself = run_compiled if compile else run_in_pieces
+    by_itself = run_compiled if compile else run_on_vectors
 
     def the_rule() -> Any:
         by_itself(moved, (point, memory, vector), values)

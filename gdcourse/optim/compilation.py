@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from gdcourse.optim.kernel import Program, working_dtype
+from gdcourse.optim.kernel import Program, in_working_dtype, working_dtype
 from gdcourse.rules import Rule
 
 
@@ -72,7 +72,7 @@ def _kernel(program: Program, form: tuple[Any, ...], like: tuple[Any, ...], coun
     def kernel(tensors: tuple[Any, ...], numbers: torch.Tensor) -> None:
         one, *rest = numbers.unbind()
         left = iter(rest)
-        result, new = program(*tensors, *[filled(part, left) for part in form])
+        result, new = program(*in_working_dtype(tensors), *[filled(part, left) for part in form])
         point, memory = tensors[:2]
         # Where a rule hands back an input, torch 2.13 would read it after overwriting it. A product with a
         # number that the compiler does not know is computed before.

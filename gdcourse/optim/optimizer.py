@@ -23,7 +23,7 @@ from gdcourse.optim.kernel import (
     former,
     moved,
     pulled,
-    run_in_pieces,
+    run_on_vectors,
     working_dtype,
 )
 from gdcourse.optim.kernel import run as run_program
@@ -248,7 +248,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         if not place.flat:
             run_program(program, tensors, values)
         elif not (self.compile and run_compiled(program, tensors, values)):
-            run_in_pieces(program, tensors, values)
+            run_on_vectors(program, tensors, values)
 
     def _places(self, index: int, moving: list[torch.Tensor]) -> list[Place]:
         """Where the parameters of a group lie. One that joins gets a place beside the others': its count
