@@ -6,6 +6,7 @@ over the runs of it, in which θ and the state stay in registers for `STEPS` ste
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType
@@ -117,16 +118,18 @@ def _compiled(rule: Any, problem: Any) -> Any:
     return torch.compile(own, backend=_noting, fullgraph=True, dynamic=False)
 
 
-LAST: dict[str, Any] = {}
-"""What inductor made for the last call of a kernel of ours, and what went in and came out there."""
+LAST = threading.local()
+"""Its ``call`` is what inductor made for this thread's last call of a kernel of ours, and what went in and
+came out there."""
 
 
 def _noting(graph: Any, examples: Any) -> Callable[..., Any]:
     ready = inductor(graph, examples)
 
     def noted(*given: torch.Tensor) -> Any:
-        LAST.update(ready=ready, given=given, got=ready(*given))
-        return LAST["got"]
+        got = ready(*given)
+        LAST.call = ready, given, got
+        return got
 
     return noted
 
@@ -138,7 +141,10 @@ def _straight(before: Moving, now: Now, after: Moving) -> Callable[..., Moving] 
     long as the steps themselves. Within a walk nothing but the tensors' numbers changes. None if what went
     in or came out is not found again among the tensors.
     """
-    ready, given, got = LAST.pop("ready"), LAST.pop("given"), LAST.pop("got")
+    if not hasattr(LAST, "call"):  # torch.compile is switched off
+        return None
+    ready, given, got = LAST.call
+    del LAST.call
     leaves = _leaves(before, now)
     entries = {id(x): i for i, x in enumerate(leaves)}
     sources = [entries.get(id(x)) for x in given]

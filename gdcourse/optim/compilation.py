@@ -101,6 +101,8 @@ def _kernel(program: Program, form: tuple[Any, ...], like: tuple[Any, ...], coun
     numbers = torch.ones(count, dtype=torch.float64, device=like[0].device)
     torch._dynamo.mark_static(numbers)  # its length is no parameter's, even if the two are equal once
     torch.compile(own, backend=backend, fullgraph=True, dynamic=True)(stand_ins, numbers)
+    if not made:
+        raise RuntimeError("it is switched off, by TORCHDYNAMO_DISABLE or torch.compiler.set_stance")
     precompute, run, inputs = made
     places = {id(tensor): place for place, tensor in enumerate([numbers, *_in_a_row(stand_ins)])}
     length = len(places)

@@ -79,7 +79,8 @@ class RuleOptimizer(torch.optim.Optimizer):
     as that, or use float64.
 
     How it runs: a rule works element by element, so the small parameters of a group lie in one vector, and
-    the rule is called once for all of them. ``state[p]`` shows each parameter's part. With
+    the rule is called once for all of them. ``state[p]`` shows each parameter's part. On a CPU this
+    package's rules are called on NumPy's views of the vectors, a reader's own on tensors. With
     ``compile=True``, torch.compile makes one kernel of the same rule, at the first step (some seconds).
     It is not compiled again for another learning rate, a schedule, another size, a group that joins, a
     parameter that rests or starts late; it is after `torch.set_num_threads`. Where torch.compile fails,

@@ -90,6 +90,15 @@ def test_without_a_compiler_a_warning_and_the_same_numbers(monkeypatch):
         block._compiled.cache_clear()
 
 
+def test_where_compiling_is_switched_off_the_same_numbers(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)  # what torch does then
+    block._compiled.cache_clear()
+    try:
+        check(gd.Momentum(*GRID), BOWL, 23)
+    finally:
+        block._compiled.cache_clear()
+
+
 @pytest.mark.parametrize(
     "wish",
     [{"path": True}, {"path": False, "record": "v"}, {"path": False, "rule": lambda t: gd.Momentum(0.1)}],

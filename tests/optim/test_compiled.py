@@ -529,6 +529,15 @@ def test_without_a_compiler_a_warning_once_and_the_same_numbers(monkeypatch):
         assert gap(ours, story(MAKERS[name], steps=9)) <= 1e-15
 
 
+def test_where_compiling_is_switched_off_a_warning_and_the_same_numbers(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)  # what torch does then
+    monkeypatch.setattr(compilation, "KERNELS", {})
+    compilation._warn_once.cache_clear()
+    with pytest.warns(UserWarning, match=r"torch.compile failed \(RuntimeError: it is switched off"):
+        compiled = story(MAKERS["Adam"], steps=9, compile=True)
+    assert gap(compiled, story(MAKERS["Adam"], steps=9)) <= 1e-15
+
+
 def test_a_rule_that_cannot_be_compiled_runs_uncompiled(monkeypatch):
     monkeypatch.setattr(compilation, "KERNELS", {})
     compilation._warn_once.cache_clear()
