@@ -183,7 +183,20 @@ def install(env, stamp, commands, what, python, lock):
 def set_up():
     """The environment of the book, the library and the tests."""
     stamp = fingerprint(str(ROOT), ROOT / "requirements.txt", ROOT / "pyproject.toml")
-    make_environment(ROOT / ".venv", stamp, COMMANDS, "the requirements and the package gdcourse")
+    env = ROOT / ".venv"
+    make_environment(env, stamp, COMMANDS, "the requirements and the package gdcourse")
+    wanted = "{}.{}".format(*sys.version_info)
+    if wanted != (has := python_version(env)):
+        print(
+            f"{env.name} has Python {has} and stays as it is; remove it to have one of {wanted}.", flush=True
+        )
+
+
+def python_version(env):
+    """The version of Python that an environment was made with, as in 3.11."""
+    lines = (env / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+    version = next(line.partition("=")[2].strip() for line in lines if line.startswith("version"))
+    return ".".join(version.split(".")[:2])
 
 
 def set_up_lab():
