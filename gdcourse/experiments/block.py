@@ -23,7 +23,7 @@ from gdcourse.problems.problem import Problem
 from gdcourse.rules import Rule
 
 STEPS = 10
-"""How many steps one kernel takes: with more it is no faster, and takes longer to compile."""
+"""How many steps one kernel takes. Twice as many are hardly faster, and take twice as long to compile."""
 
 
 class Moving(NamedTuple):
