@@ -6,7 +6,9 @@ What happens when they are played with is in test_play.py.
 from __future__ import annotations
 
 import json
-from functools import cache
+import threading
+from functools import cache, partial
+from http.server import ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ import torch
 from gdcourse.explore import SIGNATURES
 from gdcourse.explore.pack import pack, steps_apart, unpack
 from gdcourse.problems import Network
-from tests.browsing import DATA, anchor, check_labels, data_of, open_figure, state_of
+from tests.browsing import DATA, QuietHandler, anchor, check_labels, data_of, open_figure, state_of
 
 FIGURE_LIMIT, PAGE_LIMIT = 170_000, 600_000  # bytes
 NAMES = list(SIGNATURES)
@@ -68,6 +70,44 @@ def test_recomputing_would_see_a_wrong_number(figures):
 
 
 # ------------------------------------------------------------------------------------------ in a browser
+
+
+@pytest.mark.parametrize("cut", ['id="figure-drawing"', '"figure":"figure-drawing"'], ids=["figure", "numbers"])
+def test_a_page_that_arrives_slowly_gets_all_its_figures(browser, site, cut):
+    """The first figure draws itself while half of the second is on its way, which must not spoil the second."""
+    page = (site / "book" / "network.html").read_bytes()
+    at = page.index(cut.encode()) + 2000
+    released = threading.Event()
+
+    class Slow(QuietHandler):
+        def do_GET(self):
+            if not self.path.startswith("/book/network.html"):
+                return super().do_GET()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(page[:at])
+            self.wfile.flush()
+            released.wait(60)
+            self.wfile.write(page[at:])
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Slow, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tab = browser.new_context().new_page()
+        errors: list[str] = []
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        try:
+            tab.goto(f"http://127.0.0.1:{server.server_port}/book/network.html", wait_until="commit")
+            tab.wait_for_selector("#figure-network[data-ready]")
+            assert tab.locator("#figure-drawing").count() == 1  # a part of it is there
+            released.set()
+            tab.wait_for_selector("#figure-drawing[data-ready]")
+            assert errors == []
+        finally:
+            released.set()
+            tab.context.close()
+            server.shutdown()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -883,9 +883,13 @@ export async function mount(root) {
   performance.mark("gd-first"); // since the page was opened
 }
 
-/** Mount every figure of the page that is not mounted yet. */
+/** Whether all of a figure has arrived. The module of one runs while the next may still be on its way, half of it
+ * in the page already; the next brings its own module, after its numbers, which mounts it. */
+const isWhole = (root) => document.readyState !== "loading" || root.querySelector(".gd-data + script");
+
+/** Mount every figure of the page that has arrived and is not mounted yet. */
 export function mountAll() {
-  for (const root of document.querySelectorAll(".gd-figure:not([data-mounted])")) {
+  for (const root of [...document.querySelectorAll(".gd-figure:not([data-mounted])")].filter(isWhole)) {
     mount(root).catch((error) => {
       root.dataset.failed = String(error);
       console.error(error);
