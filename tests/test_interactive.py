@@ -72,9 +72,11 @@ def test_recomputing_would_see_a_wrong_number(figures):
 # ------------------------------------------------------------------------------------------ in a browser
 
 
-@pytest.mark.parametrize("cut", ['id="figure-drawing"', '"figure":"figure-drawing"'], ids=["figure", "numbers"])
+@pytest.mark.parametrize(
+    "cut", ['id="figure-drawing"', '"figure":"figure-drawing"'], ids=["figure", "numbers"]
+)
 def test_a_page_that_arrives_slowly_gets_all_its_figures(browser, site, cut):
-    """The first figure draws itself while half of the second is on its way, which must not spoil the second."""
+    """The first figure draws itself while half of the second is on its way, and must not spoil it."""
     page = (site / "book" / "network.html").read_bytes()
     at = page.index(cut.encode()) + 2000
     released = threading.Event()

@@ -165,7 +165,7 @@ def _parted(graph: fx.GraphModule) -> tuple[Callable[..., Any], int, int]:
     for node in reversed(list(moved)):
         graph.graph.erase_node(node)
     graph.recompile()
-    return fx.GraphModule({}, apart), inputs.index(unbound.args[0]), len(needed)
+    return fx.GraphModule({}, apart).forward, inputs.index(unbound.args[0]), len(needed)
 
 
 def _in_a_row(tensors: tuple[Any, ...]) -> list[torch.Tensor]:
@@ -187,8 +187,10 @@ LONG = 2**20
 
 def _on_device(numbers: list[float], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """The numbers as a vector, brought there without waiting for the device."""
-    vector = torch.tensor(numbers, dtype=dtype, pin_memory=device.type == "cuda")
-    return vector.to(device, non_blocking=True)
+    vector = torch.from_numpy(np.array(numbers)).to(dtype)
+    if device.type == "cpu":
+        return vector
+    return (vector.pin_memory() if device.type == "cuda" else vector).to(device, non_blocking=True)
 
 
 @cache

@@ -31,12 +31,11 @@ ALIGNED = 16
 
 
 class Run(NamedTuple):
-    """Parameters of a place, from ``start`` to before ``stop``, that have had ``done`` gradients each.
+    """Parameters of a place, from ``start`` to before ``stop``, that have had equally many gradients.
     ``look`` has the hyperparameters by which a rule that looks ahead last did; None where it never has."""
 
     start: int
     stop: int
-    done: int
     look: dict[str, Any] | None
 
 
@@ -54,6 +53,8 @@ class Place:
         self.steps = torch.zeros(len(params), dtype=torch.float32)
         self.step_of = self.steps.unbind()
         self.counts, self.version = [0] * len(params), self.steps._version
+        # NumPy writes a number in a tenth of torch's time; a fake tensor has none for it.
+        self.tally: Any = self.steps.numpy() if type(self.steps) is torch.Tensor else self.steps
 
     def settle(self) -> bool:
         """Bring home what has been put elsewhere. False if a parameter's shape, type or device is another."""
@@ -85,36 +86,49 @@ class Place:
 
     def runs(self, held: Held) -> list[Run]:
         """Those side by side that move alike, for each run of them."""
-        for state, step in zip(held, self.step_of, strict=True):
-            if state is not None and state["step"] is not step:
-                step.copy_(torch.as_tensor(state["step"]))
-                state["step"] = step
+        strange = [
+            (i, float(state["step"]))  # read before another's, perhaps the same tensor, is overwritten
+            for i, state in enumerate(held)
+            if state is not None and state["step"] is not self.step_of[i]
+        ]
+        for i, count in strange:
+            held[i]["step"] = self.step_of[i].fill_(count)
         if self.steps._version != self.version:
             self.counts, self.version = [int(n) for n in self.steps.tolist()], self.steps._version
         looks = [state and state.get("look") for state in held]
         keys = [(state is not None, n, look) for state, n, look in zip(held, self.counts, looks, strict=True)]
         if keys[0][0] and keys.count(keys[0]) == len(keys):
-            return [Run(0, len(keys), self.counts[0], looks[0])]
+            return [Run(0, len(keys), looks[0])]
         runs, start = [], 0
-        for (moves, done, look), alike in groupby(keys):
+        for (moves, _, look), alike in groupby(keys):
             stop = start + sum(1 for _ in alike)
             if moves:
-                runs.append(Run(start, stop, done, look))
+                runs.append(Run(start, stop, look))
             start = stop
         return runs
 
+    def done(self, run: Run) -> int:
+        """How many gradients each parameter of a run has had."""
+        return self.counts[run.start]
+
     def counted(self, run: Run) -> None:
         """Add one to the counts of a run."""
-        self._part_of_steps(run).add_(1)
-        self.counts[run.start : run.stop] = [run.done + 1] * (run.stop - run.start)
+        now = self.done(run) + 1
+        self.tally[run.start : run.stop] = now
+        self.counts[run.start : run.stop] = [now] * (run.stop - run.start)
         self.version = self.steps._version
 
-    def _part_of_steps(self, run: Run) -> torch.Tensor:
-        return self.steps if run.stop - run.start == len(self.params) else self.steps[run.start : run.stop]
+    def still(self, held: Held, point: torch.Tensor, memory: Values) -> bool:
+        """Whether `runs`, `point` and `memory` would give for ``held`` what they gave last, if that still
+        holds the same objects."""
+        return self.steps._version == self.version and self.settle()
 
     def point(self, run: Run) -> torch.Tensor:
-        """The parameters of a run as one tensor, to be overwritten."""
+        """The parameters of a run as one tensor, to be overwritten, once `fetch` has brought them there."""
         raise NotImplementedError
+
+    def fetch(self, run: Run) -> None:
+        """Bring into `point` what the parameters hold now."""
 
     def grad(self, run: Run) -> torch.Tensor:
         """Their gradients, in the same order, to be read."""
@@ -136,20 +150,24 @@ class Lone(Place):
     def __init__(self, param: torch.Tensor, flat: bool) -> None:
         super().__init__([param], flat)
 
+    def still(self, held: Held, point: torch.Tensor, memory: Values) -> bool:
+        if not (self.flat and super().still(held, point, memory)):
+            return False
+        here = [self.params[0], *[held[0][name] for name in memory]]  # x.data = y leaves an object the same
+        return all(x.data_ptr() == y.data_ptr() for x, y in zip(here, [point, *memory.values()], strict=True))
+
     def point(self, run: Run) -> torch.Tensor:
         return self._seen(self.params[0].detach())
 
     def grad(self, run: Run) -> torch.Tensor:
-        param = self.params[0]
-        grad = param.grad.detach()  # type: ignore[union-attr]
-        return self._seen(self._like_the_parameter(grad) if self.flat else grad)
+        grad: Any = self.params[0].grad
+        return self._seen(self._like_the_parameter(grad)) if self.flat else grad.detach()
 
     def memory(self, run: Run, held: Held, names: Iterable[str], shelf: str = "") -> Values:
         state = held[0]
-        if not self.flat:
-            return {name: state[name] for name in names}
-        for name in names:
-            state[name] = self._like_the_parameter(state[name])
+        if self.flat:
+            for name in names:
+                state[name] = self._like_the_parameter(state[name])
         return {name: self._seen(state[name]) for name in names}
 
     def put_back(self, run: Run, held: Held, memory: Values) -> None:
@@ -169,6 +187,15 @@ class Lone(Place):
         return tensor.as_strided((tensor.numel(),), (1,), tensor.storage_offset())
 
 
+class Vector(NamedTuple):
+    """A vector for all parameters of a place, its parts in their shapes, and their addresses, from which
+    ``x.data = ...`` takes the numbers away."""
+
+    whole: torch.Tensor
+    views: list[torch.Tensor]
+    homes: list[int]
+
+
 class Block(Place):
     """Parameters of one type and device whose states lie one after the other in a vector each, and their
     gradients, copied at each step, in another.
@@ -182,9 +209,9 @@ class Block(Place):
         self.housed = housed
         room = [-(-max(param.numel(), 1) // ALIGNED) * ALIGNED for param in params]
         self.starts = [0, *accumulate(room)]
-        self.points, self.point_of = self._vector(params[0].dtype)
-        self.grads, self.grad_of = self._vector(working_dtype(params[0]))
-        self.vectors: dict[str, tuple[torch.Tensor, list[torch.Tensor]]] = {}
+        self.points, self.point_of, _ = self._vector(params[0].dtype)
+        self.grads, self.grad_of, _ = self._vector(working_dtype(params[0]))
+        self.vectors: dict[str, Vector] = {}
         self.addresses: list[int] = []
         self.settle()
 
@@ -203,9 +230,11 @@ class Block(Place):
         return True
 
     def point(self, run: Run) -> torch.Tensor:
+        return self._part(self.points, run)
+
+    def fetch(self, run: Run) -> None:
         if not self.housed:
             torch._foreach_copy_(self.point_of[run.start : run.stop], self.params[run.start : run.stop])
-        return self._part(self.points, run)
 
     def grad(self, run: Run) -> torch.Tensor:
         grads = [param.grad for param in self.params[run.start : run.stop]]
@@ -213,16 +242,28 @@ class Block(Place):
         return self._part(self.grads, run)
 
     def memory(self, run: Run, held: Held, names: Iterable[str], shelf: str = "") -> Values:
-        """The vectors of a run's state. What ``states`` holds becomes a part of them, if it is none yet."""
+        """The vectors of a run's state. What ``held`` holds becomes a part of them, if it is none yet."""
         found = {}
         for name in names:
-            vector, views = self.vectors.get(shelf + name) or self._new(shelf + name, held[run.start][name])
-            for state, view in zip(held[run.start : run.stop], views[run.start : run.stop], strict=True):
-                if state[name] is not view:
-                    view.copy_(state[name])
-                    state[name] = view
-            found[name] = self._part(vector, run)
+            whole, views, homes = self.vectors.get(shelf + name) or self._new(
+                shelf + name, held[run.start][name]
+            )
+            values = [state.get(name) if state else None for state in held]
+            strange = [
+                (i, value.clone())  # another's part, perhaps, which is going to be overwritten
+                for i, value in enumerate(values)
+                if value is not None and (value is not views[i] or value.data_ptr() != homes[i])
+            ]
+            for i, value in strange:
+                held[i][name] = views[i] = self._view(whole, i).copy_(value)
+            found[name] = self._part(whole, run)
         return found
+
+    def still(self, held: Held, point: torch.Tensor, memory: Values) -> bool:
+        if not super().still(held, point, memory):
+            return False
+        vectors = [self.vectors[name] for name in memory]
+        return all([view.data_ptr() for view in vector.views] == vector.homes for vector in vectors)
 
     def put_back(self, run: Run, held: Held, memory: Values) -> None:
         params = self.params[run.start : run.stop]
@@ -231,18 +272,17 @@ class Block(Place):
         else:
             torch._foreach_copy_(params, self.point_of[run.start : run.stop])
 
-    def _new(self, key: str, value: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def _new(self, key: str, value: torch.Tensor) -> Vector:
         dtype = self.grads.dtype if value.is_floating_point() else value.dtype
         return self.vectors.setdefault(key, self._vector(dtype))
 
-    def _vector(self, dtype: torch.dtype) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """A vector for all parameters, and its parts in their shapes."""
-        vector = torch.zeros(self.starts[-1], dtype=dtype, device=self.params[0].device)
-        views = [
-            vector.as_strided(param.shape, _dense_strides(param), start)
-            for param, start in zip(self.params, self.starts, strict=False)
-        ]
-        return vector, views
+    def _vector(self, dtype: torch.dtype) -> Vector:
+        whole = torch.zeros(self.starts[-1], dtype=dtype, device=self.params[0].device)
+        views = [self._view(whole, i) for i in range(len(self.params))]
+        return Vector(whole, views, [view.data_ptr() for view in views])
+
+    def _view(self, whole: torch.Tensor, i: int) -> torch.Tensor:
+        return whole.as_strided(self.params[i].shape, _dense_strides(self.params[i]), self.starts[i])
 
     def _part(self, vector: torch.Tensor, run: Run) -> torch.Tensor:
         if run.stop - run.start == len(self.params):

@@ -16,7 +16,7 @@ import torch
 
 from gdcourse.optim.checkpoint import check_parts, check_saved, from_torch, to_torch
 from gdcourse.optim.compilation import names_of, run_compiled
-from gdcourse.optim.flat import Place, States, copied, first_state, laid_out, with_gradient
+from gdcourse.optim.flat import Held, Place, Run, States, copied, first_state, laid_out, with_gradient
 from gdcourse.optim.kernel import (
     SLOW,
     Program,
@@ -27,7 +27,7 @@ from gdcourse.optim.kernel import (
     working_dtype,
 )
 from gdcourse.optim.kernel import run as run_program
-from gdcourse.rules import Adadelta, Adagrad, GradientDescent, Lookahead, RMSProp, Rule, validate
+from gdcourse.rules import Adadelta, Adagrad, GradientDescent, Lookahead, RMSProp, Rule, Values, validate
 from gdcourse.rules.validate import check
 
 Group = dict[str, Any]
@@ -50,6 +50,38 @@ class Laid(NamedTuple):
     group: list[torch.Tensor]
     members: set[int]
     places: list[Place]
+
+
+class Settings(NamedTuple):
+    """A group's hyperparameters: its rule, and what `kernel.moved` takes beside it. ``look`` is what a rule
+    that looks ahead leaves in a parameter's state, by which it is undone."""
+
+    rule: Rule
+    lr: Any
+    weight_decay: Any
+    maximize: bool
+    look: Group | None
+
+
+class Move(NamedTuple):
+    """Parameters that move in one call, with the tensors of it that are the same in each step."""
+
+    group: int
+    place: Place
+    run: Run
+    held: Held
+    point: torch.Tensor
+    memory: Values
+
+
+class Plan(NamedTuple):
+    """A step's moves, those whose gradients are sparse apart, with their groups. ``seen`` and ``contents``
+    tell what they were made from: as long as that stays, so does the plan."""
+
+    moves: list[Move]
+    sparse: list[tuple[int, torch.Tensor]]
+    seen: Any
+    contents: list[Any]
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -113,6 +145,11 @@ class RuleOptimizer(torch.optim.Optimizer):
         complex parameter.
     """
 
+    # Remembered from step to step; by group, where its parameters lie and what its hyperparameters were.
+    _laid: dict[int, Laid]
+    _set: dict[int, tuple[Any, Settings]]
+    _planned: Plan | None
+
     def __init__(
         self,
         params: Any,
@@ -128,7 +165,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             if value is not None and _has(rule, name):
                 raise ValueError(f"Invalid {name}: {value} ({type(rule).__name__} has its own: set it there)")
         self.rule, self.compile = rule, compile
-        self._laid: dict[int, Laid] = {}
+        self._forget()
         defaults = {
             "lr": 1.0 if lr is None else lr,
             "weight_decay": 0.0 if weight_decay is None else weight_decay,
@@ -162,18 +199,57 @@ class RuleOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        moving = [with_gradient(group["params"]) for group in self.param_groups]
-        for group, (_, sparse) in zip(self.param_groups, moving, strict=True):
-            for param in sparse:
-                self._check_sparse(param, group)
-        for index, (group, (dense, sparse)) in enumerate(zip(self.param_groups, moving, strict=True)):
-            if dense or sparse:
-                rule, ids = from_group(self.rule, group), set(map(id, dense))
-                for place in self._places(index, dense):
-                    self._move(place, ids, rule, group)
-                for param in sparse:
-                    self._move_rows(param, rule, group)
+        settings = [self._settings(*indexed) for indexed in enumerate(self.param_groups)]
+        plan = self._plan()
+        for move in plan.moves:
+            self._move(move, settings[move.group])
+        for index, param in plan.sparse:
+            self._move_rows(param, settings[index])
         return loss
+
+    def _settings(self, index: int, group: Group) -> Settings:
+        """A group's hyperparameters, read anew unless they are plain numbers, and what they were."""
+        seen = _plain(group)
+        if seen is None or self._set.get(index, (None,))[0] != seen:
+            rule = from_group(self.rule, group)
+            lr = None if _has(rule, "lr") else number("lr", group["lr"])
+            decay = None if _has(rule, "weight_decay") else number("weight_decay", group["weight_decay"])
+            look = to_group(rule) if _looks(rule) else None
+            self._set[index] = seen, Settings(rule, lr, decay or None, group["maximize"], look)
+        return self._set[index][1]
+
+    def _plan(self) -> Plan:
+        """What this step moves: what the last one did, if nothing has changed that it depends on."""
+        plan = self._planned
+        if plan is None or plan.seen != self._seen() or not all(map(_still, plan.moves)):
+            moves, sparse = self._new_moves()
+            contents = [*chain.from_iterable(map(dict.values, self.state.values()))]
+            plan = Plan(moves, sparse, self._seen(), contents)
+            self._planned = None if sparse else plan  # whether those may move is for each step to see
+        return plan
+
+    def _seen(self) -> Any:
+        """What a plan is made from: which parameters there are, what gradients they have, and which objects
+        make up the states."""
+        groups = [group["params"] for group in self.param_groups]
+        grads = [[None if p.grad is None else p.grad.layout for p in params] for params in groups]
+        contents = chain.from_iterable(map(dict.values, self.state.values()))
+        return [[*map(id, params)] for params in groups], grads, [*map(id, self.state)], [*map(id, contents)]
+
+    def _new_moves(self) -> tuple[list[Move], list[tuple[int, torch.Tensor]]]:
+        found = [with_gradient(group["params"]) for group in self.param_groups]
+        rows = [(index, param) for index, (_, sparse) in enumerate(found) for param in sparse]
+        for index, param in rows:
+            self._check_sparse(param, self.param_groups[index])
+        moves: list[Move] = []
+        for index, (dense, _) in enumerate(found):
+            ids = set(map(id, dense))
+            for place in self._places(index, dense) if dense else []:
+                held = place.moving(self.state, ids, self.rule.init)
+                for run in place.runs(held):
+                    memory = place.memory(run, held, self._names)
+                    moves.append(Move(index, place, run, held, place.point(run), memory))
+        return moves, rows
 
     def _check_sparse(self, param: torch.Tensor, group: Group) -> None:
         """Raise if a parameter's sparse gradient is not one for this rule."""
@@ -189,8 +265,9 @@ class RuleOptimizer(torch.optim.Optimizer):
                 f"parameter of shape {tuple(param.shape)} a group with weight_decay=0"
             )
 
-    def _move_rows(self, param: torch.Tensor, rule: Rule, group: Group) -> None:
+    def _move_rows(self, param: torch.Tensor, settings: Settings) -> None:
         """One step of those rows of a parameter that occur in its gradient."""
+        rule = settings.rule
         state = self.state[param]
         if not state:
             state.update(step=torch.zeros((), dtype=torch.float32), **first_state(param, rule.init))
@@ -199,28 +276,25 @@ class RuleOptimizer(torch.optim.Optimizer):
         names = _memory(state)
         point, memory = param.detach()[rows], {name: state[name][rows] for name in names}
         done = int(state["step"])
-        values = rule, Rule(), rule.at(done + 1), None, None, group["maximize"]
+        values = rule, Rule(), rule.at(done + 1), None, None, settings.maximize
         run_program(moved, (point, memory, grad.values()), values)
         param[rows] = point
         for name in names:
             state[name][rows] = memory[name]
         state["step"] = torch.as_tensor(state["step"], dtype=torch.float32).add_(1)
 
-    def _move(self, place: Place, ids: set[int], rule: Rule, group: Group) -> None:
-        lr = None if _has(rule, "lr") else number("lr", group["lr"])
-        decay = None if _has(rule, "weight_decay") else number("weight_decay", group["weight_decay"])
-        held = place.moving(self.state, ids, rule.init)
-        for run in place.runs(held):
-            point, memory = place.point(run), place.memory(run, held, self._names)
-            rules = rule, self._looked(rule, run.look), rule.at(run.done + 1)
-            values = (*rules, lr, decay or None, group["maximize"])
-            self._run(place, moved, (point, memory, place.grad(run)), values)
-            place.put_back(run, held, memory)
-            place.counted(run)
-            if _looks(rule):
-                look = to_group(rule)
-                for state in held[run.start : run.stop]:
-                    state["look"] = look
+    def _move(self, move: Move, settings: Settings) -> None:
+        _, place, run, held, point, memory = move
+        rule, *others, look = settings
+        looked = rule if look and run.look is look else self._looked(rule, run.look)
+        values = rule, looked, rule.at(place.done(run) + 1), *others
+        place.fetch(run)
+        self._run(place, moved, (point, memory, place.grad(run)), values)
+        place.put_back(run, held, memory)
+        place.counted(run)
+        if look is not run.look:
+            for state in held[run.start : run.stop]:
+                state["look"] = look
 
     @torch.no_grad()
     def pull(self, lookahead: Lookahead, slow: States) -> None:
@@ -237,6 +311,7 @@ class RuleOptimizer(torch.optim.Optimizer):
                 before = place.memory(run, moments, names, "Lookahead, former: ")
                 shelf = place.memory(run, shelves, ["slow"], "Lookahead: ")
                 before = {former(name): value for name, value in before.items()}
+                place.fetch(run)
                 tensors = place.point(run), {**memory, **before, SLOW: shelf["slow"]}
                 self._run(place, pulled, tensors, (lookahead, self._looked(self.rule, run.look)))
                 place.put_back(run, held, memory)
@@ -268,6 +343,10 @@ class RuleOptimizer(torch.optim.Optimizer):
             laid.places.extend(laid_out(joining, params, vectors, housing=self.compile))
             laid.members.update(map(id, joining))
         return laid.places
+
+    def _forget(self) -> None:
+        """Let go of all that was remembered from step to step."""
+        self._laid, self._set, self._planned = {}, {}, None
 
     def _looked(self, rule: Rule, look: Group | None) -> Rule:
         """What the point of a parameter rests on: a schedule may have changed γ since `look` was called."""
@@ -383,7 +462,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: Group) -> None:
         super().__setstate__(state)
-        self._laid = {}
+        self._forget()
 
     def _check(self, group: Group) -> None:
         """Raise if a group's hyperparameters are not what the rule and this class admit."""
@@ -424,6 +503,24 @@ def from_group(rule: Rule, group: Group) -> Rule:
     if "betas" in renamed.values():
         values["beta1"], values["beta2"] = pair(group["betas"])
     return replace(rule, **{name: number(name, value) for name, value in values.items()})  # type: ignore[type-var]
+
+
+PLAIN = {float, int, bool, type(None)}
+
+
+def _plain(group: Group) -> Any:
+    """A group's hyperparameters if they are plain numbers, with their types: 1 equals True. None if not: a
+    tensor may be written into."""
+    values: list[Any] = []
+    for key, value in group.items():
+        if key not in ("params", "param_names"):
+            values.extend(value if type(value) is tuple else (value,))
+    kinds = [*map(type, values)]
+    return (values, kinds) if PLAIN.issuperset(kinds) else None
+
+
+def _still(move: Move) -> bool:
+    return move.place.still(move.held, move.point, move.memory)
 
 
 @contextmanager

@@ -187,6 +187,123 @@ def test_a_frozen_parameter_rests(make):
     assert params[1] not in optimizer.state
 
 
+def write_lr(params, optimizer):
+    optimizer.param_groups[0]["lr"] = 0.5
+
+
+def write_lr_as_a_tensor_into_which_a_schedule_writes(params, optimizer):
+    optimizer.param_groups[0]["lr"] = torch.tensor(0.01)
+    give_gradients(params, 50)
+    optimizer.step()
+    optimizer.param_groups[0]["lr"].fill_(0.5)
+
+
+def write_momentum(params, optimizer):
+    optimizer.param_groups[0]["momentum"] = 0.1
+
+
+def climb(params, optimizer):
+    optimizer.param_groups[0]["maximize"] = True
+
+
+def decay(params, optimizer):
+    optimizer.param_groups[0]["weight_decay"] = 0.5
+
+
+def put_other_numbers_there(params, optimizer):
+    params[0].data = torch.full_like(params[0].data, 3.0)
+
+
+def put_another_parameter_there(params, optimizer):
+    params[0] = optimizer.param_groups[0]["params"][0] = torch.nn.Parameter(torch.ones_like(params[0]))
+
+
+def put_another_state_there(params, optimizer):
+    optimizer.state[params[0]]["v"] = torch.full_like(params[0], 2.0)
+
+
+def put_other_numbers_into_the_state(params, optimizer):
+    optimizer.state[params[0]]["v"].data = torch.full_like(params[0], 2.0)
+
+
+def write_into_the_state(params, optimizer):
+    optimizer.state[params[0]]["v"].fill_(2.0)
+
+
+def drop_the_state(params, optimizer):
+    optimizer.state.clear()
+
+
+def take_a_group_out(params, optimizer):
+    del optimizer.param_groups[1]
+
+
+def swap_the_groups(params, optimizer):
+    optimizer.param_groups.reverse()
+
+
+def give_no_gradient(params, optimizer):
+    params[0].requires_grad_(False)
+
+
+CHANGES = (
+    write_lr,
+    write_lr_as_a_tensor_into_which_a_schedule_writes,
+    write_momentum,
+    climb,
+    decay,
+    put_other_numbers_there,
+    put_another_parameter_there,
+    put_another_state_there,
+    put_other_numbers_into_the_state,
+    write_into_the_state,
+    drop_the_state,
+    take_a_group_out,
+    swap_the_groups,
+    give_no_gradient,
+)
+
+
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("shapes", [[(3, 2), (4,)], [(3, 2)]], ids=["together", "alone"])
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_what_is_remembered_of_a_step_is_not_used_once_it_has_changed(change, shapes, compile):
+    """A step after any change equals that of an optimizer that remembers nothing; without it, it does not."""
+
+    def walked(intervene, forget):
+        params = parameters(*shapes, (5,))
+        groups = [{"params": params[:-1]}, {"params": params[-1:], "lr": 0.02}]
+        optimizer = gd.optim.Nesterov(groups, lr=0.03, compile=compile)
+        for t in range(6):
+            if t == 3:
+                intervene(params, optimizer)
+            give_gradients(params, t, [i for i, p in enumerate(params) if p.requires_grad])
+            if forget:
+                optimizer._forget()
+            optimizer.step()
+        return values(params)
+
+    changed = walked(change, forget=False)
+    assert same(changed, walked(change, forget=True))
+    if change is not swap_the_groups:  # the order of the groups is nobody's
+        assert not same(changed, walked(lambda *_: None, forget=False))
+
+
+def test_states_that_change_hands_are_used_by_those_that_have_them():
+    params, twins = parameters((3,), (3,)), parameters((3,), (3,))
+    optimizer, fresh = gd.optim.Momentum(params, lr=0.1), gd.optim.Momentum(twins, lr=0.1)
+    for those, each in ((params, optimizer), (twins, fresh)):
+        walk(those[:1], each, 2)
+        walk(those, each, 3)
+    for (a, b), each in ((params, optimizer), (twins, fresh)):
+        of_a, of_b = each.state.pop(a), each.state.pop(b)
+        each.state[b], each.state[a] = of_a, of_b
+    fresh._forget()
+    walk(params, optimizer, 1)
+    walk(twins, fresh, 1)
+    assert same(params, twins)
+
+
 def test_a_tensor_lr_is_copied_for_each_group():
     lr = torch.tensor(0.1, dtype=torch.float64)
     a, b = parameters((3,), (3,))
