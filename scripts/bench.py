@@ -519,11 +519,11 @@ def trainings_of(shared: bool, rates: int, seeds: int, length: int) -> Contest:
     lr = np.geomspace(1e-4, 1e-1, rates)
     inputs = {"steps": length, "examine": 1}
 
-    def together() -> None:
+    def together(compile: bool) -> None:
         if shared:
-            gd.train(network, data, gd.Adam(lr[:, None]), seed=range(seeds), **inputs)
+            gd.train(network, data, gd.Adam(lr[:, None]), seed=range(seeds), compile=compile, **inputs)
         else:
-            gd.train(network, data, gd.Adam(1e-3), seed=range(count), **inputs)
+            gd.train(network, data, gd.Adam(1e-3), seed=range(count), compile=compile, **inputs)
 
     def loop() -> None:
         """One training as it is written with PyTorch, examined before and after as ours are."""
@@ -548,11 +548,12 @@ def trainings_of(shared: bool, rates: int, seeds: int, length: int) -> Contest:
             loop()
 
     which = "those of a seed share batches" if shared else "each has its own batches"
-    ours, theirs = f"ours, {count} at once", "torch.optim, one by one"
+    plain, ours, theirs = f"ours, {count} at once", "ours, compile=True", "torch.optim, one by one"
     goal = Goal(ours, 1 / 4 if shared else 1 / 2.5, theirs)
+    turns = {plain: lambda: together(False), ours: lambda: together(True), theirs: all_loops}
     return Contest(
         f"{count} trainings of 784-32-10 × {length} steps, float32, {which}",
-        {ours: together, theirs: all_loops},
+        turns,
         [goal],
     )
 

@@ -6,6 +6,7 @@ import functools
 import http.server
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,6 +20,11 @@ from setup_env import find_chromium  # scripts/setup_env.py
 from tests.browsing import QuietHandler
 
 ROOT = Path(__file__).resolve().parents[1]
+
+needs_a_compiler = pytest.mark.skipif(
+    not (shutil.which("g++") or shutil.which("clang++")),
+    reason="on a CPU torch.compile needs a C++ compiler: neither g++ nor clang++ was found",
+)
 
 # The tests' tensors are small, and several of them waiting for each other's threads are slow.
 torch.set_num_threads(1)

@@ -6,19 +6,15 @@ over the runs of it, in which θ and the state stay in registers for `STEPS` ste
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from functools import cache
-from types import FunctionType
 from typing import Any, NamedTuple
-from warnings import warn
 
 import numpy as np
 import torch
 
-from gdcourse.experiments.family import Fit, carried
+from gdcourse.experiments.compiled import LAST, compiled, warn_that_it_failed
+from gdcourse.experiments.family import Fit, carried, first_state
 from gdcourse.experiments.walk import edge_of
-from gdcourse.optim.compilation import inductor
 from gdcourse.problems.problem import Problem
 from gdcourse.rules import Rule
 
@@ -57,11 +53,10 @@ def walk_compiled(
     edge = edge.squeeze(-1) if apart else edge
     moving = Moving(
         thetas,
-        tuple([_first_state(for_step, x) for x in thetas]),
+        tuple([first_state(for_step, x) for x in thetas]),
         tuple([torch.where(abs(x) <= edge, steps + 1.0, 0.0).to(x.dtype) for x in thetas]),
     )
-    kind: Any = type(rule), type(problem)
-    program: Callable[..., Moving] = _compiled(*kind)
+    program = compiled(block, (for_step,), theta, type(problem))
     with np.errstate(all="ignore"), torch.no_grad():
         times = torch.arange(1, steps + 1, dtype=theta.dtype, device=theta.device)
         at_steps = Tables(for_at, steps, theta)
@@ -69,15 +64,14 @@ def walk_compiled(
             cut = slice(t, min(t + STEPS, steps))
             now = Now(at_steps.of(cut), times[cut], None if samples is None else samples[cut])
             if len(now.times) < STEPS:
-                program = block
+                moving = block(moving, now, edge, problem, for_step)
+                break
             try:
-                before, moving = moving, program(moving, now, edge, for_step, problem)
+                before, moving = moving, program(moving, now, edge, problem)
             except Exception as error:  # of whichever of the compiler's many kinds
-                if program is block:
-                    raise
-                _warn(error)
+                warn_that_it_failed(error, "runs are walked")
                 return None
-            if t == 0 and program is not block:
+            if t == 0:
                 program = _straight(before, now, moving) or program
         theta, out = (torch.stack(x, -1) if apart else x[0] for x in (moving.thetas, moving.outs))
         loss = problem.loss(theta[None])
@@ -85,7 +79,7 @@ def walk_compiled(
     return {"theta": theta[None], "loss": loss, "diverged_at": np.where(first > steps, -1, first).astype(int)}
 
 
-def block(moving: Moving, now: Now, edge: torch.Tensor, rule: Rule, problem: Any) -> Moving:
+def block(moving: Moving, now: Now, edge: torch.Tensor, problem: Any, rule: Rule) -> Moving:
     """As many steps as there are `times`, of all runs."""
     for i in range(len(now.times)):
         at = {name: values[i] for name, values in now.ats.items()}
@@ -102,36 +96,6 @@ def block(moving: Moving, now: Now, edge: torch.Tensor, rule: Rule, problem: Any
             outs.append(torch.where(abs(theta) <= edge, out, torch.minimum(out, now.times[i])))
         moving = Moving(tuple(thetas), tuple(states), tuple(outs))
     return moving
-
-
-def _first_state(rule: Rule, theta: torch.Tensor) -> dict[str, Any]:
-    """Each value a tensor of its own: for one that comes twice torch.compile would make another kernel."""
-    return {name: x.clone() for name, x in rule.init(theta, torch.zeros_like(theta)).items()}
-
-
-@cache
-def _compiled(rule: Any, problem: Any) -> Any:
-    """The kernel for a class of rules and a class of problems."""
-    # torch stops compiling a code object after 8 variants: each kind has its own.
-    code = block.__code__.replace(co_name=f"block_{rule.__name__}_{problem.__name__}")
-    own = FunctionType(code, block.__globals__)
-    return torch.compile(own, backend=_noting, fullgraph=True, dynamic=False)
-
-
-LAST = threading.local()
-"""Its ``call`` is what inductor made for this thread's last call of a kernel of ours, and what went in and
-came out there."""
-
-
-def _noting(graph: Any, examples: Any) -> Callable[..., Any]:
-    ready = inductor(graph, examples)
-
-    def noted(*given: torch.Tensor) -> Any:
-        got = ready(*given)
-        LAST.call = ready, given, got
-        return got
-
-    return noted
 
 
 def _straight(before: Moving, now: Now, after: Moving) -> Callable[..., Moving] | None:
@@ -205,12 +169,3 @@ class Tables:
         else:  # Python's numbers in their full precision, and truths
             table = torch.as_tensor(np.asarray(values), device=self.theta.device)
         return table.to(self.theta.dtype) if table.is_floating_point() else table
-
-
-def _warn(error: Exception) -> None:
-    reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    warn(
-        f"compile=True: torch.compile failed ({reason}). These runs are walked uncompiled: the same numbers, "
-        "more slowly. On a CPU, torch.compile needs a C++ compiler (g++ or clang++).",
-        stacklevel=4,
-    )

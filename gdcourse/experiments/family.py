@@ -132,6 +132,12 @@ def carried(state: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {name: new[name] for name in state}
 
 
+def first_state(rule: Rule, theta: Any) -> dict[str, Any]:
+    """The state before the first step, each value an array of its own: what a rule gives may be θ itself, or
+    one array under two names."""
+    return {name: value + 0 for name, value in rule.init(theta, zeros_like(theta)).items()}
+
+
 def zeros_like(theta: Any) -> Any:
     """Zeros of θ's shape and kind; 0 · θ would be NaN where θ is infinite."""
     return torch.zeros_like(theta) if isinstance(theta, torch.Tensor) else np.zeros_like(theta)

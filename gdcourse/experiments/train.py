@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gdcourse.experiments.compiled import compiled, warn_that_it_failed
 from gdcourse.experiments.descend import CACHED
 from gdcourse.experiments.family import (
     Fit,
@@ -17,6 +18,7 @@ from gdcourse.experiments.family import (
     carried,
     cut_out,
     cuts_of,
+    first_state,
     part,
     runs_shape,
     zeros_like,
@@ -63,6 +65,7 @@ def train(
     examine: int = 10,
     keep: bool = False,
     schedule: Schedule | None = None,
+    compile: bool = False,
 ) -> History:
     """Train a network on the digits.
 
@@ -83,10 +86,15 @@ def train(
         the start. Default 10.
     keep : whether to keep the parameters at those steps. Default False.
     schedule : what step t's learning rate is multiplied by, for a rule; a function of t = 1, 2, …, T.
+    compile : whether the update of a rule runs as one kernel of torch.compile's, for all networks at once.
+        The first update compiles it, which takes some seconds; other hyperparameters or a schedule compile
+        nothing anew, another number of networks does. Where torch.compile fails, a warning says why, and the
+        rule runs uncompiled. Default False.
 
     Raises
     ------
-    TypeError : an optimizer that is neither a rule nor makes a torch optimizer, or a schedule for the latter.
+    TypeError : an optimizer that is neither a rule nor makes a torch optimizer, or a schedule or
+        ``compile=True`` for the latter.
     ValueError : a hyperparameter, ``batch``, ``steps`` or ``examine`` out of range; shapes that do not
         broadcast.
     """
@@ -99,13 +107,14 @@ def train(
     theta = network.init(seeds, data.train.x.dtype).to(data.train.x.device)
     if isinstance(optimizer, type) and issubclass(optimizer, Rule):
         validate(optimizer)  # type: ignore[arg-type]  # raises: a class is not a rule yet
-    mover: _ByRule | _ByTorch
+    mover: _ByRule | _ByKernel | _ByTorch
+    asked = schedule is not None or compile
     if isinstance(optimizer, Rule):
-        mover = _ByRule(optimizer, schedule, theta, seeds.shape)
-    elif not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer) or schedule is not None:
+        mover = (_ByKernel if compile else _ByRule)(optimizer, schedule, theta, seeds.shape)
+    elif not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer) or asked:
         raise TypeError(
-            "optimizer must be a rule, or (without a schedule) a function from parameters to a torch "
-            f"optimizer; got {optimizer!r}"
+            "optimizer must be a rule, or (without schedule and compile) a function from parameters to a "
+            f"torch optimizer; got {optimizer!r}"
         )
     else:
         mover = _ByTorch(optimizer, network, theta)
@@ -201,9 +210,7 @@ class _ByRule:
 
     def look(self, t: int) -> torch.Tensor:
         if self.schedule is not None:
-            rule = with_lr(self.given, lr_of(self.given) * self.schedule(t))
-            validate(rule)
-            self._set(rule)
+            self._set(_scheduled(self.given, self.schedule, t))
         points = _for_rules(self.point)
         with np.errstate(all="ignore"):
             for cut, rule, theta, state in zip(self.cuts, self.rules, self.thetas, self.states, strict=True):
@@ -218,6 +225,60 @@ class _ByRule:
                 here = {name: cut_out(v, cut) if hasattr(v, "shape") else v for name, v in at.items()}
                 self.thetas[i], new = self.rules[i].step(self.thetas[i], grads[cut], self.states[i], here)
                 self.states[i] = carried(self.states[i], new)
+
+
+class _ByKernel:
+    """Moves all the networks of a grid by one compiled kernel of the rule."""
+
+    def __init__(self, rule: Rule, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple) -> None:
+        validate(rule)
+        self.now = theta.expand(*runs_shape(rule, seed=seeds), theta.shape[-1]).clone()  # overwritten
+        self.fit, self.schedule, self.given = Fit(self.now, ndim=1), schedule, rule
+        self.state = first_state(self.fit.for_step(rule), self.now)
+        self.compiles = True
+
+    @property
+    def theta(self) -> torch.Tensor:
+        return self.now.clone()
+
+    def look(self, t: int) -> torch.Tensor:
+        self.rule = self.given if self.schedule is None else _scheduled(self.given, self.schedule, t)
+        return self.fit.for_step(self.rule).look(self.now, self.state)
+
+    def update(self, t: int, grad: torch.Tensor) -> None:
+        with np.errstate(all="ignore"):
+            at = self.fit.values(self.fit.for_at(self.rule).at(t))
+        values = 1.0, self.fit.for_step(self.rule), at
+        inputs = self.now, self.state, grad
+        if self.compiles:
+            try:
+                compiled(update, values, self.now)(*inputs)
+                return
+            except Exception as error:  # of whichever of the compiler's many kinds; nothing was overwritten
+                if t > 1:
+                    raise
+                self.compiles = False
+                warn_that_it_failed(error, "networks are trained")
+        update(*inputs, *values)
+
+
+def update(
+    theta: torch.Tensor, state: dict[str, Any], grad: torch.Tensor, one: Any, rule: Rule, at: dict[str, Any]
+) -> None:
+    """One step of a rule, written over θ and its state."""
+    stepped, new = rule.step(theta, grad, state, at)
+    # A rule may hand back an input. Times a number that the compiler does not know, it is read before it is
+    # overwritten.
+    stepped, new = stepped * one, {name: new[name] * one for name in state}
+    for name, value in new.items():
+        state[name].copy_(value)
+    theta.copy_(stepped)
+
+
+def _scheduled(rule: Rule, schedule: Schedule, t: int) -> Rule:
+    rule = with_lr(rule, lr_of(rule) * schedule(t))
+    validate(rule)
+    return rule
 
 
 def _for_rules(tensor: torch.Tensor) -> Any:

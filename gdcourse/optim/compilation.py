@@ -1,7 +1,7 @@
 """A program of `kernel` as one compiled kernel.
 
 torch.compile follows the program once, on vectors, and writes down what it does. What it does with numbers
-alone is taken out of that (`_parted`), and done by Python before each step, in double precision; the rest
+alone is taken out of that (`parted`), and done by Python before each step, in double precision; the rest
 becomes one loop over the elements. So every number comes from outside: a schedule compiles nothing anew.
 """
 
@@ -35,7 +35,7 @@ def run_compiled(program: Program, tensors: tuple[Any, ...], values: tuple[Any, 
     """
     point, memory = tensors[:2]
     numbers = [1.0]
-    form = tuple([form_of(value, numbers) for value in values])
+    form = tuple([form_of(value, numbers, []) for value in values])
     dtypes = tuple([tensor.dtype for tensor in (point, *memory.values(), *tensors[2:])])
     kind = (program, form, tuple(memory), dtypes, point.device, torch.get_num_threads())
     first = kind not in KERNELS
@@ -72,7 +72,7 @@ def _kernel(program: Program, form: tuple[Any, ...], like: tuple[Any, ...], coun
     def kernel(tensors: tuple[Any, ...], numbers: torch.Tensor) -> None:
         one, *rest = numbers.unbind()
         left = iter(rest)
-        result, new = program(*in_working_dtype(tensors), *[filled(part, left) for part in form])
+        result, new = program(*in_working_dtype(tensors), *[filled(part, left, iter(())) for part in form])
         point, memory = tensors[:2]
         # Where a rule hands back an input, torch 2.13 would read it after overwriting it. A product with a
         # number that the compiler does not know is computed before.
@@ -84,9 +84,7 @@ def _kernel(program: Program, form: tuple[Any, ...], like: tuple[Any, ...], coun
     made: list[Any] = []
 
     def backend(graph: fx.GraphModule, examples: list[Any]) -> Callable[..., Any]:
-        precompute, place, needed = _parted(graph)
-        examples[place] = examples[place].new_empty(needed, dtype=working_dtype(like[0]))
-        run = inductor(graph, examples)
+        precompute, run = parted(graph, examples, working_dtype(like[0]))
 
         def noted(*inputs: Any) -> tuple[()]:
             made.extend((precompute, run, inputs))
@@ -114,9 +112,7 @@ def _kernel(program: Program, form: tuple[Any, ...], like: tuple[Any, ...], coun
         nonlocal last
         point = tensors[0]
         if last[0] != numbers:
-            with np.errstate(all="ignore"):  # as torch, which goes on with ∞ or NaN without a word
-                known = precompute(np.array(numbers))
-            last = numbers, _on_device(known, working_dtype(point), point.device)
+            last = numbers, precompute(numbers, point.device)
         given = [last[1], *_in_a_row(tensors), point.numel()]
         run(*[given[place] for place in order])
         if point.device.type != "cpu":  # what was made while a graph was captured holds nothing outside of it
@@ -138,34 +134,57 @@ def inductor(graph: fx.GraphModule, examples: list[Any]) -> Callable[..., Any]:
 ARITHMETIC = {operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.neg}
 
 
-def _parted(graph: fx.GraphModule) -> tuple[Callable[..., Any], int, int]:
-    """Take out of a kernel's graph what it computes of the numbers alone.
+def parted(
+    graph: fx.GraphModule, examples: list[Any], dtype: torch.dtype
+) -> tuple[Callable[[list[float], torch.device], torch.Tensor], Callable[..., Any]]:
+    """Take out of a graph what it computes of numbers alone, and compile the rest.
+
+    Parameters
+    ----------
+    graph : of a program with an argument ``numbers``, a vector of which it only knows ``numbers.unbind()``.
+    examples : its inputs, as torch.compile gives them to a backend.
+    dtype : what the rest gets in place of the numbers.
 
     Returns
     -------
-    What computes it, the place among the graph's inputs of the vector that has it from now on in place of
-    the numbers, and the length of that vector.
+    What computes it from numbers, in double precision, as a vector on a device; and what inductor made of
+    the rest, which takes that vector where the graph took the numbers.
     """
     apart = fx.Graph()
     inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
-    unbound = next(node for node in graph.graph.nodes if node.target == "unbind")  # the kernel's first line
+    of_numbers = [node for node in graph.graph.nodes if node.args and node.args[0] in inputs]
+    unbound = next((node for node in of_numbers if "numbers" in node.args[0].name), None)
+    if unbound is None:  # there are none
+        return lambda *_: torch.empty(0), inductor(graph, examples)
     moved = {unbound: apart.placeholder("numbers")}
+    once: dict[Any, fx.Node] = {}  # several steps in one graph compute the same
     for node in graph.graph.nodes:
         numbers = node.args[:1] == (unbound,)
         known = node.target in ARITHMETIC and all(x in moved for x in node.all_input_nodes)
         if numbers or known:
-            moved[node] = apart.node_copy(node, moved.__getitem__)
+            key = node.target, *[moved.get(x, x) for x in node.args]
+            moved[node] = once[key] = once.get(key) or apart.node_copy(node, moved.__getitem__)
     del moved[unbound]
-    needed = [node for node in moved if any(user not in moved for user in node.users)]
-    apart.output([moved[node] for node in needed])
+    outside = [node for node in moved if any(user not in moved for user in node.users)]
+    needed = [*dict.fromkeys(moved[node] for node in outside)]
+    apart.output(needed)
     with graph.graph.inserting_after(unbound):
-        for place, node in enumerate(needed):
-            part = graph.graph.call_function(operator.getitem, (unbound, place))
-            node.replace_all_uses_with(part, delete_user_cb=lambda user: user not in moved)
+        parts = [graph.graph.call_function(operator.getitem, (unbound, i)) for i in range(len(needed))]
+    for node in outside:
+        part = parts[needed.index(moved[node])]
+        node.replace_all_uses_with(part, delete_user_cb=lambda user: user not in moved)
     for node in reversed(list(moved)):
         graph.graph.erase_node(node)
     graph.recompile()
-    return fx.GraphModule({}, apart).forward, inputs.index(unbound.args[0]), len(needed)
+    compute = fx.GraphModule({}, apart).forward
+
+    def precompute(numbers: list[float], device: torch.device) -> torch.Tensor:
+        with np.errstate(all="ignore"):  # as torch, which goes on with ∞ or NaN without a word
+            return _on_device(compute(np.array(numbers)), dtype, device)
+
+    place = inputs.index(unbound.args[0])
+    examples[place] = examples[place].new_empty(len(needed), dtype=dtype)
+    return precompute, inductor(graph, examples)
 
 
 def _in_a_row(tensors: tuple[Any, ...]) -> list[torch.Tensor]:
@@ -206,25 +225,29 @@ def _warn_once(reason: str) -> None:
 # stands for a yes or no that depends on t; any other bool is a part of the form.
 
 
-def form_of(value: Any, numbers: list[float]) -> Any:
+def form_of(value: Any, numbers: list[float], arrays: list[torch.Tensor]) -> Any:
     """What of a value a kernel is compiled for, as a pair (kind, parts); its numbers are appended, a choice
-    as 1 or 0."""
+    as 1 or 0, and so are its tensors."""
     if isinstance(value, Rule):
         kind: Any = type(value)
-        return kind, tuple([(name, form_of(getattr(value, name), numbers)) for name in names_of(kind)])
+        named = [(name, form_of(getattr(value, name), numbers, arrays)) for name in names_of(kind)]
+        return kind, tuple(named)
     if isinstance(value, dict):
-        return dict, tuple([(name, _form_of_item(item, numbers)) for name, item in value.items()])
+        return dict, tuple([(name, _form_of_item(item, numbers, arrays)) for name, item in value.items()])
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         numbers.append(float(value))
         return "number", None
+    if isinstance(value, torch.Tensor):
+        arrays.append(value)
+        return "array", None
     return "fixed", value
 
 
-def _form_of_item(value: Any, numbers: list[float]) -> Any:
+def _form_of_item(value: Any, numbers: list[float], arrays: list[torch.Tensor]) -> Any:
     if isinstance(value, bool):
         numbers.append(float(value))
         return "choice", None
-    return form_of(value, numbers)
+    return form_of(value, numbers, arrays)
 
 
 @cache
@@ -233,13 +256,15 @@ def names_of(kind: type[Rule]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind) if field.init) if is_dataclass(kind) else ()
 
 
-def filled(form: Any, numbers: Iterator[Any]) -> Any:
-    """A value of this form, with its numbers taken from an iterator."""
+def filled(form: Any, numbers: Iterator[Any], arrays: Iterator[torch.Tensor]) -> Any:
+    """A value of this form, with its numbers and its tensors taken from iterators."""
     kind, parts = form
     if kind == "number":
         return next(numbers)
     if kind == "choice":
         return next(numbers) != 0
+    if kind == "array":
+        return next(arrays)
     if kind == "fixed":
         return parts
-    return kind(**{name: filled(part, numbers) for name, part in parts})
+    return kind(**{name: filled(part, numbers, arrays) for name, part in parts})

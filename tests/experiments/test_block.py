@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import gdcourse as gd
-from gdcourse.experiments import block
+from gdcourse.experiments import block, compiled
+from tests.conftest import needs_a_compiler
 
 BOWL = gd.problems.Quadratic([1.0, 10.0])
 GRID = np.geomspace(1e-3, 1.0, 6)[:, None], np.linspace(0, 0.95, 5)
@@ -25,12 +26,14 @@ def check(rule, problem, steps, **inputs):
     return plain
 
 
+@needs_a_compiler
 def test_the_same_ends_and_the_same_divergence(recwarn):
     run = check(gd.Momentum(*GRID), BOWL, 23)  # 23: no multiple of a block's steps
     assert 0 < (run.diverged_at >= 0).sum() < run.diverged_at.size
     assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
 
 
+@needs_a_compiler
 @pytest.mark.parametrize("straight", [True, False])
 def test_coordinates_apart_and_called_with_and_without_torchs_looks(straight, monkeypatch, recwarn):
     """Beale's function gives its partial derivatives one by one. Its runs are walked as well where what went
@@ -48,6 +51,7 @@ def test_coordinates_apart_and_called_with_and_without_torchs_looks(straight, mo
     assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
 
 
+@needs_a_compiler
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "problem", "inputs"),
@@ -69,6 +73,28 @@ def test_the_same_for_every_kind_of_rule(rule, problem, inputs, recwarn):
     assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
 
 
+@needs_a_compiler
+def test_other_numbers_compile_nothing_anew(monkeypatch, recwarn):
+    monkeypatch.setattr(compiled, "KERNELS", {})
+    monkeypatch.setattr(block, "STEPS", 3)
+    for gamma in np.linspace(0.1, 0.9, 10):
+        check(gd.Momentum(GRID[0][:, 0], gamma=float(gamma)), BOWL, 7)
+    (kernel,) = compiled.KERNELS.values()
+    assert len(kernel.made) == 1
+    assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
+
+
+@needs_a_compiler
+def test_more_shapes_than_torch_compiles_one_function_for(monkeypatch, recwarn):
+    monkeypatch.setattr(compiled, "KERNELS", {})
+    monkeypatch.setattr(block, "STEPS", 2)
+    monkeypatch.setattr(compiled, "VARIANTS", 2)
+    with torch._dynamo.config.patch(recompile_limit=2):
+        for runs in range(1, 6):
+            check(gd.GradientDescent(np.geomspace(0.01, 0.1, runs)), BOWL, 4)
+    assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
+
+
 def test_fewer_steps_than_a_block_and_none():
     check(gd.Momentum(*GRID), BOWL, 3)
     check(gd.Momentum(*GRID), BOWL, 0)
@@ -82,21 +108,15 @@ def test_without_a_compiler_a_warning_and_the_same_numbers(monkeypatch):
         return program
 
     monkeypatch.setattr(torch, "compile", no_compiler)
-    block._compiled.cache_clear()
-    try:
-        with pytest.warns(UserWarning, match=r"torch.compile failed \(RuntimeError: No working C\+\+"):
-            check(gd.Momentum(*GRID), BOWL, 23)
-    finally:
-        block._compiled.cache_clear()
+    monkeypatch.setattr(compiled, "KERNELS", {})
+    with pytest.warns(UserWarning, match=r"torch.compile failed \(RuntimeError: No working C\+\+"):
+        check(gd.Momentum(*GRID), BOWL, 23)
 
 
 def test_where_compiling_is_switched_off_the_same_numbers(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)  # what torch does then
-    block._compiled.cache_clear()
-    try:
-        check(gd.Momentum(*GRID), BOWL, 23)
-    finally:
-        block._compiled.cache_clear()
+    monkeypatch.setattr(compiled, "KERNELS", {})
+    check(gd.Momentum(*GRID), BOWL, 23)
 
 
 @pytest.mark.parametrize(

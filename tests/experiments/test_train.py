@@ -8,9 +8,11 @@ import pytest
 import torch
 
 import gdcourse as gd
+from gdcourse.experiments import compiled
 from gdcourse.experiments.train import batches
 from gdcourse.problems import Network
 from gdcourse.problems.digits import Digits, Split
+from tests.conftest import needs_a_compiler
 
 NETWORK = Network((784, 6, 10), "tanh")
 STEPS = 25
@@ -228,7 +230,7 @@ def test_training_leaves_the_callers_tensors_alone(data):
         (
             {"optimizer": lambda p: torch.optim.SGD(p, 0.1), "schedule": lambda t: 1.0},
             TypeError,
-            "without a schedule",
+            "without schedule and compile",
         ),
         ({"optimizer": gd.Adadelta(), "schedule": lambda t: 1.0}, TypeError, "Adadelta has no learning rate"),
         ({"optimizer": gd.Adam(0.1), "schedule": lambda t: -t}, ValueError, "Invalid learning rate: -0.1"),
@@ -271,3 +273,49 @@ def test_a_bar_for_a_person(data, monkeypatch, capfd, value):
 def test_a_seed_that_is_no_whole_number_is_refused(seed):
     with pytest.raises(ValueError, match="seed must be a whole number"):
         gd.train(gd.problems.Network(), gd.digits(), gd.GradientDescent(0.1), steps=1, seed=seed)
+
+
+# ---- compiled ----
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("name", ["Nesterov", "Adam", "RAdam", "Lookahead"])
+def test_compiled_equals_uncompiled(data, name, recwarn):
+    """Over a schedule, which compiles nothing anew, and for a grid."""
+    method = gd.METHODS[name]
+    rule = method.make(method.usual * np.array([0.1, 1.0])[:, None])
+    wish = {"seed": [4, 0, 7], "keep": True, "schedule": lambda t: 1 / t}
+    plain, kernel = short(data, rule, **wish), short(data, rule, compile=True, **wish)
+    np.testing.assert_allclose(kernel.loss, plain.loss, rtol=0, atol=1e-12)
+    torch.testing.assert_close(kernel.kept, plain.kept, rtol=0, atol=1e-12)
+    assert (kernel.kept[1] - kernel.kept[0]).abs().max() > 1e-3, "kept as they were then"
+    assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
+
+
+@needs_a_compiler
+def test_other_hyperparameters_compile_nothing_anew(data, monkeypatch):
+    monkeypatch.setattr(compiled, "KERNELS", {})
+    for beta in np.linspace(0.1, 0.9, 10):
+        short(data, gd.Adam(0.01, beta1=float(beta)), steps=3, compile=True)
+    (kernel,) = compiled.KERNELS.values()
+    assert len(kernel.made) == 1
+
+
+def test_without_a_compiler_a_warning_and_the_same_trainings(data, monkeypatch):
+    def no_compiler(*_, **__):
+        def program(*_):
+            raise RuntimeError("No working C++ compiler found")
+
+        return program
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    monkeypatch.setattr(compiled, "KERNELS", {})
+    with pytest.warns(UserWarning, match=r"torch.compile failed \(RuntimeError: No working C\+\+") as said:
+        kernel = short(data, gd.Adam(0.01), compile=True)
+    assert len(said) == 1
+    torch.testing.assert_close(kernel.theta, short(data, gd.Adam(0.01)).theta, rtol=0, atol=1e-12)
+
+
+def test_a_torch_optimizer_compiles_its_own_step(data):
+    with pytest.raises(TypeError, match="without schedule and compile"):
+        short(data, lambda params: torch.optim.SGD(params, lr=0.1), compile=True)

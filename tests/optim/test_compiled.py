@@ -3,7 +3,6 @@
 import copy
 import operator
 import pickle
-import shutil
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -18,11 +17,8 @@ from torch.optim import lr_scheduler
 
 import gdcourse as gd
 from gdcourse.optim import compilation, flat, kernel
+from tests.conftest import needs_a_compiler
 
-needs_a_compiler = pytest.mark.skipif(
-    not (shutil.which("g++") or shutil.which("clang++")),
-    reason="on a CPU torch.compile needs a C++ compiler: neither g++ nor clang++ was found",
-)
 MAKERS = {
     "SGD": lambda params, **kw: gd.optim.SGD(params, lr=0.1, **kw),
     "Momentum": lambda params, **kw: gd.optim.Momentum(params, lr=0.03, **kw),
@@ -261,14 +257,14 @@ def test_numbers_are_computed_in_double_precision():
 @every
 def test_no_element_computes_what_is_one_number(name, monkeypatch):
     """Every operation that is left in a kernel has a vector among its inputs."""
-    graphs, real = [], compilation._parted
+    graphs, real = [], compilation.parted
 
-    def spy(graph):
-        found = real(graph)
+    def spy(graph, *others):
+        found = real(graph, *others)
         graphs.append(graph.graph)
         return found
 
-    monkeypatch.setattr(compilation, "_parted", spy)
+    monkeypatch.setattr(compilation, "parted", spy)
     monkeypatch.setattr(compilation, "KERNELS", {})
     walk(params := parameters(), optimizer := MAKERS[name](params, compile=True), 8)
     assert graphs, optimizer

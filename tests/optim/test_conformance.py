@@ -5,7 +5,6 @@ import copy
 import inspect
 import io
 import pickle
-import shutil
 import warnings
 from functools import cache, partial
 
@@ -24,11 +23,8 @@ from torch.testing._internal.common_utils import TestCase
 
 import gdcourse as gd
 from gdcourse.optim import flat
+from tests.conftest import needs_a_compiler
 
-needs_a_compiler = pytest.mark.skipif(
-    not (shutil.which("g++") or shutil.which("clang++")),
-    reason="on a CPU torch.compile needs a C++ compiler: neither g++ nor clang++ was found",
-)
 DATABASE = {info.name: info for info in optim_db}
 
 
