@@ -1,4 +1,5 @@
-"""How fast it is, beside others, in one run on this machine: a table, a picture and a JSON in _build/bench.
+"""How fast it is, beside others, in one run on this machine: a table, a picture and a JSON in _build/bench,
+and a profile of each of ours that missed its goal.
 
     python scripts/bench.py                  everything, some minutes
     python scripts/bench.py --quick          a smoke test of seconds, whose numbers mean nothing
@@ -14,11 +15,14 @@ that are missing are named: optax (in the requirements of the tests), pytorch_op
 from __future__ import annotations
 
 import argparse
+import cProfile
 import importlib
 import inspect
 import json
 import os
 import platform
+import pstats
+import re
 import statistics
 import subprocess
 import sys
@@ -28,7 +32,7 @@ import time
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from math import ceil, floor, log10
 from pathlib import Path
@@ -70,6 +74,7 @@ class Result:
     goals: list[dict[str, Any]]
     not_run: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    profiles: list[str] = field(default_factory=list)
 
 
 def settings(arguments: list[str]) -> argparse.Namespace:
@@ -600,7 +605,30 @@ def measure(contest: Contest, rounds: int) -> Result:
     least = {who: min(seen) for who, seen in times.items()}
     spread = {who: statistics.median(seen) / least[who] - 1 for who, seen in times.items()}
     goals = [asdict(goal) | {"is": reached(goal, least)} for goal in contest.goals]
-    return Result(contest.title, least, spread, goals, contest.not_run, contest.notes)
+    missed = {goal["who"]: None for goal in goals if goal["is"] and goal["is"] > goal["at_most"]}
+    profiles = [profile(contest.turns[who], f"{contest.title}: {who}") for who in missed]
+    return Result(contest.title, least, spread, goals, contest.not_run, contest.notes, profiles)
+
+
+KERNEL = re.compile(r"<built-in method [a-z0-9]{40,}.*")  # inductor names it after what is in it
+
+
+def profile(turn: Callable[[], Any], title: str) -> str:
+    """Where the time goes in one who missed a goal: the functions that take most of it by themselves, and how
+    often each is called. Looking costs time of its own, so that small functions seem slower than they are."""
+    looked, times = cProfile.Profile(), 10
+    looked.enable()
+    for _ in range(times):
+        turn()
+    looked.disable()
+    found = pstats.Stats(looked).strip_dirs().stats  # type: ignore[attr-defined]
+    own = sorted(((took, calls, where) for where, (_, calls, took, *_) in found.items()), reverse=True)
+    lines = []
+    for took, calls, (file, _, name) in own[:10]:
+        name = KERNEL.sub("the compiled kernel", name if file == "~" else f"{file}: {name}")
+        lines.append(f"  {1e3 * took / times:10.3f} ms  {calls / times:8.1f} ×  {name[:70]}")
+    rest = sum(took for took, *_ in own[10:])
+    return "\n".join([title, *lines, f"  {1e3 * rest / times:10.3f} ms  by {len(own) - 10} others", ""])
 
 
 def milliseconds(turn: Callable[[], Any], each: int) -> float:
@@ -736,15 +764,19 @@ def main(arguments: list[str]) -> int:
         sys.stdout.flush()
     chosen.out.mkdir(parents=True, exist_ok=True)
     draw(results, chosen.out / "bench.png")
+    profiles = [text for result in results for text in result.profiles]
+    (chosen.out / "profile.txt").write_text("\n".join(profiles), encoding="utf-8")
     written = {"machine": about, "quick": chosen.quick, "rounds": chosen.rounds}
     text = json.dumps(
-        written | {"contests": [asdict(result) for result in results]}, indent=1, ensure_ascii=False
+        written | {"contests": [asdict(replace(result, profiles=[])) for result in results]},
+        indent=1,
+        ensure_ascii=False,
     )
     (chosen.out / "bench.json").write_text(text + "\n", encoding="utf-8")
     goals = [goal for result in results for goal in result.goals if goal["is"] is not None]
     good = sum(goal["is"] <= goal["at_most"] for goal in goals)
     print(f"{good} of {len(goals)} goals reached" + (", of no meaning with --quick" if chosen.quick else ""))
-    print(f"Written: {chosen.out / 'bench.json'} and bench.png")
+    print(f"Written: {chosen.out / 'bench.json'}, bench.png, and profile.txt of who missed a goal")
     return 0
 
 

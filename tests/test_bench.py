@@ -68,6 +68,21 @@ def test_goals_are_ratios_or_milliseconds():
         assert verdict in bench.table(bench.Result("t", ms, {"one": 0.0, "other": 0.0}, [told], {}))
 
 
+def test_who_misses_a_goal_is_profiled_and_nobody_else():
+    def slow():
+        sorted(range(20_000), key=lambda x: -x)
+
+    contest = bench.Contest(
+        "a sort", {"slow": slow, "quick": lambda: None}, [bench.Goal("slow", 1.0, "quick")]
+    )
+    (text,) = bench.measure(contest, 2).profiles
+    assert text.startswith("a sort: slow\n") and "sorted" in text and "/" not in text
+    contest = bench.Contest(
+        "a sort", {"slow": slow, "quick": lambda: None}, [bench.Goal("quick", 1.0, "slow")]
+    )
+    assert bench.measure(contest, 2).profiles == []
+
+
 def test_a_captured_step_is_recorded_at_the_first_call_and_replayed_by_each(monkeypatch):
     """On stand-ins for torch's: on a GPU, they count what would be done."""
     told = []
