@@ -1,5 +1,4 @@
-"""How fast it is, beside others, in one run on this machine: a table, a picture and a JSON in _build/bench,
-and a profile of each of ours that missed its goal.
+"""How fast it is, beside others, in one run on this machine: a table, and in _build/bench a picture and more.
 
     python scripts/bench.py                  everything, some minutes
     python scripts/bench.py --quick          a smoke test of seconds, whose numbers mean nothing

@@ -17,6 +17,7 @@ import pytest
 import torch
 from setup_env import find_chromium  # scripts/setup_env.py
 
+from gdcourse.experiments import compiled
 from tests.browsing import QuietHandler
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +26,21 @@ needs_a_compiler = pytest.mark.skipif(
     not (shutil.which("g++") or shutil.which("clang++")),
     reason="on a CPU torch.compile needs a C++ compiler: neither g++ nor clang++ was found",
 )
+
+
+@pytest.fixture
+def no_compiler(monkeypatch):
+    """As on a machine without a C++ compiler: torch.compile gives what fails when it is called."""
+
+    def no_compiler(*_, **__):
+        def program(*_):
+            raise RuntimeError("No working C++ compiler found")
+
+        return program
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    monkeypatch.setattr(compiled, "KERNELS", {})
+
 
 # The tests' tensors are small, and several of them waiting for each other's threads are slow.
 torch.set_num_threads(1)

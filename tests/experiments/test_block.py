@@ -100,15 +100,7 @@ def test_fewer_steps_than_a_block_and_none():
     check(gd.Momentum(*GRID), BOWL, 0)
 
 
-def test_without_a_compiler_a_warning_and_the_same_numbers(monkeypatch):
-    def no_compiler(*_, **__):
-        def program(*_):
-            raise RuntimeError("No working C++ compiler found")
-
-        return program
-
-    monkeypatch.setattr(torch, "compile", no_compiler)
-    monkeypatch.setattr(compiled, "KERNELS", {})
+def test_without_a_compiler_a_warning_and_the_same_numbers(no_compiler):
     with pytest.warns(UserWarning, match=r"torch.compile failed \(RuntimeError: No working C\+\+"):
         check(gd.Momentum(*GRID), BOWL, 23)
 

@@ -301,15 +301,7 @@ def test_other_hyperparameters_compile_nothing_anew(data, monkeypatch):
     assert len(kernel.made) == 1
 
 
-def test_without_a_compiler_a_warning_and_the_same_trainings(data, monkeypatch):
-    def no_compiler(*_, **__):
-        def program(*_):
-            raise RuntimeError("No working C++ compiler found")
-
-        return program
-
-    monkeypatch.setattr(torch, "compile", no_compiler)
-    monkeypatch.setattr(compiled, "KERNELS", {})
+def test_without_a_compiler_a_warning_and_the_same_trainings(data, no_compiler):
     with pytest.warns(UserWarning, match=r"torch.compile failed \(RuntimeError: No working C\+\+") as said:
         kernel = short(data, gd.Adam(0.01), compile=True)
     assert len(said) == 1
