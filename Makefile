@@ -30,7 +30,7 @@ verify: ## the slower checks: slow tests, seeds, mutants of the rules, other pro
 	@$(PYTHON) scripts/setup_env.py --browser --lab
 	@$(PY) scripts/verify.py
 
-bench: setup ## how fast it is beside torch.optim and optax (some minutes; other options: make bench BENCH="--quick")
+bench: setup ## how fast it is beside torch.optim and optax (a quarter of an hour; other options: make bench BENCH="--quick")
 	@$(PY) scripts/bench.py $(BENCH)
 
 notebooks: setup ## make and run the notebooks from book/src (some alone: make notebooks CHAPTERS="adam radam")

@@ -1,9 +1,10 @@
 """How fast it is, beside others, in one run on this machine: a table, and in _build/bench a picture and more.
 
-    python scripts/bench.py                  everything, some minutes
+    python scripts/bench.py                  everything, about a quarter of an hour
     python scripts/bench.py --quick          a smoke test of seconds, whose numbers mean nothing
     python scripts/bench.py steps runs       some parts alone: steps, compiling, runs, trainings, landscapes
-    python scripts/bench.py --threads 1      on so many processor cores
+                                             (five minutes together), and book: `make book`, `make test`
+    python scripts/bench.py --threads 1      on so many processor cores, without the book
 
 Whoever is compared takes turns, round after round, so that what else the machine does meets all alike. A
 number is the least of all rounds; its spread says how far the median lies above. Other work on the machine
@@ -32,13 +33,14 @@ import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("steps", "compiling", "runs", "trainings", "landscapes")
+PARTS = ("steps", "compiling", "runs", "trainings", "landscapes", "book")
 
 
 @dataclass
@@ -86,7 +88,7 @@ def settings(arguments: list[str]) -> argparse.Namespace:
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    chosen.parts = chosen.parts or list(PARTS)
+    chosen.parts = chosen.parts or [part for part in PARTS if part != "book" or not chosen.threads]
     chosen.rounds = chosen.rounds or (2 if chosen.quick else 9)
     return chosen
 
@@ -455,12 +457,37 @@ def family(title: str, rule: Any, problem: Any, start: Any, length: int) -> Cont
     if length < 20:  # --quick
         del turns[COMPILED]
         contest.not_run[COMPILED] = "compiling is no matter of seconds"
+    contest.notes = [
+        f"{who}: {peak(turns[who]) / 1e6:.1f} MB at most"
+        for who, peak in (("ours, NumPy", numpy_peak), (COMPILED, torch_peak))
+        if who in turns
+    ]
+    return contest
+
+
+def numpy_peak(turn: Callable[[], Any]) -> float:
+    """The bytes that Python and NumPy have at once for a turn, at most."""
     tracemalloc.start()
-    turns["ours, NumPy"]()
+    turn()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    contest.notes.append(f"ours, NumPy: {peak / 1e6:.1f} MB at most")
-    return contest
+    return peak
+
+
+def torch_peak(turn: Callable[[], Any]) -> float:
+    """The bytes that torch has at once on the CPU for a turn, at most, once all is compiled."""
+    from torch.profiler import ProfilerActivity, profile
+
+    turn()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        turn()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        seen.export_chrome_trace(str(path))
+        trace = json.loads(path.read_text(encoding="utf-8"))
+    events = [event for event in trace["traceEvents"] if event["name"] == "[memory]"]
+    changes = [event["args"]["Bytes"] for event in sorted(events, key=lambda event: event["ts"])]
+    return max(accumulate(changes, initial=0))
 
 
 def add_optax(
@@ -586,6 +613,62 @@ def slice_of(points: int) -> Contest:
     return Contest(title, turns, [Goal(ours, points**2 / 10, theirs)])
 
 
+# --- The book and its tests ---------------------------------------------------------------------------------
+
+
+def book(quick: bool) -> Iterator[Callable[[], Result]]:
+    if not quick:
+        yield book_and_tests
+
+
+def book_and_tests() -> Result:
+    """`make book` and `make test`, once each, where all is set up; and of the tests, the longest notebook."""
+    from tqdm import tqdm
+
+    goals = {"make book": 300_000.0, "make test": 600_000.0, "the longest notebook": 30_000.0}
+    result = Result("The book and its tests, on all cores", {}, {}, [], {})
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        variables = os.environ | {"PYTEST_ADDOPTS": f"'--junitxml={report}'"}
+        variables.pop("GDCOURSE_STATIC", None)  # which `main` has set
+        for command in ("make setup", "make book", "make test"):
+            tqdm.write(f"{command} …", file=sys.stderr)
+            started = time.perf_counter()
+            try:
+                done = subprocess.run(
+                    command.split(), cwd=ROOT, env=variables, capture_output=True, text=True
+                )
+            except OSError as error:
+                result.not_run[command] = str(error)
+                continue
+            if done.returncode:
+                lines = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
+                result.not_run[command] = f"it failed: {lines[-1]}"
+            else:
+                result.ms[command] = 1e3 * (time.perf_counter() - started)
+        result.ms.pop("make setup", None)
+        if "make test" in result.ms:
+            name, took = longest_notebook(report.read_text(encoding="utf-8"))
+            result.ms["the longest notebook"] = 1e3 * took
+            result.notes.append(f"the longest notebook: {name}")
+    result.spread = dict.fromkeys(result.ms, 0.0)
+    result.goals = [
+        asdict(g) | {"is": reached(g, result.ms)} for g in (Goal(*goal) for goal in goals.items())
+    ]
+    return result
+
+
+def longest_notebook(report: str) -> tuple[str, float]:
+    """Of a report of tests as pytest writes it with --junitxml: the notebook whose cells took most seconds
+    together, and those."""
+    seconds: dict[str, float] = {}
+    for case in ElementTree.fromstring(report).iter("testcase"):
+        name = case.get("classname", "")
+        if name.endswith(".ipynb"):
+            seconds[name] = seconds.get(name, 0.0) + float(case.get("time", 0.0))
+    return max(seconds.items(), key=lambda item: item[1])
+
+
 # --- Measuring and telling ----------------------------------------------------------------------------------
 
 
@@ -702,7 +785,8 @@ def short(number: float) -> str:
 
 
 def draw(results: list[Result], path: Path) -> None:
-    """Every contest as points on a logarithmic axis, from the least to the median; colour says whose."""
+    """Every contest of which anything ran, as points on a logarithmic axis, from the least to the median;
+    colour says whose."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -712,6 +796,7 @@ def draw(results: list[Result], path: Path) -> None:
     from gdcourse.figures.style import BLUE, FAINT, GREY, ORANGE, use_style
 
     use_style()
+    results = [result for result in results if result.ms]
     columns = min(2, len(results))
     rows = -(-len(results) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(5.4 * columns, 2.2 * rows), squeeze=False)

@@ -37,6 +37,14 @@ def short(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
+def bound_of(goal: dict[str, Any]) -> tuple[str, float]:
+    """What a goal asks for, in words, and how many of its milliseconds or ratios the words count as one."""
+    if goal["versus"]:
+        return f"≤ {short(goal['at_most'])} × {goal['versus']}", 1.0
+    unit, each = ("s", 1000.0) if goal["at_most"] >= 1000 else ("ms", 1.0)
+    return f"≤ {short(goal['at_most'] / each)} {unit}", each
+
+
 def span(values: list[float]) -> str:
     low, high = short(min(values)), short(max(values))
     return low if low == high else f"{low} – {high}"
@@ -51,12 +59,11 @@ def goal_rows(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
         for run in group:
             for contest in run["contests"]:
                 for goal in contest["goals"]:
-                    unit = f"× {goal['versus']}" if goal["versus"] else "ms"
-                    bound = f"≤ {short(goal['at_most'])} {unit}"
+                    bound, each = bound_of(goal)
                     key = contest["title"], goal["who"].removeprefix("ours, "), bound
-                    seen = measured.setdefault(key, {"at_most": goal["at_most"]}).setdefault(n, [])  # type: ignore[dict-item]
+                    seen = measured.setdefault(key, {"at_most": goal["at_most"] / each}).setdefault(n, [])  # type: ignore[dict-item]
                     if goal["is"] is not None:
-                        seen.append(goal["is"])
+                        seen.append(goal["is"] / each)
     rows = []
     for key, seen in measured.items():
         cells = []

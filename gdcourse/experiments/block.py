@@ -6,7 +6,8 @@ over the runs of it, in which θ and the state stay in registers for `STEPS` ste
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,13 +57,11 @@ def walk_compiled(
         tuple([first_state(for_step, x) for x in thetas]),
         tuple([torch.where(abs(x) <= edge, steps + 1.0, 0.0).to(x.dtype) for x in thetas]),
     )
-    program = compiled(block, (for_step,), theta, type(problem))
+    program = kernel = compiled(block, (for_step,), theta, type(problem))
     with np.errstate(all="ignore"), torch.no_grad():
-        times = torch.arange(1, steps + 1, dtype=theta.dtype, device=theta.device)
-        at_steps = Tables(for_at, steps, theta)
-        for t in range(0, steps, STEPS):
-            cut = slice(t, min(t + STEPS, steps))
-            now = Now(at_steps.of(cut), times[cut], None if samples is None else samples[cut])
+        numbers = torch.arange(1, steps + 1, dtype=theta.dtype, device=theta.device)
+        drawn = repeat(None) if samples is None else samples.split(STEPS)
+        for now in map(Now, tables(for_at, steps, theta), numbers.split(STEPS), drawn):
             if len(now.times) < STEPS:
                 moving = block(moving, now, edge, problem, for_step)
                 break
@@ -71,7 +70,7 @@ def walk_compiled(
             except Exception as error:  # of whichever of the compiler's many kinds
                 warn_that_it_failed(error, "runs are walked")
                 return None
-            if t == 0:
+            if program is kernel:
                 program = _straight(before, now, moving) or program
         theta, out = (torch.stack(x, -1) if apart else x[0] for x in (moving.thetas, moving.outs))
         loss = problem.loss(theta[None])
@@ -143,29 +142,22 @@ def _like(moving: Moving, leaves: list[torch.Tensor]) -> Moving:
     return Moving(thetas, states, tuple(left))
 
 
-class Tables:
-    """Of each quantity that depends on t alone, its values at several steps, in θ's dtype. Those that differ
-    from run to run are computed for a few steps at a time: for all they could fill the memory."""
+def tables(rule: Rule, steps: int, theta: torch.Tensor) -> Iterator[dict[str, torch.Tensor]]:
+    """Of each quantity that depends on t alone, its values at the next `STEPS` steps, in θ's dtype. They are
+    made for all steps at once, or, if they differ from run to run, when they are asked for: for all steps
+    they could fill the memory."""
+    by_run = any(isinstance(value, torch.Tensor) for value in rule.at(1).values())
+    span = STEPS if by_run else max(steps, 1)
+    for t in range(0, steps, span):
+        ats = [rule.at(s + 1) for s in range(t, min(t + span, steps))]
+        parts = {name: _table([at[name] for at in ats], theta).split(STEPS) for name in ats[0]}
+        for i in range(-(-len(ats) // STEPS)):
+            yield {name: pieces[i] for name, pieces in parts.items()}
 
-    def __init__(self, rule: Rule, steps: int, theta: torch.Tensor) -> None:
-        self.rule, self.theta = rule, theta
-        ats = [rule.at(t) for t in range(1, steps + 1)]
-        names = list(ats[0]) if ats else []
-        self.varying = [name for name in names if isinstance(ats[0][name], torch.Tensor)]
-        self.whole = {
-            name: self._table([at[name] for at in ats]) for name in names if name not in self.varying
-        }
 
-    def of(self, cut: slice) -> dict[str, torch.Tensor]:
-        tables = {name: table[cut] for name, table in self.whole.items()}
-        if self.varying:
-            ats = [self.rule.at(t + 1) for t in range(cut.start, cut.stop)]
-            tables |= {name: self._table([at[name] for at in ats]) for name in self.varying}
-        return tables
-
-    def _table(self, values: list[Any]) -> torch.Tensor:
-        if isinstance(values[0], torch.Tensor):
-            table = torch.stack(values)
-        else:  # Python's numbers in their full precision, and truths
-            table = torch.as_tensor(np.asarray(values), device=self.theta.device)
-        return table.to(self.theta.dtype) if table.is_floating_point() else table
+def _table(values: list[Any], theta: torch.Tensor) -> torch.Tensor:
+    if isinstance(values[0], torch.Tensor):
+        table = torch.stack(values)
+    else:  # Python's numbers in their full precision, and truths
+        table = torch.as_tensor(np.asarray(values), device=theta.device)
+    return table.to(theta.dtype) if table.is_floating_point() else table

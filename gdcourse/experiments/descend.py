@@ -27,6 +27,9 @@ KEPT = 2**30
 """Bytes of θ over all steps, up to which runs are not parted where their steps are kept: memory decides then,
 not the cache."""
 
+LITTLE = 2**20
+"""Bytes up to which it is not asked whether they are free: to ask takes as long as dozens of steps."""
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -224,7 +227,10 @@ def _joined(whole: dict[str, Any], walked: dict[str, Any], cut: Cut, runs: tuple
 
 def _check_room(theta: Any, numbers: int) -> None:
     """Raise MemoryError if so many numbers of θ's kind do not fit into the memory that is free."""
-    need, free = numbers * theta.itemsize, _free_bytes(theta)
+    need = numbers * theta.itemsize
+    if need <= LITTLE:
+        return
+    free = _free_bytes(theta)
     if need > free:
         raise MemoryError(
             f"what is to be kept of these runs takes {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free: "

@@ -125,9 +125,10 @@ def inductor(graph: fx.GraphModule, examples: list[Any]) -> Callable[..., Any]:
     """What torch.compile makes of a graph, for as many cores as torch uses now.
 
     It keeps what it made on the disk, and would give it back to a process with another number of cores; its
-    settings it tells apart.
+    settings it tells apart. A loop of several steps has more parts than it would fuse unless told to, and
+    cut in two it would hand every step's θ over in memory.
     """
-    with torch._inductor.config.patch({"cpp.threads": torch.get_num_threads()}):
+    with torch._inductor.config.patch({"cpp.threads": torch.get_num_threads(), "max_fusion_size": 256}):
         return torch._dynamo.lookup_backend("inductor")(graph, examples)
 
 
