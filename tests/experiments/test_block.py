@@ -89,7 +89,7 @@ def test_more_shapes_than_torch_compiles_one_function_for(monkeypatch, recwarn):
     monkeypatch.setattr(compiled, "KERNELS", {})
     monkeypatch.setattr(block, "STEPS", 2)
     monkeypatch.setattr(compiled, "VARIANTS", 2)
-    with torch._dynamo.config.patch(recompile_limit=2):
+    with torch._dynamo.config.patch(cache_size_limit=2):  # its name in torch 2.6; later ones know both
         for runs in range(1, 6):
             check(gd.GradientDescent(np.geomspace(0.01, 0.1, runs)), BOWL, 4)
     assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
