@@ -53,14 +53,15 @@ def span(values: list[float]) -> str:
 def goal_rows(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
     """The head and the rows of the table of goals. A number stands in bold where all runs reach the goal."""
     groups = by_threads(runs)
-    head = ["Work", "Ours", "Goal", *[f"{n} thread{'s' * (n > 1)}" for n in groups]]
+    # What was measured stands beside the work: a phone shows no more than the first columns at once.
+    head = ["Work", *[f"{n} thread{'s' * (n > 1)}" for n in groups], "Goal", "Ours"]
     measured: dict[tuple[str, ...], dict[int, list[float]]] = {}
     for n, group in groups.items():
         for run in group:
             for contest in run["contests"]:
                 for goal in contest["goals"]:
                     bound, each = bound_of(goal)
-                    key = contest["title"], goal["who"].removeprefix("ours, "), bound
+                    key = contest["title"], bound, goal["who"].removeprefix("ours, ")
                     seen = measured.setdefault(key, {"at_most": goal["at_most"] / each}).setdefault(n, [])  # type: ignore[dict-item]
                     if goal["is"] is not None:
                         seen.append(goal["is"] / each)
@@ -71,7 +72,8 @@ def goal_rows(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
             values = seen.get(n) or []
             good = bool(values) and max(values) <= seen["at_most"]  # type: ignore[operator]
             cells.append(f"**{span(values)}**" if good else span(values) if values else "not run")
-        rows.append([*key, *cells])
+        work, bound, who = key
+        rows.append([work, *cells, bound, who])
     return head, rows
 
 
