@@ -373,9 +373,12 @@ def first_steps() -> Result:
     ms = {f"ours, {name}": 1e3 * took for name, took in json.loads(done.stdout).items()}
     first, *rest = ms
     goals = [Goal(first, 12_000.0), *(Goal(who, 3_000.0) for who in rest)]
-    told = [asdict(goal) | {"is": reached(goal, ms)} for goal in goals]
     return Result(
-        "The first step with compile=True, one rule after the other", ms, dict.fromkeys(ms, 0.0), told, {}
+        "The first step with compile=True, one rule after the other",
+        ms,
+        dict.fromkeys(ms, 0.0),
+        told(goals, ms),
+        {},
     )
 
 
@@ -625,8 +628,12 @@ def book_and_tests() -> Result:
     """`make book` and `make test`, once each, where all is set up; and of the tests, the longest notebook."""
     from tqdm import tqdm
 
-    goals = {"make book": 300_000.0, "make test": 600_000.0, "the longest notebook": 30_000.0}
-    result = Result("The book and its tests, on all cores", {}, {}, [], {})
+    goals = [
+        Goal("make book", 300_000.0),
+        Goal("make test", 600_000.0),
+        Goal("the longest notebook", 30_000.0),
+    ]
+    result = Result("The book and its tests", {}, {}, [], {})
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         variables = os.environ | {"PYTEST_ADDOPTS": f"'--junitxml={report}'"}
@@ -652,9 +659,7 @@ def book_and_tests() -> Result:
             result.ms["the longest notebook"] = 1e3 * took
             result.notes.append(f"the longest notebook: {name}")
     result.spread = dict.fromkeys(result.ms, 0.0)
-    result.goals = [
-        asdict(g) | {"is": reached(g, result.ms)} for g in (Goal(*goal) for goal in goals.items())
-    ]
+    result.goals = told(goals, result.ms)
     return result
 
 
@@ -686,7 +691,7 @@ def measure(contest: Contest, rounds: int) -> Result:
             times[who].append(milliseconds(turn, contest.each) / contest.share.get(who, 1.0))
     least = {who: min(seen) for who, seen in times.items()}
     spread = {who: statistics.median(seen) / least[who] - 1 for who, seen in times.items()}
-    goals = [asdict(goal) | {"is": reached(goal, least)} for goal in contest.goals]
+    goals = told(contest.goals, least)
     missed = {goal["who"]: None for goal in goals if goal["is"] and goal["is"] > goal["at_most"]}
     profiles = [profile(contest.turns[who], f"{contest.title}: {who}") for who in missed]
     return Result(contest.title, least, spread, goals, contest.not_run, contest.notes, profiles)
@@ -736,6 +741,11 @@ def reached(goal: Goal, ms: dict[str, float]) -> float | None:
     if goal.who not in ms or (goal.versus and goal.versus not in ms):
         return None
     return ms[goal.who] / (ms[goal.versus] if goal.versus else 1.0)
+
+
+def told(goals: list[Goal], ms: dict[str, float]) -> list[dict[str, Any]]:
+    """Each goal, and beside it what it bounds."""
+    return [asdict(goal) | {"is": reached(goal, ms)} for goal in goals]
 
 
 def machine() -> dict[str, Any]:

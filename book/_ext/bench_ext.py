@@ -37,12 +37,11 @@ def short(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
-def bound_of(goal: dict[str, Any]) -> tuple[str, float]:
-    """What a goal asks for, in words, and how many of its milliseconds or ratios the words count as one."""
+def unit_of(goal: dict[str, Any]) -> tuple[str, float]:
+    """What a goal is shown in, and how many of the numbers in the file make one of that."""
     if goal["versus"]:
-        return f"≤ {short(goal['at_most'])} × {goal['versus']}", 1.0
-    unit, each = ("s", 1000.0) if goal["at_most"] >= 1000 else ("ms", 1.0)
-    return f"≤ {short(goal['at_most'] / each)} {unit}", each
+        return f"× {goal['versus']}", 1.0
+    return ("s", 1000.0) if goal["at_most"] >= 1000 else ("ms", 1.0)
 
 
 def span(values: list[float]) -> str:
@@ -60,9 +59,10 @@ def goal_rows(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
         for run in group:
             for contest in run["contests"]:
                 for goal in contest["goals"]:
-                    bound, each = bound_of(goal)
-                    key = contest["title"], bound, goal["who"].removeprefix("ours, ")
-                    seen = measured.setdefault(key, {"at_most": goal["at_most"] / each}).setdefault(n, [])  # type: ignore[dict-item]
+                    unit, each = unit_of(goal)
+                    at_most = goal["at_most"] / each
+                    key = contest["title"], f"≤ {short(at_most)} {unit}", goal["who"].removeprefix("ours, ")
+                    seen = measured.setdefault(key, {"at_most": at_most}).setdefault(n, [])  # type: ignore[dict-item]
                     if goal["is"] is not None:
                         seen.append(goal["is"] / each)
     rows = []

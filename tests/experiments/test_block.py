@@ -95,6 +95,22 @@ def test_more_shapes_than_torch_compiles_one_function_for(monkeypatch, recwarn):
     assert not [w for w in recwarn if "torch.compile failed" in str(w.message)]
 
 
+@pytest.mark.parametrize("beta2", [0.99, torch.tensor([0.9, 0.99], dtype=torch.float64)])
+def test_tables_give_at_of_each_step_and_those_by_run_only_as_far_as_asked_for(beta2, monkeypatch):
+    asked = []
+    at = gd.Adam.at
+    monkeypatch.setattr(gd.Adam, "at", lambda self, t: asked.append(t) or at(self, t))
+    rule, steps = gd.Adam(0.1, beta2=beta2), 2 * block.STEPS + 3
+    found = block.tables(rule, steps, torch.zeros(2, dtype=torch.float64))
+    parts = [next(found)]
+    assert max(asked) == (block.STEPS if isinstance(beta2, torch.Tensor) else steps)
+    parts += found
+    assert [len(part["v_bias"]) for part in parts] == [block.STEPS, block.STEPS, 3]
+    expected = [at(rule, t + 1)["v_bias"] for t in range(steps)]
+    whole = torch.cat([part["v_bias"] for part in parts])
+    np.testing.assert_array_equal(whole, np.stack([np.asarray(value) for value in expected]))
+
+
 def test_fewer_steps_than_a_block_and_none():
     check(gd.Momentum(*GRID), BOWL, 3)
     check(gd.Momentum(*GRID), BOWL, 0)
