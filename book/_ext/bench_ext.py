@@ -1,7 +1,7 @@
 """What the benchmark measured, in the book.
 
-``{bench} goals`` is a table of the goals with what was measured, ``{bench} times`` lists all times, and
-``{bench} machine`` names the machine. The numbers are read from the files that `scripts/bench.py` wrote into
+``{bench} goals`` is a table of the goals with what was measured, ``{bench} times`` lists all times,
+``{bench} bound`` says how near the memory's bandwidth they come, and ``{bench} machine`` names the machine. The numbers are read from the files that `scripts/bench.py` wrote into
 ``book/bench``: several runs with as many threads are shown as the range of what they gave.
 """
 
@@ -101,8 +101,23 @@ def machine_text(runs: list[Run]) -> str:
     )
 
 
+def bound_text(runs: list[Run]) -> str:
+    """How often a step was faster than the loop that is called a bandwidth bound, where the arrays are large."""
+    quotients = []
+    for contest in (contest for run in runs for contest in run["contests"]):
+        times = {who: ms for who, ms in contest["ms"].items() if not who.startswith("of ours")}
+        loop = times.pop("bandwidth bound", None)
+        if loop and "10M" in contest["title"]:
+            quotients.append(min(times.values()) / loop)
+    ahead = [quotient for quotient in quotients if quotient < 1]
+    return (
+        f"In {len(ahead)} of the {len(quotients)} stored contests with ten million parameters the fastest "
+        f"step took less time than that loop, by {100 * (1 - min(quotients)):.0f} % at most."
+    )
+
+
 class Bench(SphinxDirective):
-    """``{bench} goals``, ``{bench} times`` or ``{bench} machine``."""
+    """``{bench} goals``, ``{bench} times``, ``{bench} bound`` or ``{bench} machine``."""
 
     required_arguments = 1
 
@@ -113,10 +128,12 @@ class Bench(SphinxDirective):
             raise self.error("there is no stored benchmark in book/bench")
         if what == "machine":
             return [nodes.paragraph(text=machine_text(runs))]
+        if what == "bound":
+            return [nodes.paragraph(text=bound_text(runs))]
         if what == "times":
             return [nodes.literal_block(text=time_lines(runs), language="text")]
         if what != "goals":
-            raise self.error(f"bench shows goals, times or machine, not {what!r}")
+            raise self.error(f"bench shows goals, times, bound or machine, not {what!r}")
         head, rows = goal_rows(runs)
         return [table(self, head, [(row, []) for row in rows], "bench-goals")]
 

@@ -1,6 +1,7 @@
 """The ledger of the talk's claims, in the book.
 
-- A cell that calls ``decide("some-claim", …)`` gets the anchor ``claim-some-claim``.
+- A cell that calls ``decide("some-claim", …)`` gets the anchor ``claim-some-claim``, and what `decide`
+  printed becomes a box with its formulas typeset.
 - ``{claims}`` becomes a table of all claims, or of one chapter's: ``{claims} momentum``. Each row
   links to the slide's place in the book, and its verdict to the cell that decides it.
 - The build fails if a claim has no deciding cell or more than one, or if a cell decides an unknown claim.
@@ -15,7 +16,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from tables import table
 
-from gdcourse.experiments.claims import ledger
+from gdcourse.experiments.claims import KINDS, ledger
 
 log = logging.getLogger(__name__)
 DECIDES = re.compile(r"""\bdecide\(\s*["']([^"']+)["']""")
@@ -43,7 +44,8 @@ class Claims(SphinxDirective):
             cells = (
                 f"{{ref}}`{c.slide} <slide-{c.slide:02d}>`",
                 c.says,
-                f"{{ref}}`{c.verdict} <claim-{c.id}>`",
+                f"{{ref}}`{c.verdict} <claim-{c.id}>`"
+                + ("" if c.kind == "experiment" else f" ({KINDS[c.kind]})"),
                 c.statement + (f"{cited}." if cited else ""),
             )
             # claims.js filters by these
@@ -60,12 +62,81 @@ def label_deciding_cells(app, doctree) -> None:
     deciders.pop(here, None)
     for cell in doctree.findall(lambda node: isinstance(node, nodes.container) and "cell" in node["classes"]):
         code = next(cell.findall(nodes.literal_block), None)
-        for claim in decided_in(code.astext()) if code is not None else []:
+        claims = decided_in(code.astext()) if code is not None else []
+        if claims:
+            box_verdicts(cell, claims)
+        for claim in claims:
             anchor = f"claim-{claim}"
             cell["ids"].append(anchor)
             labels.anonlabels[anchor] = here, anchor
             labels.labels[anchor] = here, anchor, claim
             deciders.setdefault(here, []).append(claim)
+
+
+MARKS = {"holds": "✓", "holds if": "◐", "does not hold": "✗"}
+LABEL = re.compile(r"(The talk|Verdict|Measured|As said|If so|Counter): +(.*)")
+
+
+def typeset(text: str) -> list[nodes.Node]:
+    """Text whose formulas stand between dollar signs."""
+    pieces = text.split("$")
+    return [
+        nodes.math(piece, piece) if i % 2 else nodes.Text(piece) for i, piece in enumerate(pieces) if piece
+    ]
+
+
+def printed(lines: list[str]) -> list[tuple[str, str]]:
+    """What `decide` printed, line by line: the label, and the text with its wrapped lines joined."""
+    found: list[tuple[str, str]] = []
+    for line in lines:
+        if match := LABEL.match(line):
+            found.append((match[1], match[2]))
+        elif found:
+            label, text = found[-1]
+            found[-1] = label, f"{text} {line.strip()}"
+    return found
+
+
+def verdict_box(id: str, measured: list[tuple[str, str]]) -> nodes.Node:
+    """A claim, its verdict, and what was measured."""
+    claim = ledger()[id]
+    box = nodes.container(classes=["gd-verdict", f"verdict-{claim.verdict.replace(' ', '-')}"])
+    kind = "" if claim.kind == "experiment" else f" ({KINDS[claim.kind]})"
+    word = nodes.strong(text=f"{MARKS[claim.verdict]} {claim.verdict.capitalize()}{kind}.")
+    box += nodes.paragraph("", "", nodes.emphasis(text="The talk: "), *typeset(claim.says))
+    box += nodes.paragraph("", "", word, nodes.Text(" "), *typeset(claim.statement))
+    items = nodes.bullet_list()
+    for label, text in measured:
+        words = {"As said": "As worded: ", "If so": "Under the condition: ", "Counter": "Counter-case, "}.get(
+            label, ""
+        )
+        items += nodes.list_item("", nodes.paragraph("", "", nodes.emphasis(text=words), *typeset(text)))
+    if len(items):
+        box += items
+    return box
+
+
+def box_verdicts(cell: nodes.container, claims: list[str]) -> None:
+    """Put a box in place of each verdict that a cell printed."""
+    for block in list(cell.findall(nodes.literal_block)):
+        lines = block.astext().splitlines()
+        starts = [i for i, line in enumerate(lines) if line.startswith("The talk: ")]
+        if not starts or "stream" not in block["classes"]:
+            continue
+        boxes = [
+            verdict_box(
+                id,
+                [
+                    (label, text)
+                    for label, text in printed(lines[start:end])
+                    if label not in ("The talk", "Verdict")
+                ],
+            )
+            for id, start, end in zip(claims, starts, [*starts[1:], len(lines)], strict=True)
+        ]
+        before = "\n".join(lines[: starts[0]])
+        kept = [nodes.literal_block(before, before, **block.attributes)] if before.strip() else []
+        block.parent.replace(block, [*kept, *boxes])
 
 
 def check_deciders(app, env) -> None:

@@ -1,28 +1,37 @@
 """Running: one path or thousands, one network or a grid, and fair comparisons."""
 
 from gdcourse.experiments import landscape
-from gdcourse.experiments.claims import Claim, decide, ledger
+from gdcourse.experiments.claims import Claim, Measured, at_least, at_most, decide, ledger
 from gdcourse.experiments.compare import Comparison, Tuned, compare
 from gdcourse.experiments.cost import gradient_operations, state_size, step_operations
 from gdcourse.experiments.descend import Run, descend
 from gdcourse.experiments.progress import is_static, progress
+from gdcourse.experiments.settle import largest_converged, settled, steps_in_words
 from gdcourse.experiments.train import History, train
+from gdcourse.experiments.words import plain
 
 __all__ = [
     "Claim",
     "Comparison",
     "History",
+    "Measured",
     "Run",
     "Tuned",
+    "at_least",
+    "at_most",
     "compare",
     "decide",
     "descend",
     "gradient_operations",
     "is_static",
     "landscape",
+    "largest_converged",
     "ledger",
+    "plain",
     "progress",
+    "settled",
     "state_size",
     "step_operations",
+    "steps_in_words",
     "train",
 ]

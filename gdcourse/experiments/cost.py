@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gdcourse.problems.network import Network
-from gdcourse.rules import Rule
+from gdcourse.rules import Lookahead, Rule
 
 
 class _Counted:
@@ -25,9 +25,17 @@ class _Counted:
     __truediv__ = __rtruediv__ = __pow__ = __neg__ = __eq__ = _did  # type: ignore[assignment]
 
 
-def step_operations(rule: Rule, t: int = 1000) -> int:
+def step_operations(rule: Rule, t: int = 1000) -> float:
     """How many arithmetic operations step t takes for each parameter; what depends on t alone, and is
-    computed once for all parameters, is not counted."""
+    computed once for all parameters, is not counted. Lookahead's synchronisation is shared out over its k
+    steps."""
+    if isinstance(rule, Lookahead):
+        inner = step_operations(rule.inner_rule, t)
+        return inner + (_counted(rule, t) - inner) / rule.k
+    return _counted(rule, t)
+
+
+def _counted(rule: Rule, t: int) -> int:
     number = _Counted()
     state, at = rule.init(number, number), rule.at(t)
     rule.look(number, state)

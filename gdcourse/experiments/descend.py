@@ -15,7 +15,7 @@ from gdcourse.experiments.block import walk_compiled
 from gdcourse.experiments.family import Cut, Fit, as_seeds, cut_out, cuts_of, part, runs_shape
 from gdcourse.experiments.progress import progress
 from gdcourse.experiments.walk import stack, walk
-from gdcourse.problems.problem import Function, Problem
+from gdcourse.problems.problem import Function, Problem, as_problem
 from gdcourse.rules import Rule, validate
 
 CACHED = 15 * 2**13
@@ -62,7 +62,7 @@ class Run:
 
 def descend(
     rule: Rule | Callable[[int], Rule],
-    problem: Problem | Callable[[torch.Tensor], torch.Tensor],
+    problem: Problem | Callable[[Any], Any],
     start: Any = None,
     steps: int = 100,
     *,
@@ -78,7 +78,9 @@ def descend(
     rule : an update rule; or a function from the step number t = 1, 2, … to one, for a schedule.
         Hyperparameters that are arrays make a family of runs: their shapes, the seeds' and the starts'
         broadcast to ``runs``.
-    problem : one of `gdcourse.problems`, or a function of one θ that torch can differentiate.
+    problem : one of `gdcourse.problems`, or a function of one θ: torch differentiates it if it takes tensors;
+        one for NumPy arrays is differentiated by differences, see `gdcourse.problems.as_problem`, or with a
+        gradient of yours: ``gd.problems.ArrayFunction(function, gradient)``.
     start : θ_0, a number, list, array or tensor of shape ``(*runs, d)`` (``(*runs,)`` where a single θ is a
         number). Its kind, dtype and device are those of the run; numbers and lists run in float64. Default:
         the problem's own.
@@ -121,7 +123,9 @@ def descend(
 
     was_numpy = not isinstance(start, torch.Tensor)
     if not isinstance(problem, Problem):
-        problem = Function(problem, ndim=_as_array(start).ndim)
+        if start is None:
+            raise TypeError("a function has no start of its own: give one, as in start=[1.0, -2.0]")
+        problem = as_problem(problem, _as_array(start))
     theta = _as_array(problem.start if start is None else start)
     if was_numpy and (compile or isinstance(problem, Function)):
         theta = torch.from_numpy(theta)

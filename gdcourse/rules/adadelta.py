@@ -1,9 +1,8 @@
 """Adadelta: steps in the units of θ, without a learning rate."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values, ratio
+from gdcourse.rules.rule import Rule, Scalar, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +27,10 @@ class Adadelta(Rule):
     gamma: Scalar = 0.95
     eps: Scalar = 1e-6
 
-    def init(self, theta: Any, zeros: Any) -> Values:
+    def init(self, theta, zeros):
         return {"mean_g2": zeros, "mean_delta2": zeros}
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         mean_g2 = self.gamma * state["mean_g2"] + (1 - self.gamma) * grad**2
         rms_delta = (state["mean_delta2"] + self.eps) ** 0.5
         rms_g = (mean_g2 + self.eps) ** 0.5

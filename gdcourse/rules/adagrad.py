@@ -1,9 +1,8 @@
 """Adagrad: each coordinate's step shrinks with the gradients that it has seen."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values, ratio
+from gdcourse.rules.rule import Rule, Scalar, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +26,9 @@ class Adagrad(Rule):
     lr: Scalar = 0.01
     eps: Scalar = 1e-8
 
-    def init(self, theta: Any, zeros: Any) -> Values:
+    def init(self, theta, zeros):
         return {"G": zeros}
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         G = state["G"] + grad**2
         return theta - ratio(self.lr, (G + self.eps) ** 0.5, self.eps) * grad, {"G": G}

@@ -2,9 +2,8 @@
 with weight decay outside of the averages."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values, ratio
+from gdcourse.rules.rule import Rule, Scalar, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +31,13 @@ class Adam(Rule):
     beta2: Scalar = 0.999
     eps: Scalar = 1e-8
 
-    def init(self, theta: Any, zeros: Any) -> Values:
+    def init(self, theta, zeros):
         return {"m": zeros, "v": zeros}
 
-    def at(self, t: Any) -> Values:
+    def at(self, t):
         return {"m_bias": 1 - self.beta1**t, "v_bias": 1 - self.beta2**t}
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         m = self.beta1 * state["m"] + (1 - self.beta1) * grad
         v = self.beta2 * state["v"] + (1 - self.beta2) * grad**2
         m_hat, v_hat = m / at["m_bias"], v / at["v_bias"]
@@ -56,13 +55,14 @@ class AdamW(Adam):
     lr, beta1, beta2, eps : as in Adam.
     weight_decay : λ ≥ 0, in units of one over θ. Default 0.01.
 
-    Source: Loshchilov and Hutter (2019), Algorithm 2.
+    Source: Loshchilov and Hutter (2019), Algorithm 2, where λ is multiplied by the schedule alone; here, as
+    in torch, by η as well, so that whoever changes η changes the decay.
     torch: ``torch.optim.AdamW(params, lr=lr, betas=(beta1, beta2), eps=eps,
     weight_decay=weight_decay)``, exactly.
     """
 
     weight_decay: Scalar = 0.01
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         adam, new = super().step(theta, grad, state, at)
         return adam - self.lr * self.weight_decay * theta, new

@@ -2,9 +2,8 @@
 differs is how many examples the gradient was taken over."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values
+from gdcourse.rules.rule import Rule, Scalar
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,5 +20,5 @@ class GradientDescent(Rule):
 
     lr: Scalar
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         return theta - self.lr * grad, {}

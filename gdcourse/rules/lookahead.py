@@ -1,9 +1,8 @@
 """Lookahead: every k steps of another rule, go back part of the way."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values, where
+from gdcourse.rules.rule import Rule, Scalar, where
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,22 +26,22 @@ class Lookahead(Rule):
     k: Scalar = 5
     alpha: Scalar = 0.5
 
-    def init(self, theta: Any, zeros: Any) -> Values:
+    def init(self, theta, zeros):
         return {"slow": theta, **self.inner_rule.init(theta, zeros)}
 
-    def at(self, t: Any) -> Values:
+    def at(self, t):
         return {"sync": t % self.k == 0, **self.inner_rule.at(t)}
 
-    def look(self, theta: Any, state: Values) -> Any:
+    def look(self, theta, state):
         return self.inner_rule.look(theta, state)
 
-    def unlook(self, point: Any, state: Values) -> Any:
+    def unlook(self, point, state):
         return self.inner_rule.unlook(point, state)
 
-    def pull(self, slow: Any, fast: Any) -> Any:
+    def pull(self, slow, fast):
         return slow + self.alpha * (fast - slow)
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         fast, new = self.inner_rule.step(theta, grad, state, at)
         slow = where(at["sync"], self.pull(state["slow"], fast), state["slow"])
         return where(at["sync"], slow, fast), {**new, "slow": slow, "fast": fast}

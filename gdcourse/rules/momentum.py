@@ -1,9 +1,8 @@
 """Momentum: gradient descent that remembers (the heavy ball)."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values
+from gdcourse.rules.rule import Rule, Scalar
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +25,9 @@ class Momentum(Rule):
     lr: Scalar
     gamma: Scalar = 0.9
 
-    def init(self, theta: Any, zeros: Any) -> Values:
+    def init(self, theta, zeros):
         return {"v": zeros}
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         v = self.gamma * state["v"] + self.lr * grad
         return theta - v, {"v": v}

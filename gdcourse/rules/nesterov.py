@@ -1,9 +1,8 @@
 """Nesterov's acceleration: momentum that takes its gradient where the momentum leads."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values
+from gdcourse.rules.rule import Rule, Scalar
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +25,15 @@ class Nesterov(Rule):
     lr: Scalar
     gamma: Scalar = 0.9
 
-    def init(self, theta: Any, zeros: Any) -> Values:
+    def init(self, theta, zeros):
         return {"v": zeros}
 
-    def look(self, theta: Any, state: Values) -> Any:
+    def look(self, theta, state):
         return theta - self.gamma * state["v"]
 
-    def unlook(self, point: Any, state: Values) -> Any:
+    def unlook(self, point, state):
         return point + self.gamma * state["v"]
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         v = self.gamma * state["v"] + self.lr * grad
         return theta - v, {"v": v}

@@ -1,9 +1,8 @@
 """Rectified Adam: Adam that holds back until its denominator can be trusted."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values, ratio, where
+from gdcourse.rules.rule import Rule, Scalar, ratio, where
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +35,13 @@ class RAdam(Rule):
     eps: Scalar = 0.0
 
     @property
-    def rho_inf(self) -> Scalar:
+    def rho_inf(self):
         return 2 / (1 - self.beta2) - 1
 
-    def init(self, theta: Any, zeros: Any) -> Values:
+    def init(self, theta, zeros):
         return {"m": zeros, "v": zeros}
 
-    def at(self, t: Any) -> Values:
+    def at(self, t):
         rho_inf = self.rho_inf
         rho = rho_inf - 2 * t * self.beta2**t / (1 - self.beta2**t)
         rectify = (rho > self.threshold) & (rho > 4)
@@ -57,7 +56,7 @@ class RAdam(Rule):
             "r": r,
         }
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         m = self.beta1 * state["m"] + (1 - self.beta1) * grad
         v = self.beta2 * state["v"] + (1 - self.beta2) * grad**2
         m_hat = m / at["m_bias"]

@@ -1,9 +1,8 @@
 """RMSProp: Adagrad that forgets. The talk skips it; Adadelta and Adam rest on it."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from gdcourse.rules.rule import Rule, Scalar, Values, ratio
+from gdcourse.rules.rule import Rule, Scalar, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +27,9 @@ class RMSProp(Rule):
     gamma: Scalar = 0.9
     eps: Scalar = 1e-8
 
-    def init(self, theta: Any, zeros: Any) -> Values:
+    def init(self, theta, zeros):
         return {"v": zeros}
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         v = self.gamma * state["v"] + (1 - self.gamma) * grad**2
         return theta - ratio(self.lr, v**0.5 + self.eps, self.eps) * grad, {"v": v}

@@ -1,12 +1,15 @@
-"""The ledger is sound, and `decide` refuses an experiment that says another thing."""
+"""The ledger is sound, and `decide` refuses an experiment that says another thing or could say no other."""
 
+import ast
+import math
 import re
 from pathlib import Path
 
+import jupytext
 import pytest
 
-from gdcourse.experiments import Claim, decide, ledger
-from gdcourse.experiments.claims import LEDGER
+from gdcourse.experiments import Claim, at_least, at_most, decide, ledger, plain
+from gdcourse.experiments.claims import KINDS, LEDGER
 
 ROOT = Path(__file__).parents[2]
 ANY = next(iter(ledger().values()))
@@ -35,44 +38,189 @@ def test_every_claim_is_decided_by_one_cell_of_its_chapter_and_no_cell_decides_a
         assert sorted(ids) == sorted(c.id for c in ledger().values() if c.chapter == chapter), chapter
 
 
+def test_every_claim_can_be_written_without_typesetting():
+    for claim in ledger().values():
+        for text in (claim.says, claim.statement):
+            written = plain(text)
+            assert "$" not in written and "\\" not in written, claim.id
+            bare = re.sub(r"\$[^$]*\$", "", text)
+            assert not re.search(r"\w_\{?\w|[₀-₉ₐ-ₜ²√ηθγβερ]|\^", bare), (
+                f"{claim.id}: a formula outside dollar signs"
+            )
+
+
+def deciding_calls(path):
+    """The calls of `decide` in a chapter."""
+    for cell in jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst").cells:
+        if cell.cell_type == "code" and "decide(" in cell.source:
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "decide":
+                    yield node
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book" / "src").glob("*.md")), ids=lambda path: path.stem)
+def test_every_claim_that_an_experiment_decides_has_a_counter_case_on_its_page(path):
+    # that it comes out the other way, `decide` itself demands whenever the page is run
+    for call in deciding_calls(path):
+        claim = ledger()[ast.literal_eval(call.args[0])]
+        has_counter = any(
+            keyword.arg == "counter"
+            for node in ast.walk(call)
+            if isinstance(node, ast.Call)
+            for keyword in node.keywords
+        )
+        removes_a_condition = any(keyword.arg == "given" for keyword in call.keywords)
+        named_before = any(isinstance(node, ast.Name | ast.Starred) for node in call.args[1:])
+        assert claim.kind != "experiment" or has_counter or removes_a_condition or named_before, claim.id
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """A ledger of one claim, x-y, with a verdict and a kind."""
+
+    def record(verdict, kind="experiment", says="This.", statement="That."):
+        claim = Claim("x-y", "x", 1, says, verdict, statement, (), kind)
+        monkeypatch.setattr("gdcourse.experiments.claims.ledger", lambda: {"x-y": claim})
+
+    monkeypatch.setenv("GDCOURSE_STATIC", "1")
+    return record
+
+
+SMALL = at_most("gap", 0.1, 1.0, counter=("upside down", 7.0))
+LARGE = at_most("gap", 7.0, 1.0, counter=("upside down", 0.1))
+
+
 @pytest.mark.parametrize("verdict", ["holds", "holds if", "does not hold"])
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        ({"as_worded": True}, "holds"),
-        ({"as_worded": True, "under_condition": True}, "holds"),
-        ({"as_worded": False, "under_condition": True}, "holds if"),
-        ({"as_worded": False}, "does not hold"),
+        (((SMALL,), ()), "holds"),
+        (((SMALL,), SMALL), "holds"),
+        (((LARGE,), SMALL), "holds if"),
+        (((SMALL, LARGE), [SMALL]), "holds if"),
+        (((LARGE,), ()), "does not hold"),
+        (((LARGE,), LARGE), "does not hold"),
     ],
 )
-def test_decide_raises_exactly_when_experiment_and_ledger_differ(monkeypatch, capsys, verdict, found, says):
-    claim = Claim("x-y", "x", 1, "This.", verdict, "That.", ())
-    monkeypatch.setattr("gdcourse.experiments.claims.ledger", lambda: {"x-y": claim})
+def test_decide_raises_exactly_when_experiment_and_ledger_differ(recorded, verdict, found, says):
+    recorded(verdict)
+    worded, given = found
     if says == verdict:
-        decide("x-y", **found)
-        assert capsys.readouterr().out == f"The talk: This.\nVerdict:  {verdict}. That.\n"
+        decide("x-y", *worded, given=given)
     else:
-        with pytest.raises(AssertionError, match=f"'{verdict}'.*'{says}'"):
-            decide("x-y", **found)
+        with pytest.raises(AssertionError, match=f"'{says}'.*'{verdict}'"):
+            decide("x-y", *worded, given=given)
 
 
-def test_a_long_statement_is_wrapped_to_the_width_of_a_page(monkeypatch, capsys):
-    claim = Claim("x-y", "x", 1, "This " * 40 + "is said.", "holds", "That " * 40 + "is true.", ())
-    monkeypatch.setattr("gdcourse.experiments.claims.ledger", lambda: {"x-y": claim})
-    decide("x-y", as_worded=True)
+def test_decide_prints_claim_verdict_statistic_bound_margin_and_counter_case(recorded, capsys):
+    recorded("holds if", says=r"It is $\gamma v_{t-1}$.", statement=r"If $\eta \le 1$.")
+    decide(
+        "x-y", at_least("share", 0.25, 0.5), given=at_least("share", 0.75, 0.5, counter=("no memory", 0.0))
+    )
+    assert capsys.readouterr().out == (
+        "The talk: It is γvₜ₋₁.\n"
+        "Verdict:  holds if. If η ≤ 1.\n"
+        "As said:  share: 0.25 < 0.5, margin ×2\n"
+        "If so:    share: 0.75 ≥ 0.5, margin ×1.5\n"
+        "Counter:  no memory: 0\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "worded", "given"),
+    [
+        ("holds", at_most("gap", 0.1, 1.0, counter=("upside down", 0.2)), ()),
+        ("does not hold", at_most("gap", 7.0, 1.0, counter=("upside down", 8.0)), ()),
+        ("holds if", LARGE, at_most("gap", 0.1, 1.0, counter=("upside down", 0.2))),
+    ],
+)
+def test_a_counter_case_that_agrees_is_refused(recorded, verdict, worded, given):
+    recorded(verdict)
+    with pytest.raises(AssertionError, match="the counter-case 'upside down' of 'gap' agrees"):
+        decide("x-y", worded, given=given)
+
+
+def test_an_experiment_needs_a_counter_case_and_algebra_or_a_definition_do_not(recorded, capsys):
+    bare, failing, other = at_most("gap", 0.1, 1.0), at_most("gap", 7.0, 1.0), at_most("way", 7.0, 1.0)
+    for verdict, worded, given in (
+        ("holds", bare, ()),
+        ("does not hold", failing, ()),
+        ("holds if", other, bare),
+    ):
+        recorded(verdict)
+        with pytest.raises(AssertionError, match="no counter-case"):
+            decide("x-y", worded, given=given)
+        for kind in ("algebra", "definition"):
+            recorded(verdict, kind)
+            decide("x-y", worded, given=given)
+            assert f"{verdict} ({KINDS[kind]})" in capsys.readouterr().out
+
+
+def test_the_condition_removed_is_a_counter_case_by_itself(recorded):
+    recorded("holds if")
+    decide("x-y", at_most("gap", 7.0, 1.0), given=at_most("gap", 0.1, 1.0))
+    with pytest.raises(AssertionError, match="no counter-case"):  # another bound is another question
+        decide("x-y", at_most("gap", 7.0, 2.0), given=at_most("gap", 0.1, 1.0))
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [at_most("gap", math.nan, 1.0), at_least("gap", 1.0, 0.5, counter=("upside down", math.nan))],
+)
+def test_nan_decides_nothing(recorded, measured):
+    for verdict in ("holds", "does not hold"):
+        recorded(verdict)
+        with pytest.raises(AssertionError, match="'gap' is not a number"):
+            decide("x-y", measured)
+
+
+def test_a_run_that_diverged_is_above_every_bound(recorded, capsys):
+    recorded("does not hold")
+    decide("x-y", at_most("loss", math.inf, 1.0, counter=("half the step", 0.5)))
+    assert "loss: inf > 1, margin without limit" in capsys.readouterr().out
+
+
+def test_a_reader_with_a_setting_of_their_own_is_told_and_not_stopped(recorded, capsys, monkeypatch):
+    monkeypatch.delenv("GDCOURSE_STATIC")
+    recorded("holds")
+    decide("x-y", LARGE)
     out = capsys.readouterr().out
-    assert max(map(len, out.splitlines())) <= 80
-    assert out.split() == f"The talk: {claim.says} Verdict: holds. {claim.statement}".split()
+    assert "With your setting: the claim comes out otherwise: 'does not hold'" in out and "gave" in out
+    decide("x-y", at_most("gap", math.nan, 1.0))
+    assert "not a number" in capsys.readouterr().out
+    decide("x-y", SMALL)
+    assert "With your setting" not in capsys.readouterr().out
+
+
+def test_what_is_not_measured_is_refused(recorded):
+    recorded("holds")
+    for nothing in ((), (True,), (0.5,)):
+        with pytest.raises(TypeError, match="at_most"):
+            decide("x-y", *nothing)
+
+
+def test_rounding_errors_are_not_printed_digit_by_digit(recorded, capsys):
+    recorded("holds")
+    decide("x-y", at_most("gap", 3.1e-16, 1e-9, counter=("upside down", 0.5)))
+    assert "gap: under 1e−9 ≤ 1e−9, margin over ×100" in capsys.readouterr().out
+
+
+def test_a_long_statement_is_wrapped_to_the_width_of_a_page(recorded, capsys):
+    recorded("holds", says="This " * 40 + "is said.", statement="That " * 40 + "is true.")
+    decide("x-y", SMALL)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_an_unknown_claim_is_refused():
     with pytest.raises(KeyError, match="no claim is called 'nonsense'"):
-        decide("nonsense", as_worded=True)
+        decide("nonsense", SMALL)
 
 
 def test_a_verdict_that_is_none_and_an_id_recorded_twice_are_refused(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match="verdict must be one of"):
         Claim("x", "x", 1, "This.", "maybe", "That.", ())
+    with pytest.raises(ValueError, match="kind must be one of"):
+        Claim("x", "x", 1, "This.", "holds", "That.", (), "guess")
     text = next(LEDGER.glob("*.toml")).read_text()
     (tmp_path / "a.toml").write_text(text)
     (tmp_path / "b.toml").write_text(text)

@@ -315,9 +315,9 @@ def test_nothing_is_read_back_from_the_device():
         (
             lambda: (gd.Momentum(0.1), lambda x: x**2),
             TypeError,
-            "start must be a number or an array.* got None",
+            "a function has no start of its own: give one",
         ),
-        (lambda: (gd.Momentum(0.1), "beale", [1.0]), TypeError, "function must be callable, got 'beale'"),
+        (lambda: (gd.Momentum(0.1), "beale", [1.0]), TypeError, "or a function of θ; got 'beale'"),
         (
             lambda: (gd.Momentum(0.1), TURNED, None, -1),
             ValueError,
