@@ -1,4 +1,23 @@
-"""gdcourse: gradient-descent optimizers to learn from, to check against, and to use."""
+"""gdcourse: gradient-descent optimizers to learn from, to check against, and to use.
+
+What to call first:
+
+    import gdcourse as gd
+
+    run = gd.descend(gd.Momentum(lr=0.02), gd.problems.ravine(), steps=50)     # walk down a surface
+    run = gd.descend(gd.Adam(0.1), lambda x: (x**2).sum(), start=[3.0, 4.0])   # or a function of your own
+    gd.figures.contours(gd.problems.Beale(), x=(-2, 4), y=(-2, 2))             # look at a surface
+    history = gd.train(gd.problems.Network(), gd.digits(), gd.Adam(lr=0.01))   # a network reads digits
+    optimizer = gd.optim.Adam(model.parameters(), lr=1e-3)                     # in your own training loop
+    optimizer = gd.optim.from_rule(gd.Nesterov(0.1), model.parameters())       # any rule, also your own
+
+Rooms: `rules` (one file an optimizer, the equations), `theory` (closed forms), `problems` (what is
+minimised), `optim` (the rules as torch optimizers), `experiments` (runs, trainings, comparisons), `figures`
+and `explore` (pictures, loaded when first used).
+"""
+
+import importlib
+from typing import Any
 
 from gdcourse import experiments, optim, problems, rules, theory
 from gdcourse.experiments import descend, train
@@ -19,3 +38,15 @@ from gdcourse.rules import (
 )
 
 __version__ = "0.1.0"
+
+_LATER = ("explore", "figures")  # they draw: matplotlib and ipywidgets are loaded when they are asked for
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return importlib.import_module(f"gdcourse.{name}")
+    raise AttributeError(f"module 'gdcourse' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LATER])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -80,6 +81,114 @@ class Function(Problem):
         flat = theta.reshape(-1, *theta.shape[len(runs) :])
         out = torch.func.vmap(function)(flat)
         return out.reshape(*runs, *out.shape[1:])
+
+
+class ArrayFunction(Problem):
+    """A function of one θ that is written for NumPy, as a problem.
+
+    Parameters
+    ----------
+    function : takes an array of shape ``(d,)`` (``ndim=1``) or a number (``ndim=0``), returns a number.
+    gradient : takes the same, returns the gradient in θ's shape. Default: central differences, whose error is
+        of the order of 1e-10 in a smooth function of size and slope one.
+    ndim : as in `Problem`. Default 1.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        gradient: Callable[[Any], Any] | None = None,
+        ndim: int = 1,
+        name: str = "",
+    ) -> None:
+        for one in (function, gradient):
+            if one is not None and not callable(one):
+                raise TypeError(f"a function and its gradient must be callable, got {one!r}")
+        self.function = function
+        self.gradient = gradient or self._differences
+        self.ndim = ndim
+        self.name = name or getattr(function, "__name__", "function")
+
+    def loss(self, theta: Any) -> Any:
+        return self._over_runs(lambda one: _number(self.function(one), self.name), theta)
+
+    def grad(self, theta: Any, sample: Any = None) -> Any:
+        return self._over_runs(self._gradient_of_one, theta)
+
+    def _gradient_of_one(self, theta: Any) -> Any:
+        found = np.asarray(self.gradient(theta), float)
+        if found.shape != np.shape(theta):
+            raise ValueError(f"the gradient of {self.name} has shape {found.shape}, θ has {np.shape(theta)}")
+        return found
+
+    def _differences(self, theta: Any) -> Any:
+        steps = 6e-6 * np.maximum(1.0, abs(theta))  # the cube root of the rounding error, at θ's scale
+        flat, out = np.atleast_1d(theta), []
+        for i, h in enumerate(np.atleast_1d(steps)):
+            apart = np.zeros_like(flat)
+            apart[i] = h
+            ends = [np.reshape(flat + sign * apart, np.shape(theta)) for sign in (1, -1)]
+            above, below = (_number(self.function(end if self.ndim else end[()]), self.name) for end in ends)
+            out.append((above - below) / (2 * h))
+        return np.reshape(out, np.shape(theta))
+
+    def _over_runs(self, function: Callable[[Any], Any], theta: Any) -> Any:
+        if isinstance(theta, torch.Tensor):
+            return torch.as_tensor(self._over_runs(function, theta.numpy()), dtype=theta.dtype)
+        runs = theta.shape[: theta.ndim - self.ndim]
+        flat = theta.reshape(-1, *theta.shape[len(runs) :])
+        out = np.array([function(one) for one in flat], dtype=theta.dtype)
+        return out.reshape((*runs, *out.shape[1:]))
+
+
+def as_problem(problem: Any, start: Any) -> Problem:
+    """A problem as it is; a function of one θ as a problem: differentiated by torch if it takes tensors, else
+    by differences of the numbers that it gives for NumPy arrays.
+
+    Parameters
+    ----------
+    problem : a `Problem`, or a function of one θ that returns a number.
+    start : a θ to try it at, a number or of shape ``(d,)``.
+
+    Raises
+    ------
+    TypeError : what is neither, or a function that returns no number for either kind.
+    """
+    if isinstance(problem, Problem):
+        return problem
+    if not callable(problem) or isinstance(problem, type):
+        raise TypeError(
+            "problem must be one of gdcourse.problems, made with its arguments (as in Beale()), or a "
+            f"function of θ; got {problem!r}"
+        )
+    theta = start.detach() if isinstance(start, torch.Tensor) else torch.as_tensor(np.asarray(start, float))
+    ndim = theta.ndim
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tensors that functions for numbers turn into numbers
+            slope = torch.func.grad(problem)(theta)
+        if slope.shape == theta.shape:
+            return Function(problem, ndim=ndim)
+    except Exception as error:  # whatever a function that is not for tensors raises; NumPy's turn
+        reason = error
+    else:
+        reason = TypeError(f"its gradient has shape {tuple(slope.shape)}")
+    try:
+        value = problem(theta.cpu().numpy() if ndim else float(theta))
+        _number(value, "the function")
+    except Exception as error:
+        raise TypeError(
+            f"a function to minimise must return one number, for a tensor or for a NumPy array of shape "
+            f"{tuple(theta.shape)}; for a tensor: {reason}; for an array: {error}"
+        ) from None
+    return ArrayFunction(problem, ndim=ndim)
+
+
+def _number(value: Any, name: str) -> float:
+    array = np.asarray(value, float)
+    if array.size != 1:
+        raise ValueError(f"{name} returned an array of shape {array.shape} where one number was due")
+    return float(array.reshape(()))
 
 
 def module_of(array: Any) -> ModuleType:

@@ -192,6 +192,75 @@ class Himmelblau(_Plane):
         return 4 * x * a + 2 * b, 2 * a + 4 * y * b
 
 
+class Rastrigin(_Plane):
+    """Rastrigin's function: a bowl with a dent near every pair of whole numbers; the deepest, of value 0, is
+    at (0, 0).
+
+    J = 2A + x² − A cos 2πx + y² − A cos 2πy.
+
+    Parameters
+    ----------
+    a : A, how deep the dents are. Default 10.
+    """
+
+    name = "Rastrigin's function"
+    start = np.array([3.2, -2.3])
+    minimum = np.array([0.0, 0.0])
+
+    def __init__(self, a: float = 10.0) -> None:
+        self.a = a
+
+    def value(self, x: Any, y: Any) -> Any:
+        cos, turn = module_of(x).cos, 2 * np.pi
+        return 2 * self.a + x**2 - self.a * cos(turn * x) + y**2 - self.a * cos(turn * y)
+
+    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        sin, turn = module_of(x).sin, 2 * np.pi
+        return 2 * x + turn * self.a * sin(turn * x), 2 * y + turn * self.a * sin(turn * y)
+
+
+class Ackley(_Plane):
+    """Ackley's function: nearly flat far out, full of dents, with a steep hole of value 0 at (0, 0), where it
+    has no gradient (here: 0).
+
+    J = 20 + e − 20 exp(−0.2 √((x² + y²)/2)) − exp((cos 2πx + cos 2πy)/2).
+    """
+
+    name = "Ackley's function"
+    start = np.array([2.6, -1.7])
+    minimum = np.array([0.0, 0.0])
+
+    def value(self, x: Any, y: Any) -> Any:
+        m, turn = module_of(x), 2 * np.pi
+        hole = m.exp(-0.2 * m.sqrt(0.5 * (x**2 + y**2)))
+        return 20 + np.e - 20 * hole - m.exp(0.5 * (m.cos(turn * x) + m.cos(turn * y)))
+
+    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        m, turn = module_of(x), 2 * np.pi
+        radius = m.sqrt(0.5 * (x**2 + y**2))
+        inward = 2 * m.exp(-0.2 * radius) / (radius + (radius == 0))
+        dents = np.pi * m.exp(0.5 * (m.cos(turn * x) + m.cos(turn * y)))
+        return inward * x + dents * m.sin(turn * x), inward * y + dents * m.sin(turn * y)
+
+
+class StyblinskiTang(_Plane):
+    """The function of Styblinski and Tang: four minima of different depth, the deepest, of value −78.3323, at
+    (−2.9035, −2.9035).
+
+    J = ½ (x⁴ − 16x² + 5x + y⁴ − 16y² + 5y).
+    """
+
+    name = "Styblinski–Tang function"
+    start = np.array([0.5, 4.0])
+    minimum = np.array([-2.903534027771177, -2.903534027771177])
+
+    def value(self, x: Any, y: Any) -> Any:
+        return 0.5 * (x**4 - 16 * x**2 + 5 * x + y**4 - 16 * y**2 + 5 * y)
+
+    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        return 2 * x**3 - 16 * x + 2.5, 2 * y**3 - 16 * y + 2.5
+
+
 class NoisyQuadratic(Problem):
     """J(θ) = ½ Σ h_i θ_i², whose gradient is seen with Gaussian noise: h_i θ_i + σ_i ξ, ξ ~ N(0, 1).
 

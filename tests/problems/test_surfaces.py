@@ -6,6 +6,7 @@ import torch
 
 from gdcourse.problems import (
     Absolute,
+    Ackley,
     Beale,
     Function,
     Himmelblau,
@@ -13,9 +14,11 @@ from gdcourse.problems import (
     LogisticRegression,
     NoisyQuadratic,
     Quadratic,
+    Rastrigin,
     Rosenbrock,
     Saddle,
     Slope,
+    StyblinskiTang,
     ravine,
 )
 
@@ -32,6 +35,9 @@ PROBLEMS = {
     "Rosenbrock": Rosenbrock(20.0),
     "saddle": Saddle(),
     "Himmelblau": Himmelblau(),
+    "Rastrigin": Rastrigin(3.0),
+    "Ackley": Ackley(),
+    "Styblinski-Tang": StyblinskiTang(),
     "noisy parabola": NoisyQuadratic(2.0, 0.1),
     "noisy quadratic": NoisyQuadratic([1.0, 3.0], [0.1, 2.0]),
     "least squares": LeastSquares(X, RNG.standard_normal(9)),
