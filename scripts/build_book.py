@@ -39,6 +39,9 @@ MADE_FROM = [
     "requirements.txt",
     "scripts/build_book.py",
     "scripts/csp.py",
+    "scripts/notebooks.py",
+    "scripts/plain.py",
+    "scripts/setup_cell.py",
 ]
 
 

@@ -3,10 +3,11 @@
     python scripts/notebooks.py               all of them
     python scripts/notebooks.py adam radam    these two
 
-One way only: the text is what people edit. The same text and library give the same bytes. A
-notebook is stored only if every cell ran, and if what it stores is text (which nbval compares)
-and small pictures (which it does not: they are for the preview where no site is at hand). It is
-stored whole or not at all.
+One way only: the text is what people edit, and the site is built from it. The notebook is its plain
+form (see `plain`), which needs no MyST to be read. The same text and library give the same bytes. A
+notebook is stored only if every cell ran, and if what it stores is text (which nbval compares) and
+small pictures (which it does not: they are for the preview where no site is at hand). It is stored
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 
 import jupytext
 import nbformat
+import plain
 import safely
 import yaml
 from nbclient import NotebookClient
@@ -55,7 +57,8 @@ def setup_source() -> str:
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
-    """The notebook that a text describes, not yet run: the set-up cell added, ids and metadata fixed."""
+    """The notebook that a text describes, not yet run, with the text's MyST: the set-up cell added, ids and
+    metadata fixed. The site is built from it."""
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst")
     cells = notebook.cells
     first_code = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
@@ -71,6 +74,11 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
+
+
+def plain_source(path: Path) -> nbformat.NotebookNode:
+    """What is stored for a text, not yet run: its plain form."""
+    return plain.plain_notebook(path.stem, read_source(path))
 
 
 def where(path: Path, notebook: nbformat.NotebookNode, index: int) -> str:
@@ -185,7 +193,7 @@ def make(path: Path) -> tuple[str, str, float]:
     """Make one notebook. Returns its name, what is wrong with it (nothing: ''), and the seconds it took."""
     started, used = time.monotonic(), children_cpu()
     try:
-        notebook = read_source(path)
+        notebook = plain_source(path)
         execute(path, notebook)
         wall, cpu = time.monotonic() - started, children_cpu() - used
         tidy(path, notebook)
@@ -194,7 +202,7 @@ def make(path: Path) -> tuple[str, str, float]:
                 f"book/src/{path.name} took {wall:.0f} s ({cpu:.0f} s of CPU); {NOTEBOOK_LIMIT_S} s allowed"
             )
         nbformat.validate(notebook)
-    except ChapterError as error:
+    except (ChapterError, plain.PlainError) as error:
         return path.stem, str(error), time.monotonic() - started
     except Exception as error:  # a text that cannot be read at all
         return path.stem, f"book/src/{path.name}: {type(error).__name__}: {error}", time.monotonic() - started

@@ -6,6 +6,12 @@ import shutil
 import subprocess
 import sys
 
+
+class NotFetched(Exception):
+    def _render_traceback_(self):  # a notebook shows the sentence alone
+        return [str(self)]
+
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums are taken in the same order on every machine
 spec = importlib.util.find_spec("gdcourse")
 if spec is None or spec.origin is None:
@@ -17,6 +23,14 @@ if spec is None or spec.origin is None:
         unfinished = here / "gdcourse-book.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was interrupted
         fetch = ["git", "clone", "--quiet", "--depth", "1", "REPOSITORY_URL", str(unfinished)]
-        subprocess.run(fetch, check=True)
-        found = [unfinished.rename(here / "gdcourse-book")]
+        try:
+            subprocess.run(fetch, check=True, capture_output=True)
+            found = [unfinished.rename(here / "gdcourse-book")]
+        except (OSError, subprocess.CalledProcessError) as error:
+            why = "git is not installed" if isinstance(error, FileNotFoundError) else "git could not reach it"
+            raise NotFetched(
+                f"The library gdcourse is not here, and {why}. With a network, run `%pip install "
+                "REPOSITORY_URL/archive/refs/heads/main.zip` in a cell; without one, upload the folder "
+                "gdcourse of the repository, or its wheel and `%pip install` that. Then run this cell again."
+            ) from None
     sys.path.insert(0, str(found[0]))

@@ -119,6 +119,27 @@ def works(env):
     ) == 0  # fmt: skip
 
 
+def is_ours(env):
+    """Whether a folder is no environment yet, or one that a run of this file made or began."""
+    return not (env / "pyvenv.cfg").exists() or (env / STAMP).exists() or (env / UNFINISHED).exists()
+
+
+def give_pip(env):
+    """Put pip into an environment that somebody else made without it, as uv does. Raise SetUpError if that
+    cannot be: what is not ours is not removed."""
+    if not works(env):
+        python = python_of(env)
+        if python.exists():
+            subprocess.run([str(python), "-m", "ensurepip", "--upgrade"], capture_output=True)
+        if not works(env):
+            raise SetUpError(
+                f"{env.name} was not made by these commands and has no pip that starts; it is left as it is. "
+                f"Move it away (mv {env.name} {env.name}.mine), or make it anew yourself with pip in it "
+                "(uv venv --seed), and try again."
+            )
+        print(f"{env.name} had no pip: it has one now.", flush=True)
+
+
 def remove(path):
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -140,12 +161,24 @@ def make_environment(env, stamp, commands, what, python=sys.executable):
         return True
 
 
+def installer(env):
+    """The command that installs into an environment: pip; or uv where there is one, which takes a fraction of
+    the time, unless pip has settings of its own (another index, say), which uv would not read."""
+    python = python_of(env)
+    own = subprocess.run([str(python), "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
+    if (uv := shutil.which("uv")) and not own.strip() and not any(k.startswith("PIP_") for k in os.environ):
+        return [uv, "pip", "install", "--python", python]
+    return [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+
+
 def install(env, stamp, commands, what, python, lock):
     if env.is_symlink():
         raise SetUpError(f"{env} is a link to another folder, which is left alone: remove the link.")
     started = time.monotonic()
-    may_stay = works(env)
     env.mkdir(exist_ok=True)
+    if not is_ours(env):
+        give_pip(env)
+    may_stay = works(env)
     unfinished, temporary = env / UNFINISHED, env / "tmp"
     unfinished.write_text("The set-up has begun and not ended: the next run starts afresh.\n")
     if not may_stay:
@@ -171,7 +204,7 @@ def install(env, stamp, commands, what, python, lock):
         f"Installing {what} into {env.name} (the first time takes minutes; details: {env.name}/set-up.log) …",
         flush=True,
     )
-    pip = [python_of(env), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+    pip = installer(env)
     for command in commands:
         run_quietly([*pip, *command], log, "pip", (lock,), os.environ | {"TMPDIR": str(temporary)})
     remove(temporary)

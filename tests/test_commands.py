@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+import serve  # scripts/serve.py
 import setup_env  # scripts/setup_env.py
 import yaml
 
@@ -92,6 +96,67 @@ class TestMakeEnvironment:
         assert self.make(env) is False
         assert self.make(env, stamp="two") is True
         assert setup_env.python_of(env).exists()
+
+
+class TestAnEnvironmentOfSomebodyElse:
+    """What these commands did not make they do not remove."""
+
+    def made(self, tmp_path, *options):
+        env = tmp_path / ".venv"
+        subprocess.run([sys.executable, "-m", "venv", *options, str(env)], check=True)
+        (env / "mine.txt").write_text("precious")
+        return env
+
+    def test_without_pip_it_gets_one_and_stays(self, tmp_path, capsys):
+        env = self.made(tmp_path, "--without-pip")
+        assert setup_env.make_environment(env, "stamp", [], "nothing")
+        assert (env / "mine.txt").exists() and setup_env.works(env)
+        assert "it has one now" in capsys.readouterr().out
+
+    def test_one_that_cannot_have_pip_is_left_alone_and_the_sentence_says_what_to_do(self, tmp_path):
+        env = self.made(tmp_path, "--without-pip")
+        python = setup_env.python_of(env)
+        python.unlink()
+        python.write_text("#!/bin/sh\nexit 1\n")
+        python.chmod(0o755)
+        with pytest.raises(setup_env.SetUpError, match=r"not made by these commands.*Move it away"):
+            setup_env.make_environment(env, "stamp", [], "nothing")
+        assert (env / "mine.txt").exists()
+        assert not (env / setup_env.UNFINISHED).exists(), "it would be taken for ours"
+
+    def test_uv_is_used_where_it_is_and_pip_has_no_settings(self, tmp_path, monkeypatch):
+        env = self.made(tmp_path)
+        monkeypatch.setattr(setup_env.shutil, "which", lambda name: f"/bin/{name}")
+        for name in [name for name in os.environ if name.startswith("PIP_")]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        assert setup_env.installer(env)[1] == "-m", "pip has a setting: where its settings are"
+        monkeypatch.delenv("PIP_CONFIG_FILE")
+        no_settings = subprocess.CompletedProcess([], 0, stdout="")
+        monkeypatch.setattr(setup_env.subprocess, "run", lambda *a, **k: no_settings)
+        assert setup_env.installer(env)[:3] == ["/bin/uv", "pip", "install"]
+        settings = subprocess.CompletedProcess([], 0, stdout="global.index-url='https://example.org'")
+        monkeypatch.setattr(setup_env.subprocess, "run", lambda *a, **k: settings)
+        assert setup_env.installer(env)[1] == "-m"
+
+
+class TestServe:
+    def test_a_port_that_is_taken_gives_way_to_the_next_free_one(self, capsys):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            with serve.open_server(port) as server:
+                assert port < server.server_port <= port + 20
+            assert f"Port {port} is not free here: {server.server_port}" in capsys.readouterr().out
+
+    def test_no_port_at_all_is_a_sentence(self, monkeypatch):
+        def taken(*_):
+            raise OSError(errno.EADDRINUSE, "in use")
+
+        monkeypatch.setattr(serve.http.server, "ThreadingHTTPServer", taken)
+        with pytest.raises(SystemExit, match=r"No port from 8000 to 8020.*PORT=8100"):
+            serve.open_server(8000)
+        with pytest.raises(SystemExit, match="No port"):
+            serve.open_server(70000)
 
 
 def test_without_chromium_and_rights_a_sentence_says_what_is_skipped(monkeypatch, capsys):

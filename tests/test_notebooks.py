@@ -57,7 +57,7 @@ def test_text_and_notebook_agree_cell_by_cell(source):
     def parts(notebook):
         return [(cell.id, cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
 
-    made, stored = builder.read_source(source), read(source.parents[1] / f"{source.stem}.ipynb")
+    made, stored = builder.plain_source(source), read(source.parents[1] / f"{source.stem}.ipynb")
     for expected, found in zip(parts(made), parts(stored), strict=True):
         assert found == expected, f"book/src/{source.name} was changed: run `make notebooks`"
     assert stored.metadata == made.metadata
@@ -109,7 +109,7 @@ def test_every_cell_that_draws_says_what_it_shows(path):
 def test_the_set_up_cell_has_the_address_of_config(tmp_path):
     url = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
     source = builder.setup_source()
-    assert source.count(url) == 2 and "REPOSITORY_URL" not in source
+    assert source.count(url) == 3 and "REPOSITORY_URL" not in source
     for path in NOTEBOOKS:
         first = code_cells(path)[0][1]
         assert first.source == source and first.metadata.tags == ["remove-cell"], path.stem
@@ -148,6 +148,31 @@ def test_a_fetch_that_was_cut_off_is_made_afresh(tmp_path):
     done = run_set_up_cell(tmp_path, whole)
     assert done.returncode == 0, done.stderr
     assert str(tmp_path / "gdcourse-book" / "gdcourse") in done.stdout
+
+
+@pytest.mark.parametrize(("git", "why"), [(None, "git is not installed"), ("exit 128", "could not reach")])
+def test_without_git_or_a_network_a_sentence_says_what_to_do(tmp_path, git, why):
+    """In IPython, as in a notebook: the sentence, and no traceback."""
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    if git:
+        (bin_ / "git").write_text(f"#!/bin/sh\n{git}\n")
+        (bin_ / "git").chmod(0o755)
+    hide = "import importlib.util; importlib.util.find_spec = lambda name: None"
+    cell = f"{hide}\n{builder.setup_source()}"
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        f"done = InteractiveShell.instance(colors='nocolor').run_cell({cell!r})\n"
+        "raise SystemExit(0 if done.success else 3)"
+    )
+    environment = {"PATH": str(bin_), "HOME": str(tmp_path), "IPYTHONDIR": str(tmp_path / "ipython")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    told = done.stdout + done.stderr
+    assert done.returncode == 3, told
+    assert why in told and "%pip install" in told and "Traceback" not in told
+    assert not (tmp_path / "gdcourse-book").exists()
 
 
 def test_a_notebook_in_a_clone_fetches_nothing(tmp_path):
