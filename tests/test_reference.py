@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-PAGE = (Path(__file__).parents[1] / "book" / "api.md").read_text(encoding="utf-8")
+from gdcourse.experiments import ledger
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
 ROOMS = ("rules", "theory", "problems", "optim", "experiments", "figures", "explore")
 
 
@@ -39,3 +42,13 @@ def test_every_entry_exists_and_has_a_docstring():
         module, _, name = entry.rpartition(".")
         thing = getattr(importlib.import_module(module), name)
         assert inspect.getdoc(thing), f"{entry} has no docstring"
+
+
+def test_every_work_in_the_bibliography_is_cited_and_every_citation_is_in_it():
+    book = ROOT / "book"
+    works = set(re.findall(r"^@\w+\{([^,]+),", (book / "references.bib").read_text(encoding="utf-8"), re.M))
+    cited = {key for claim in ledger().values() for key in claim.sources}
+    for page in [*book.glob("*.md"), *(book / "src").glob("*.md")]:
+        for keys in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", page.read_text(encoding="utf-8")):
+            cited |= {key.strip() for key in keys.split(",")}
+    assert cited == works, f"cited nowhere: {sorted(works - cited)}; missing: {sorted(cited - works)}"

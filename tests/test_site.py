@@ -235,3 +235,14 @@ def test_every_claim_links_to_its_slide_and_to_the_cell_that_decides_it(site):
         chapter = (site / "book" / f"{claim.chapter}.html").read_text(encoding="utf-8")
         after = chapter.partition(f'id="claim-{claim.id}"')[2]
         assert claim.id in after.partition("cell_output")[0], f"{claim.id}: another cell"
+
+
+def test_every_verdict_stands_in_a_box_with_its_formulas_typeset(site):
+    boxes = 0
+    for chapter in {claim.chapter for claim in ledger().values()}:
+        html = (site / "book" / f"{chapter}.html").read_text(encoding="utf-8")
+        boxes += html.count('<div class="gd-verdict ')
+        assert "The talk: " not in re.sub(r"<em>The talk: </em>", "", html), (
+            f"{chapter}: a verdict that is no box"
+        )
+    assert boxes == len(ledger())
