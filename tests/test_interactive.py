@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from functools import cache, partial
+from functools import partial
 from http.server import ThreadingHTTPServer
 
 import numpy as np
@@ -16,8 +16,10 @@ import torch
 
 from gdcourse.explore import SIGNATURES
 from gdcourse.explore.pack import pack, steps_apart, unpack
+from gdcourse.explore.template import fill
 from gdcourse.problems import Network
 from tests.browsing import DATA, QuietHandler, anchor, check_labels, data_of, open_figure, state_of
+from tests.explore.made import made, states
 
 FIGURE_LIMIT, PAGE_LIMIT = 170_000, 600_000  # bytes
 NAMES = list(SIGNATURES)
@@ -35,11 +37,6 @@ def test_a_figure_and_its_page_are_light(figures, name):
     assert page.stat().st_size <= PAGE_LIMIT
 
 
-@cache
-def made(name: str):
-    return SIGNATURES[name]()
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_two_per_cent_of_the_grid_computed_again_give_the_numbers_on_the_page(figures, name):
     data = data_of(figures[anchor(name)][1])
@@ -50,15 +47,20 @@ def test_two_per_cent_of_the_grid_computed_again_give_the_numbers_on_the_page(fi
     some = np.random.default_rng(0).choice(size, max(1, -(-size // 50)), replace=False)
     for at in zip(*np.unravel_index(some, [len(v) for v in values]), strict=True) if values else [()]:
         again = made(name).at({n: [v[i]] for n, v, i in zip(data["computed"], values, at, strict=True)})
-        assert set(again) == set(stored)
-        for array, found in again.items():
-            there = stored[array]
+        assert {key.split(":")[0] for key in stored} <= set(again)
+        for key, there in stored.items():
+            array, _, form = key.partition(":")
             for axis, i in enumerate(at):
                 there = np.take(there, [i if there.shape[axis] > 1 else 0], axis)
-            entry = data["arrays"][array]
-            assert steps_apart(found, there, entry) <= 1, (
-                f"{array} at {dict(zip(data['computed'], at, strict=True))}"
-            )
+            where = f"{key} at {dict(zip(data['computed'], at, strict=True))}"
+            if form:
+                assert printed(again[array], form) == printed(there, form), where
+            else:
+                assert steps_apart(again[array], there, data["arrays"][key]) <= 1, where
+
+
+def printed(numbers, form: str) -> list[str | None]:
+    return [fill(f"{{n:{form}}}", {}, lambda *_, v=v: float(v), {}) for v in np.ravel(numbers)]
 
 
 def test_recomputing_would_see_a_wrong_number(figures):
@@ -127,11 +129,12 @@ def test_where_the_numbers_are_constant_the_drawing_is(browser, figures, tmp_pat
     """With every array replaced by a constant no state draws another point: the page computes nothing."""
     html = figures[anchor(name)][1]
     data = data_of(html)
-    constants = {array: np.zeros(entry["shape"]) for array, entry in data["arrays"].items()}
-    payload, entries = pack(constants, {})
-    for array, entry in entries.items():
+    zeros = {key: np.zeros(entry["shape"]) for key, entry in data["arrays"].items()}
+    constants = {key: zero for key, zero in zeros.items() if ":" not in key}
+    payload, entries = pack(constants, {}, {tuple(key.split(":")): zeros[key] for key in zeros if ":" in key})
+    for array in constants:
         logs = data["arrays"][array]["log"]
-        entry.update(lo=data["arrays"][array]["lo"], log=logs)
+        entries[array].update(lo=data["arrays"][array]["lo"], log=logs)
     text = json.dumps({**data, "payload": payload, "arrays": entries}).replace("<", "\\u003c")
     page = tmp_path / "constant.html"
     constant = DATA.sub(lambda match: match[1] + text + match[3], html)
@@ -268,6 +271,39 @@ def test_a_scrubber_plays_once_and_reduced_motion_goes_to_the_end(browser, site,
                 )
             figure.get_by_role("button", name="one step back").click()
             assert state_of(figure)["step"] == last - 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_captions_and_readouts_are_those_of_the_state(browser, figures, tmp_path, name):
+    """At some thirty states the page says what Python says, and what is below does not move up again."""
+    figure = made(name)
+    page = tmp_path / "figure.html"
+    page.write_text(f'<!doctype html><html lang="en"><meta charset="utf-8">{figure.html()}</html>')
+    context = browser.new_context(viewport={"width": 1000, "height": 900})
+    tab = context.new_page()
+    tab.goto(f"file://{page}")
+    tab.wait_for_selector(".gd-figure[data-ready]")
+    handles = tab.locator(".gd-control").locator("input, select")
+    tallest = 0.0
+    for state in states(figure, 30)[:40]:
+        for i, control in enumerate(figure.controls):
+            handles.nth(i).evaluate(
+                """(input, at) => {
+                    if (input.type === 'checkbox') input.checked = at === 1;
+                    else if (input.type === 'range') input.value = at;
+                    else input.selectedIndex = at;
+                    input.dispatchEvent(new Event(input.type === 'range' ? 'input' : 'change'));
+                }""",
+                state[control.name],
+            )
+        assert state_of(tab.locator(".gd-figure")) == state
+        assert tab.locator("figcaption").inner_text() == figure.captioned(state)
+        said = (figure.fill(text, figure.arrays, state) for text in figure.readouts)
+        assert tab.locator(".gd-readouts p").all_inner_texts() == [line for line in said if line]
+        bottom = tab.locator(".gd-figure").bounding_box()["height"]
+        assert bottom >= tallest - 1 or len({len(panel.when) for row in figure.rows for panel in row}) > 1
+        tallest = max(tallest, bottom)
+    context.close()
 
 
 def test_without_javascript_the_picture_and_the_caption_are_there(browser, site, figures):

@@ -3,8 +3,17 @@
 
 // ------------------------------------------------------------------------------------------------ decoding
 
-const MISSING = { 8: -128, 16: -32768 };
-const CODES = { 8: Int8Array, 16: Int16Array };
+const MISSING = { 8: -128, 16: -32768, 32: -(2 ** 31) };
+const CODES = { 8: Int8Array, 16: Int16Array, 32: Int32Array };
+
+/** The number whose printed digits a code stands for: read from them, it is printed with the same ones. */
+function fromDecimals(code, { places, digits, lowest }) {
+  if (places !== undefined) return Number(`${code}e${-places}`);
+  if (!code) return 0;
+  const least = 10 ** (digits - 1);
+  const rank = Math.abs(code) - 1;
+  return Math.sign(code) * Number(`${(rank % (9 * least)) + least}e${Math.floor(rank / (9 * least)) + lowest}`);
+}
 
 /** The bytes that were compressed. (By hand: a Blob or a Response would wait for other scripts of a busy page.) */
 async function inflated(packed) {
@@ -24,12 +33,14 @@ async function inflated(packed) {
   return whole.buffer;
 }
 
-/** The arrays of a payload by name, each { data, shape }: base64 of a zlib stream of whole numbers. */
+/** The arrays of a payload by name, each { data, shape }: base64 of a zlib stream of whole numbers. What a text prints
+ * goes by its name and format, as in "loss:.2f". */
 export async function unpack(text, entries) {
   const buffer = await inflated(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)));
   const arrays = {};
   let at = 0;
-  for (const [name, { shape, bits, lo, step, log, delta }] of Object.entries(entries)) {
+  for (const [name, entry] of Object.entries(entries)) {
+    const { shape, bits, lo, step, log, delta } = entry;
     const size = shape.reduce((a, b) => a * b, 1);
     const bytes = (size * bits) / 8;
     const codes = new CODES[bits](buffer.slice(at, at + bytes));
@@ -40,7 +51,8 @@ export async function unpack(text, entries) {
         if (Math.floor(i / stride) % shape[delta]) codes[i] += codes[i - stride]; // wraps around, as in Python
       }
     }
-    const data = Float64Array.from(codes, (code) => (code === MISSING[bits] ? NaN : lo + step * code));
+    const number = log === undefined ? (code) => fromDecimals(code, entry) : (code) => lo + step * code;
+    const data = Float64Array.from(codes, (code) => (code === MISSING[bits] ? NaN : number(code)));
     arrays[name] = { data: log ? data.map((value) => 10 ** value) : data, shape };
   }
   return arrays;
@@ -85,16 +97,21 @@ export function format(value, form) {
   return text.replace(/^-(?=[0.]+(e[+]00)?%?$)/, "").replaceAll("-", "−"); // what is written as zero has no sign
 }
 
+/** What templates say at a state: those that name no number that is not there. */
+export const said = (templates, spec, arrays, state) => templates.map((text) => fill(text, spec, arrays, state)).filter(Boolean);
+
 /** A template with its fields filled, or null if it names a number that is not there. */
 export function fill(template, spec, arrays, state) {
   let missing = false;
   const filled = template.replace(/\{(\w+)(?:@([\w,]+))?(?::([^{}|]+)|\|(\w+))?\}/g, (_, name, at, form, words) => {
     const control = spec.controls.find((c) => c.name === name);
     if (control) return control.texts[state[name]];
-    const value = pick(spec, arrays, state, name, at ? at.split(",") : []).data[0];
+    const own = words ? "d" : (form ?? ".3g");
+    const told = `${name}:${own}`; // its digits; what the page itself computed has none
+    const value = pick(spec, arrays, state, told in arrays ? told : name, at ? at.split(",") : []).data[0];
     if (Number.isNaN(value)) missing = true;
-    if (missing) return "";
-    return words ? spec.texts[words][Math.round(value)] : format(value, form ?? ".3g");
+    if (missing || own === "?") return "";
+    return words ? spec.texts[words][Math.round(value)] : format(value, own);
   });
   return missing ? null : filled;
 }
@@ -238,7 +255,7 @@ export const MARKS = {
     return (state, pickFor, words) => {
       let ys = pickFor(mark.y).data;
       let xs = mark.x === undefined ? counted(ys) : pickFor(mark.x).data;
-      if (mark.upto) [xs, ys] = [xs.subarray(0, state[mark.upto] + 1), ys.subarray(0, state[mark.upto] + 1)];
+      if (mark.upto) [xs, ys] = [xs, ys].map((v) => v.subarray(0, (mark.per ?? 1) * state[mark.upto] + 1));
       const [px, py] = [xs.map(place.x), ys.map(place.y)];
       line.setAttribute("d", through(px, py));
       if (dots) dots.setAttribute("d", scattered(SHAPES[mark.marker ?? "circle"](mark.dots), px.map(near), py.map(near)));
@@ -741,6 +758,14 @@ export function fromAddress(spec, hash) {
 
 // --------------------------------------------------------------------------------------------------- mount
 
+/** Once texts needed some room they keep it: what stands below does not move up and down with their length. */
+function keepRoom(texts) {
+  const needed = texts.map((text) => text.offsetHeight); // all are read before one is written: one layout
+  texts.forEach((text, i) => {
+    if (needed[i] > (parseFloat(text.style.minHeight) || 0)) text.style.minHeight = `${needed[i]}px`;
+  });
+}
+
 const NARROW = 560; // pixels: below, panels stand one under the other
 let figures = 0;
 
@@ -776,7 +801,8 @@ export async function mount(root) {
   const poster = root.querySelector(".gd-stage");
   const stage = make(root, "div", { class: "gd-stage", role: "group", "aria-label": root.querySelector(".gd-title").textContent });
   poster.replaceWith(stage);
-  make(stage, "p", { class: "gd-unseen" }, poster.dataset.alt);
+  make(stage, "p", { class: "gd-unseen" }, `At the start: ${poster.dataset.alt}`);
+  const caption = root.querySelector(".gd-caption");
   const panels = make(stage, "div", { class: "gd-panels" });
   const controls = make(stage, "div", { class: "gd-controls" });
   const readouts = make(stage, "div", { class: "gd-readouts", role: "status" });
@@ -792,8 +818,11 @@ export async function mount(root) {
     if (width && laid !== layout()) return build();
     shows.forEach((show, i) => show(state[spec.controls[i].name]));
     redraws.forEach((redraw) => redraw(state, figure));
-    const lines = spec.readouts.map((text) => fill(text, spec, arrays, state)).filter(Boolean);
+    const lines = said(spec.readouts, spec, arrays, state);
     readouts.replaceChildren(...lines.map((line) => Object.assign(document.createElement("p"), { textContent: line })));
+    const words = said(spec.caption, spec, arrays, state).join(" ");
+    if (caption.textContent !== words) caption.textContent = words;
+    keepRoom([readouts, caption]);
     root.dataset.state = JSON.stringify(state);
   };
   const go = (name, position) => {
@@ -870,6 +899,7 @@ export async function mount(root) {
     const now = Math.floor(panels.clientWidth);
     if (!now || now === width) return;
     width = now;
+    for (const texts of [readouts, caption]) texts.style.minHeight = "";
     build();
   };
   fit();

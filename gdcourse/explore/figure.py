@@ -23,7 +23,7 @@ import numpy as np
 from gdcourse.experiments import is_static
 from gdcourse.explore.pack import Encoding, pack
 from gdcourse.explore.parts import Control, Mark, Page, Panel
-from gdcourse.explore.template import fields_of, fill
+from gdcourse.explore.template import USUAL, fields_of, fill
 from gdcourse.figures.style import COLORS
 
 Arrays = dict[str, np.ndarray]
@@ -45,9 +45,9 @@ class Figure:
         each of full size, or of size 1 where the array does not depend on that control.
     rows : the panels, row by row. On a narrow page they stand one below the other.
     readouts : templates, shown below the controls.
-    caption : a template, filled at the start: what is to be seen, with its numbers. It is there without
-        JavaScript.
-    alt : what the static picture shows, for those who do not see it.
+    caption : what is to be seen, with its numbers: one or more templates, of which those are shown, one after
+        the other, whose numbers exist at the state. Without JavaScript it is that of the start.
+    alt : what the static picture shows, for those who do not see it: a template, filled at the start.
     encoding : how to quantise arrays, by name; `Encoding()` for the others.
     texts : lists of texts for the templates, by name.
     fixed : what else the numbers depend on (steps, seeds, other hyperparameters), for the manifest.
@@ -66,7 +66,7 @@ class Figure:
     rows: Sequence[Sequence[Panel]]
     alt: str
     readouts: Sequence[str] = ()
-    caption: str = ""
+    caption: str | Sequence[str] = ()
     encoding: Mapping[str, Encoding] = field(default_factory=dict)
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
@@ -110,6 +110,16 @@ class Figure:
         return arrays
 
     # ------------------------------------------------------------------------------------ the state
+
+    @property
+    def sentences(self) -> list[str]:
+        """The caption's templates."""
+        return [self.caption] if isinstance(self.caption, str) else list(self.caption)
+
+    def captioned(self, state: Mapping[str, int]) -> str:
+        """The caption at a state."""
+        said = (self.fill(sentence, self.arrays, state) for sentence in self.sentences)
+        return " ".join(one for one in said if one)
 
     def start(self) -> dict[str, int]:
         """Each control's position at first."""
@@ -156,7 +166,10 @@ class Figure:
     def packed(self) -> tuple[str, dict[str, Any]]:
         """The numbers as text, and everything else that the page needs: the manifest and the parts."""
         self.check()
-        payload, entries = pack(self.arrays, dict(self.encoding))
+        arrays, drawn = self.arrays, self.drawn
+        told = {(name, form): arrays[name] for name, form in self.told}
+        shown = {name: array for name, array in arrays.items() if name in drawn}
+        payload, entries = pack(shown, dict(self.encoding), told)
         spec = {
             "figure": self.name,
             "made_by": f"gdcourse {_version()}",
@@ -168,6 +181,7 @@ class Figure:
             "arrays": entries,
             "rows": [[_panel(panel) for panel in row] for row in self.rows],
             "readouts": list(self.readouts),
+            "caption": self.sentences,
             "texts": {name: list(texts) for name, texts in self.texts.items()},
             "page": asdict(self.page) if self.page else None,
         }
@@ -182,15 +196,16 @@ class Figure:
         text = json.dumps({**spec, "payload": payload}, ensure_ascii=False, separators=(",", ":"))
         for character, escaped in HASHLESS.items():  # nothing in it can end the script element
             text = text.replace(character, escaped)
-        caption = self.fill(self.caption, self.arrays, self.start()) or ""
+        caption = self.captioned(self.start())
+        alt = html.escape(self.described)
         parts = files("gdcourse.explore")
         return "\n".join(
             [
                 f'<figure class="gd-figure" id="{self.name}" data-figure="{self.name}">',
                 f"<style>{_palette()}{(parts / 'explore.css').read_text(encoding='utf-8')}</style>",
                 f'<div class="gd-title">{html.escape(self.title)}</div>',
-                f'<div class="gd-stage" data-alt="{html.escape(self.alt)}">',
-                f'<img class="gd-poster dark-light" alt="{html.escape(self.alt)}" src="{png_text(self)}">',
+                f'<div class="gd-stage" data-alt="{alt}">',
+                f'<img class="gd-poster dark-light" alt="{alt}" src="{png_text(self)}">',
                 "</div>",
                 f'<figcaption class="gd-caption">{html.escape(caption)}</figcaption>',
                 f'<script type="application/json" class="gd-data">{text}</script>',
@@ -226,6 +241,55 @@ class Figure:
             bundle["text/html"] = self.html()
         return bundle
 
+    @property
+    def described(self) -> str:
+        """What the static picture shows, in words."""
+        filled = self.fill(self.alt, self.arrays, self.start())
+        if filled is None:
+            raise ValueError(
+                f"figure {self.name}: its alt text names a number that is not there at the start"
+            )
+        return filled
+
+    @property
+    def texts_of_parts(self) -> list[tuple[str, str]]:
+        """Every template on the page, and where it stands."""
+        found = [(text, "a text") for text in (*self.readouts, *self.sentences)]
+        for panel in (panel for row in self.rows for panel in row):
+            found.append((panel.title, "a panel"))
+            for mark in panel.marks:
+                where = f"a {type(mark).__name__} in panel {panel.title!r}"
+                own = (getattr(mark, "label", ""), getattr(mark, "text", ""), *getattr(mark, "labels", ()))
+                found += [(text, where) for text in own if text]
+        return found
+
+    @property
+    def drawn(self) -> set[str]:
+        """The arrays that marks draw, and those that a page to draw on needs."""
+        page = self.page
+        own = (
+            [page.ink, page.out, page.answer, *(name for pair in page.layers for name in pair)]
+            if page
+            else []
+        )
+        marks = (mark for row in self.rows for panel in row for mark in panel.marks)
+        values = (getattr(mark, key) for mark in marks for key in DATA if hasattr(mark, key))
+        return {value for value in (*own, *values) if isinstance(value, str)}
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """What the page's texts print, each once: an array's name and the format. What the page itself
+        computes from a drawing is not among them."""
+        controls = {control.name for control in self.controls}
+        page = {self.page.out, self.page.answer} if self.page else set()
+        found = {
+            (name, "d" if words else form or USUAL): None
+            for text, _ in self.texts_of_parts
+            for name, _, form, words in fields_of(text)
+            if name not in controls | page
+        }
+        return list(found)
+
     def check(self) -> None:
         """Raise ValueError if a part names a control, an array or a list of texts that is not there."""
         controls, arrays = {c.name for c in self.controls}, self.arrays
@@ -245,10 +309,9 @@ class Figure:
                 if words:
                     known(words, self.texts, "list of texts", where)
 
-        for text in (*self.readouts, self.caption):
-            template(text, "a text")
+        for text, where in (*self.texts_of_parts, (self.alt, "the alt text")):
+            template(text, where)
         for panel in (panel for row in self.rows for panel in row):
-            template(panel.title, "a panel")
             for name in (*panel.when, *(name for name in panel.pad or () if name)):
                 known(name, controls, "control", f"panel {panel.title!r}")
             for mark in panel.marks:
@@ -259,12 +322,6 @@ class Figure:
                 for key in DATA & {f.name for f in fields(mark)}:
                     if isinstance(value := getattr(mark, key), str):
                         known(value, arrays, "array", where)
-                for text in (
-                    getattr(mark, "label", ""),
-                    getattr(mark, "text", ""),
-                    *getattr(mark, "labels", ()),
-                ):
-                    template(text, where)
 
 
 DATA = {"x", "y", "x0", "x1", "y0", "y1", "values", "marked"}

@@ -1,4 +1,8 @@
-"""Numbers for a page: quantised to whole numbers, delta-coded, compressed, as text; and back again."""
+"""Numbers for a page: quantised to whole numbers, delta-coded, compressed, as text; and back again.
+
+What is drawn is quantised. What is told is not: a number that a text prints is kept as the decimal digits
+that the text prints of it, so that the page writes what Python would.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-MISSING = {8: -128, 16: -32768}
+from gdcourse.explore.template import code_of
+
+MISSING = {8: -128, 16: -32768, 32: -(2**31)}
 """The code that stands for 'no number here' (NaN), for each width in bits."""
 
 
@@ -37,7 +43,7 @@ class Encoding:
     unit: str = ""
 
     def __post_init__(self) -> None:
-        if self.bits not in MISSING:
+        if self.bits not in (8, 16):
             raise ValueError(f"bits must be 8 or 16, got {self.bits!r}")
 
     def prepare(self, values: Any) -> np.ndarray:
@@ -56,7 +62,9 @@ class Encoding:
 
 
 def pack(
-    arrays: dict[str, np.ndarray], encodings: dict[str, Encoding]
+    arrays: dict[str, np.ndarray],
+    encodings: dict[str, Encoding],
+    told: dict[tuple[str, str], np.ndarray] | None = None,
 ) -> tuple[str, dict[str, dict[str, Any]]]:
     """The arrays as one text, and for each by name how to read it back.
 
@@ -64,10 +72,14 @@ def pack(
     ----------
     arrays : numbers of any shape; NaN where there is none.
     encodings : how to quantise each; `Encoding()` for an array that is not named.
+    told : numbers that texts print, by name and format: kept to the last digit that this format prints. Their
+        entry's name is ``name:format``. Default: none.
 
     Returns the text (base64 of a zlib stream: the arrays' codes one after the other, little-endian) and the
     entries of the manifest: ``shape``, ``bits``, ``lo`` and ``step`` (a number is lo + step · code),
-    ``log``, ``clip``, ``delta`` (the axis along which codes are differences, or None), ``unit``.
+    ``log``, ``clip``, ``delta`` (the axis along which codes are differences, or None), ``unit``; for what is
+    told ``shape``, ``bits``, ``delta``, and either ``places`` (a number is code · 10^−places) or ``digits``
+    and ``lowest`` (see `decimals`).
     """
     blobs, entries = [], {}
     for name, array in arrays.items():
@@ -83,11 +95,74 @@ def pack(
             "shape": list(values.shape), "bits": encoding.bits, "lo": lo, "step": step, "log": encoding.log,
             "clip": list(encoding.clip), "delta": delta, "unit": encoding.unit,
         }  # fmt: skip
+    for (name, form), array in (told or {}).items():
+        try:
+            codes, entry = decimals(np.asarray(array, dtype=float), form)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        delta, blob = _smallest(codes)
+        blobs.append(blob)
+        entries[f"{name}:{form}"] = {
+            "shape": list(codes.shape), "bits": 8 * codes.itemsize, "delta": delta, **entry
+        }  # fmt: skip
     return base64.b64encode(zlib.compress(b"".join(blobs), 9)).decode(), entries
 
 
+def decimals(values: np.ndarray, form: str) -> tuple[np.ndarray, dict[str, int]]:
+    """The digits that a format prints of numbers, as whole numbers, and how to read them.
+
+    With a fixed number of places a code is the number without its point. With N significant digits codes
+    count the numbers that can be printed: from 1 for the smallest up, 9 · 10^(N − 1) to a decade; 0 for zero,
+    and negative ones for negative numbers. Neighbours have neighbouring codes: their differences are small.
+
+    Raises
+    ------
+    ValueError : a number needs more than 32 bits: a format with fewer digits, or with an exponent, would do.
+    """
+    flat, index = np.unique(values, return_inverse=True)  # a number is formatted once
+    there = np.isfinite(flat)
+    pairs = [code_of(float(value), form) for value in flat[there]]
+    entry: dict[str, int]
+    if form[-1] in "eg":
+        digits = len(str(max((abs(m) for m, _ in pairs), default=1)))
+        decade, lowest = 9 * 10 ** (digits - 1), min((e for m, e in pairs if m), default=0)
+        ranks = [
+            (1 if m > 0 else -1) * ((e - lowest) * decade + abs(m) - 10 ** (digits - 1) + 1) if m else 0
+            for m, e in pairs
+        ]
+        entry = {"digits": digits, "lowest": lowest}
+    else:
+        ranks, entry = [m for m, _ in pairs], {"places": -pairs[0][1] if pairs else 0}
+    largest = max((abs(rank) for rank in ranks), default=0)
+    bits = next((bits for bits, missing in MISSING.items() if largest < -missing), None)
+    if bits is None:
+        raise ValueError(f"what {form!r} prints of a number as large as {np.abs(flat[there]).max():.3g} "
+                         "does not fit into 32 bits")  # fmt: skip
+    codes = np.full(len(flat), MISSING[bits], f"<i{bits // 8}")
+    codes[there] = ranks
+    return codes[index].reshape(values.shape), entry
+
+
+def from_decimals(codes: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
+    """The numbers whose digits `decimals` kept: the nearest ones that a float can hold."""
+
+    def one(code: int) -> float:
+        if code == MISSING[entry["bits"]]:
+            return float("nan")
+        if "places" in entry:
+            return float(f"{code}e{-entry['places']}")
+        if code == 0:
+            return 0.0
+        least = 10 ** (entry["digits"] - 1)
+        decades, rest = divmod(abs(code) - 1, 9 * least)
+        return float(f"{'-' if code < 0 else ''}{rest + least}e{decades + entry['lowest']}")
+
+    return np.array([one(int(code)) for code in codes.ravel()], dtype=float).reshape(codes.shape)
+
+
 def unpack(text: str, entries: dict[str, dict[str, Any]]) -> dict[str, np.ndarray]:
-    """What `pack` was given, to half a quantisation step. The page does the same in JavaScript."""
+    """What `pack` was given: what is drawn to half a quantisation step, what is told to the last digit
+    printed. The page does the same in JavaScript."""
     data, at, arrays = zlib.decompress(base64.b64decode(text)), 0, {}
     for name, entry in entries.items():
         dtype = np.dtype(f"<i{entry['bits'] // 8}")
@@ -96,6 +171,9 @@ def unpack(text: str, entries: dict[str, dict[str, Any]]) -> dict[str, np.ndarra
         at += size * dtype.itemsize
         if entry["delta"] is not None:
             codes = np.cumsum(codes, axis=entry["delta"], dtype=dtype)  # wraps around as the differences did
+        if "log" not in entry:
+            arrays[name] = from_decimals(codes, entry)
+            continue
         values = np.where(
             codes == MISSING[entry["bits"]], np.nan, entry["lo"] + entry["step"] * codes.astype(float)
         )

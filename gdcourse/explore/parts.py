@@ -211,7 +211,8 @@ class Line(Mark):
     Parameters
     ----------
     x, y : coordinates, one-dimensional once the state is chosen. Default of x: 0, 1, 2, …
-    upto : a control: at its position i, the first i + 1 points are drawn. Default: all.
+    upto : a control: at its position i, the first ``per`` · i + 1 points are drawn. Default: all.
+    per : how many points there are to each of its positions. Default 1.
     dash : solid, dashed or dotted.
     width : in pixels. Default 1.8.
     dots : the radius of a dot on every point, in pixels; 0 for none. Default 0.
@@ -222,6 +223,7 @@ class Line(Mark):
     y: Data
     x: Data = None
     upto: str | None = None
+    per: int = 1
     dash: str = "solid"
     width: float = 1.8
     dots: float = 0.0

@@ -94,10 +94,11 @@ def _panel(view: View, panel: parts.Panel, ax: Axes) -> None:
 
 
 def _axis(ax: Axes, axis: Any, part: parts.Axis | None) -> None:
-    if part is None:
-        axis.set_visible(False)
-        return
     which = "x" if axis is ax.xaxis else "y"
+    if part is None:  # from 0 to 1, as on the page
+        axis.set_visible(False)
+        ax.set(**{f"{which}lim": (0, 1)})
+        return
     ax.set(**{f"{which}scale": "log" if part.log else "linear", f"{which}lim": part.domain})
     ax.set(**{f"{which}label": part.label})
     if part.ticks is not None:
@@ -138,7 +139,7 @@ def _line(view: View, mark: parts.Line, ax: Axes) -> None:
     y = view.data(mark, mark.y)
     x = np.arange(len(y), dtype=float) if mark.x is None else view.data(mark, mark.x)
     if mark.upto:
-        x, y = (values[: view.state[mark.upto] + 1] for values in (x, y))
+        x, y = (values[: mark.per * view.state[mark.upto] + 1] for values in (x, y))
     color = _colour(mark.color)
     ax.plot(x, y, DASH[mark.dash], color=color, linewidth=mark.width * 0.75, alpha=mark.opacity)
     if mark.dots:

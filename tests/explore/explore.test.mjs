@@ -44,6 +44,18 @@ test("templates are filled, and hidden where a number is missing", () => {
   assert.equal(fill("η {lr}, loss {loss}, {loss:.1%}"), "η 0.2, loss 0.0123, 1.2%");
   assert.equal(fill("{at|words}; {path@t:d}"), "yes; −4");
   assert.equal(fill("{loss} {gone:d}"), null);
+  assert.deepEqual(explore.said(["one {lr}", "{gone:?}two", "{loss:?}three"], spec, arrays, { lr: 0, t: 0 }), ["one 0.1", "three"]);
+});
+
+test("what is told is written as Python wrote it before it was packed", async () => {
+  const arrays = await explore.unpack(fixture.told.payload, fixture.told.entries);
+  for (const [key, texts] of Object.entries(fixture.told.texts)) {
+    const [name, form] = key.split(":");
+    texts.forEach((text, t) => {
+      const spec = { computed: [], controls: [], texts: {} };
+      assert.equal(explore.fill(`{${name}@t:${form}}`, spec, arrays, { t }), text, `${key} at ${t}`);
+    });
+  }
 });
 
 test("a scale goes to pixels and back, linear and logarithmic, in both directions", () => {

@@ -80,7 +80,7 @@ def toy(**changes):
         ],
         "readouts": ["size {size:.1f}", "too large: {huge:d}"],
         "alt": "a toy",
-        "caption": "It starts at {size:.1f}.",
+        "caption": ["It is {size:.1f} long.", "It is {huge:d}, too long.", "{huge:?}That is all."],
     }
     return Figure(**{**parts, **changes})
 
@@ -102,8 +102,14 @@ def test_what_the_page_gets_is_what_was_computed():
     data = data_of(figure.html())
     arrays = unpack(data["payload"], data["arrays"])
     assert data["computed"] == ["a", "b"]
-    for name, values in figure.arrays.items():
-        assert steps_apart(values, arrays[name], data["arrays"][name]) <= 0.5 + 1e-6
+    for name in figure.drawn:
+        assert steps_apart(figure.arrays[name], arrays[name], data["arrays"][name]) <= 0.5 + 1e-6
+    assert set(arrays) == figure.drawn | {"size:.3g", "size:.1f", "many:d", "huge:d", "huge:?"}
+    np.testing.assert_array_equal(arrays["size:.1f"], figure.arrays["size"])
+
+
+def test_what_no_mark_draws_and_no_text_tells_is_not_sent():
+    assert "huge" not in toy(readouts=[], caption=[]).packed()[1]["arrays"]
 
 
 def test_a_control_that_compute_does_not_name_only_chooses_what_is_drawn():
@@ -126,6 +132,22 @@ def test_a_readout_shows_the_state_or_hides():
     state["a"] = 2
     assert figure.fill(figure.readouts[0], figure.arrays, state) is None
     assert figure.fill(figure.readouts[1], figure.arrays, state) == "too large: 40"
+
+
+def test_a_caption_has_the_sentences_whose_numbers_are_there():
+    figure = toy()
+    state = figure.start()
+    assert figure.captioned(state) == "It is 2.0 long."
+    assert '<figcaption class="gd-caption">It is 2.0 long.</figcaption>' in figure.html()
+    state["a"] = 2
+    assert figure.captioned(state) == "It is 40, too long. That is all."
+    assert toy(caption="One {a}.").captioned(state) == "One 4."
+
+
+def test_an_alt_text_is_that_of_the_start():
+    assert 'alt="a toy of 2.0"' in toy(alt="a toy of {size:.1f}").html()
+    with pytest.raises(ValueError, match="its alt text names a number that is not there at the start"):
+        toy(alt="{huge:d}").html()
 
 
 def test_a_stored_notebook_gets_text_and_a_picture_and_the_site_gets_html(monkeypatch):
@@ -182,6 +204,8 @@ def test_the_static_picture_draws_every_mark():
         ({"readouts": ["{nothing}"]}, "there is no array 'nothing'"),
         ({"readouts": ["{many}"]}, r"\{many\} in .* is an array of shape \(5,\): pick one"),
         ({"readouts": ["{many@u}"]}, "there is no control 'u'"),
+        ({"caption": ["Here.", "{nothing}"]}, "there is no array 'nothing'"),
+        ({"alt": "{nothing}"}, "there is no array 'nothing'"),
         ({"readouts": ["{size|words}"]}, "there is no list of texts 'words'"),
         ({"rows": [[Panel(marks=[Line(y="nothing")])]]}, "a Line in panel ''.*there is no array 'nothing'"),
         ({"rows": [[Panel(marks=[Line(y="y", when={"u": (0,)})])]]}, "there is no control 'u'"),

@@ -59,6 +59,12 @@ def fixture():
     def python(value, form):
         return fill(f"{{value:{form}}}", {}, lambda name, at: value, {})
 
+    scattered = np.concatenate(
+        [RNG.normal(size=200), [0.5, 2.5, -0.004, 0.125, 9.995, 1 / 3, 0.0, np.nan, np.inf]]
+    )
+    decades = scattered * np.exp(np.cos(np.arange(scattered.size)) * 20)
+    told = {("n", form): decades if form[-1] in "eg" else scattered for form in forms}
+    told_payload, told_entries = pack({}, {}, told)
     network = Network(sizes=(16, 6, 3))
     theta, inputs = network.init(0), torch.from_numpy(RNG.random((4, 16)))
     outputs = torch.softmax(network.forward(theta, inputs)[-1], -1)
@@ -70,6 +76,11 @@ def fixture():
             for name, array in unpack(payload, entries).items()
         },
         "formats": [(v, f, python(v, f)) for v in numbers for f in forms],
+        "told": {
+            "payload": told_payload,
+            "entries": told_entries,
+            "texts": {f"{n}:{f}": [python(v, f) for v in told[n, f]] for n, f in told},
+        },
         "layers": [{"weights": w.tolist(), "biases": b.tolist()} for w, b in network.layers(theta)],
         "inputs": inputs.tolist(),
         "outputs": outputs.tolist(),
@@ -95,7 +106,7 @@ def test_under_node(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "# pass 12" in done.stdout, done.stdout[-600:]
+    assert "# pass 13" in done.stdout, done.stdout[-600:]
 
 
 def test_no_optimizer_is_computed_on_the_page():

@@ -7,7 +7,8 @@ from base64 import b64decode
 import numpy as np
 import pytest
 
-from gdcourse.explore.pack import Encoding, pack, steps_apart, unpack
+from gdcourse.explore.pack import Encoding, decimals, pack, steps_apart, unpack
+from gdcourse.explore.template import fill
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -43,6 +44,41 @@ def test_many_arrays_share_one_stream_in_their_order():
     assert len(zlib.decompress(b64decode(text))) == size
     for name, back in unpack(text, entries).items():
         assert steps_apart(arrays[name], back, entries[name]) <= 0.5 + 1e-6
+
+
+FORMS = ["d", ".0f", ".3f", ".1%", ".0%", ".1g", ".2g", ".4g", ".0e", ".2e"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_told_prints_the_same_digits(form):
+    numbers = np.concatenate(
+        [
+            RNG.normal(size=300),
+            np.array([0.0, -0.0, 0.5, 1.5, -2.5, 0.125, 0.9996, 99.95, -1e-9, 1234.5, np.nan, np.inf]),
+            np.exp(RNG.normal(size=300) * 6) if form in ("d", ".0f", ".0e") or "g" in form else [],
+            [1e-300, -1e300, 3e25] if form[-1] in "eg" else [],
+        ]
+    ).reshape(3, -1)
+    text, entries = pack({}, {}, {("n", form): numbers})
+    back = unpack(text, json.loads(json.dumps(entries)))[f"n:{form}"]
+    assert back.shape == numbers.shape
+
+    def printed(value):
+        return fill(f"{{n:{form}}}", {}, lambda *_: value, {})
+
+    for before, after in zip(numbers.ravel(), back.ravel(), strict=True):
+        assert printed(before) == printed(after), (before, after)
+
+
+def test_codes_of_neighbours_are_neighbours():
+    codes, entry = decimals(np.array([9.98, 9.99, 10.0, 10.1, 0.0, np.nan]), ".3g")
+    assert np.diff(codes[:4]).tolist() == [1, 1, 1] and codes[4] == 0 and codes[5] == -32768
+    assert entry == {"digits": 3, "lowest": -2}
+
+
+def test_digits_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="n: what '.3f' prints of a number as large as 1e\\+09 does not fit"):
+        pack({}, {}, {("n", ".3f"): np.array([1.0, 1e9])})
 
 
 def test_whole_numbers_are_exact():

@@ -34,6 +34,11 @@ def test_a_number_as_a_position_in_a_list_of_texts():
 def test_a_text_that_names_a_missing_number_is_not_there():
     assert filled("diverged at step {gone:d}") is None
     assert filled("{loss} and {gone}") is None
+    assert filled("{step:?}there") == "there" and filled("{gone:?}not there") is None
+
+
+def test_an_infinite_number_is_not_there_either():
+    assert fill("{x}", {}, lambda *_: float("inf"), {}) is None
 
 
 @pytest.mark.parametrize(

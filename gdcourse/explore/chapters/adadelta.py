@@ -66,6 +66,19 @@ def adadelta() -> Figure:
     level_x, level_y = contour_lines(valley, *AROUND, levels=7, points=60)
     hidden = adadelta_first_step(eps=EPSILONS)
 
+    def spread_right_of_line(eps: np.ndarray) -> np.ndarray:
+        """The largest over the smallest loss at the end of all units to the right of the dotted line."""
+        end = 10 ** at_the_end(walk(Adadelta(eps=eps.reshape(-1, 1)), UNITS), UNITS)
+        line = adadelta_first_step(eps=eps.reshape(-1, 1)) / np.abs(valley.grad(valley.start)[0])
+        right = np.where(line < UNITS, end, np.nan)
+        return (np.nanmax(right, -1) / np.nanmin(right, -1)).reshape(eps.shape)
+
+    def spread_over_eps(unit: np.ndarray) -> np.ndarray:
+        """The largest over the smallest loss at the end of all ε."""
+        units = unit.reshape(-1, 1)
+        end = 10 ** at_the_end(walk(Adadelta(eps=EPSILONS), units), units)
+        return (end.max(-1) / end.min(-1)).reshape(unit.shape)
+
     def compute(unit: np.ndarray, eps: np.ndarray) -> Arrays:
         run, plain = walk(Adadelta(eps=eps), unit), walk(GradientDescent(RATE), unit)
         same = walk(Adadelta(eps=eps), np.ones((1, 1)))
@@ -74,6 +87,10 @@ def adadelta() -> Figure:
         )  # gradient descent's path is drawn until it is out of view
         drawn = np.where(np.cumsum(left, 0)[..., None] > 1, np.nan, plain.theta)
         kept = plain.diverged_at < 0
+        # one that has diverged may go on as if nothing were amiss in the direction that is looked at
+        going = kept[..., None] | (plain.diverged_at[..., None] >= SHOWN)
+        lowest = run.loss.min(0) / unit
+        thrown = run.loss[-1] / unit > 10 * lowest
         moves, gd_moves = (np.abs(np.diff(one.theta[..., 0], axis=0)) for one in (run, plain))
         return {
             "x": last(run.theta[..., 0]),
@@ -83,9 +100,13 @@ def adadelta() -> Figure:
             "gd_x": last(drawn[..., 0]),
             "gd_y": last(drawn[..., 1]),
             "loss": last((run.loss / unit)[SHOWN]),
-            "gd_loss": last((plain.loss / unit)[SHOWN]),
+            "gd_loss": np.where(going, last((plain.loss / unit)[SHOWN]), np.nan),
             "length": last(moves[SHOWN - 1]),
-            "gd_length": last(gd_moves[SHOWN - 1]),
+            "gd_length": np.where(going, last(gd_moves[SHOWN - 1]), np.nan),
+            "row": spread_right_of_line(eps) + 0 * unit,
+            "column": spread_over_eps(unit) + 0 * eps,
+            "thrown_low": np.where(thrown, lowest, np.nan),
+            "thrown_at": np.where(thrown, run.loss.argmin(0), np.nan),
             "first": moves[0],
             "gd_first": gd_moves[0],
             "moved": np.where(unit == 1, np.nan, np.abs(run.theta - same.theta).max((0, -1))),
@@ -192,6 +213,12 @@ def adadelta() -> Figure:
                         Rule(y="hidden", label="√(ε/(1 − γ))"),
                         Line(y="gd_length", color=grey, **steps, label="gradient descent"),
                         Line(y="length", color=blue, **steps),
+                        Text(
+                            text="gradient descent diverged at step {gd_diverged:d}",
+                            x=1.2,
+                            y=2e-5,
+                            color=grey,
+                        ),
                     ],
                 ),
             ],
@@ -203,19 +230,25 @@ def adadelta() -> Figure:
             "Gradient descent, η = 0.05: first step {gd_first:.2g}; loss / factor {gd_end:.2g} at the end.",
             "Gradient descent, η = 0.05: first step {gd_first:.2g}; diverged at step {gd_diverged:d}.",
         ],
-        caption="Each point of the map is a factor of the loss and an ε; the row below is gradient descent "
-        "with η = 0.05, which diverges for the tinted factors. To the right of the dotted line the gradient "
-        "along the valley is at first larger than √(ε/(1 − γ)). There, in the map's lower half, each row has "
-        "one colour: the factor changes nothing, ε does. With the loss × {unit} gradient descent diverges at "
-        "step {gd_diverged:d}; Adadelta keeps the path that it has for × 1, to within {moved:.1g}, and its "
-        "steps keep the length, about {hidden:.2g}, that ε gave to the first. With a large ε it comes to the "
-        "minimum, where gradients are small, and there the factor counts again.",
-        alt="Four panels for Adadelta beside gradient descent, with the loss multiplied by 10 and ε 1e-6. "
-        "A map of the loss at the end over the loss's factor and ε: in its lower half each row has one "
-        "colour; towards small factors and large ε it changes along the rows, too. Gradient descent's row "
+        caption=[
+            "Each point of the map is a factor of the loss and an ε; the row below is gradient descent with "
+            "η = 0.05, which diverges for the tinted factors. To the right of the dotted line the gradient "
+            "along the valley is at first larger than √(ε/(1 − γ)).",
+            "Right of it, at ε = {eps}, the losses at the end differ by a factor of {row:.2g} at most; at "
+            "× {unit}, over all ε, by one of {column:.2g}. Below 0.001 the map has no colour.",
+            "With the loss × {unit} Adadelta leaves the path that it has for × 1 by at most {moved:.1g}.",
+            "Adadelta comes down to {thrown_low:.0e} at step {thrown_at:d}, and is thrown out again: "
+            "{end:.2g} at the end.",
+            "Gradient descent diverges at step {gd_diverged:d}: its lines end there.",
+            "Gradient descent ends at {gd_end:.2g}.",
+        ],
+        alt="Four panels for Adadelta beside gradient descent, with the loss multiplied by {unit} and ε "
+        "{eps}. A map of the loss at the end over the loss's factor and ε: in its lower half rows have one "
+        "colour right of a dotted line; with large ε it changes along the rows, too. Gradient descent's row "
         "goes from dark to light and then diverges. The path: Adadelta's lies on the one for factor 1, "
-        "gradient descent's leaves the picture at once. The loss over the steps. The length of the steps: "
-        "Adadelta's stays at the root of ε/(1 − γ).",
+        "gradient descent's leaves the picture at once. The loss over the steps, where gradient descent's "
+        "line ends at step {gd_diverged:d}. The length of the steps: Adadelta's begins at the root of ε/(1 "
+        "− γ), {hidden:.2g}.",
         encoding={
             **{name: Encoding(bits=8, clip=(-4.6, 1.4)) for name in ("x", "same_x", "gd_x")},
             **{name: Encoding(bits=8, clip=(-1.6, 1.6)) for name in ("y", "same_y", "gd_y")},

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from gdcourse import theory
-from gdcourse.experiments import descend
+from gdcourse.experiments import Run, descend
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
 from gdcourse.explore.parts import Axis, Dots, Line, Panel, Rule, Scrubber, Slider, Text, style
 from gdcourse.problems import Problem, Quadratic
 from gdcourse.rules import Adagrad, GradientDescent, Momentum
 
-KAPPA, START, GOAL, STEPS, SHOWN = 100.0, np.array([1.0, 0.5]), 1e-3, 600, 60
+KAPPA, GOAL, STEPS, SHOWN = 100.0, 1e-3, 600, 60
+START, FLOOR = (1.0, 0.5), (1.0, 0.0)  # along the bowl's axes: off the valley's floor, and on it
 GAMMA = float(theory.momentum_best(1.0, KAPPA)[1])
+VIEW = (-0.6, 1.3)  # of both coordinates, in the panels with paths
 ANGLES = np.arange(0.0, 45.1, 2.5)
 LEVELS = 13.0 * 4.0 ** -np.arange(5)
 
@@ -38,7 +40,13 @@ def adagrad() -> Figure:
     """
 
     over = {f"{name}_over": tuned(name, tuple(ANGLES))[1][None] for name in METHODS}
-    ends = {"least": over["adagrad_over"][:, 0], "most": over["adagrad_over"][:, -1]}
+    ratios = rates_at_the_end(ANGLES[[0, -1]])
+    ends = {
+        "least": over["adagrad_over"][:, 0],
+        "most": over["adagrad_over"][:, -1],
+        "ratio_least": ratios[:1, 0] / ratios[:1, 1],
+        "ratio_most": ratios[1:, 0] / ratios[1:, 1],
+    }
 
     def compute(angle: np.ndarray) -> Arrays:
         bowls = Bowls(angle)
@@ -47,16 +55,18 @@ def adagrad() -> Figure:
             lr, needed = tuned(name, tuple(angle.tolist()))
             run = descend(rule(lr[:, None]), bowls, steps=SHOWN)
             out |= {f"{name}_{axis}": run.theta[:, :, 0, i].T for i, axis in enumerate("xy")}
+            out[f"{name}_outside"] = steps_outside(run.theta[:, :, 0])
             out |= {f"{name}_lr": lr, f"{name}_needed": needed}
-        with np.errstate(all="ignore"):  # of Adagrad, the last; a coordinate that has arrived has no rate
-            rate = ((run.theta[:-1] - run.theta[1:]) / run.grad)[:, :, 0].T
-        rate[~(rate > 0)] = np.nan
+            out[f"floor_{name}"] = tuned(name, tuple(angle.tolist()), FLOOR)[1]
+        rate = rates(run)  # of Adagrad, the last
         first, second = np.concatenate([np.full((2, len(angle), 1), np.nan), rate], -1)  # none at step 0
         lines = bowls.level_lines()
         own = {
             "rate_1": first,
             "rate_2": second,
             "ratio": first[:, -1] / second[:, -1],
+            "rate_1_last": first[:, -1],
+            "rate_2_last": second[:, -1],
             "over_rate_1": first[:, -1] * 1.6,
             "under_rate_2": second[:, -1] / 1.6,
             "contour_x": lines[:, 0],
@@ -71,13 +81,14 @@ def adagrad() -> Figure:
     def paths(name: str) -> Panel:
         return Panel(
             title=TITLES[name],
-            x=Axis(label="θ₁", domain=(-0.6, 1.3), ticks=[(0, "0"), (1, "1")]),
-            y=Axis(label="θ₂", domain=(-0.6, 1.3), ticks=[(0, "0"), (1, "1")]),
+            x=Axis(label="θ₁", domain=VIEW, ticks=[(0, "0"), (1, "1")]),
+            y=Axis(label="θ₂", domain=VIEW, ticks=[(0, "0"), (1, "1")]),
             equal=True,
             marks=[
                 Line(x="contour_x", y="contour_y", color="faint", width=0.8),
                 Line(x=f"{name}_x", y=f"{name}_y", **styles[name], dots=1.8, width=1.1, upto="step"),
                 Dots(x=0.0, y=0.0, shape="cross", size=6),
+                Text(text=f"{{{name}_outside:d}} steps end outside", x=1.25, y=-0.5, anchor="end"),
             ],
         )
 
@@ -136,22 +147,30 @@ def adagrad() -> Figure:
             "{adagrad_needed:d} (η = {adagrad_lr:.3g}).",
             f"Adagrad's rates for θ₁ and θ₂ after {SHOWN} steps: {{ratio:.2g}} to 1.",
         ],
-        caption="Gradient descent needs {gd_needed:d} steps and momentum {momentum_needed:d}, whatever the "
-        "angle. Adagrad, tuned anew each time, needs {least:d} at 0° and {most:d} at 45°; at {angle}, as "
-        f"drawn, {{adagrad_needed:d}}. The curvatures are 1 and {KAPPA:.0f}. Along the axes each coordinate "
-        "gets the rate that fits its own curvature; turned, each sees both, the two rates come together, and "
-        "what is left is close to gradient descent. This is one start in one bowl, without noise.",
-        alt="Five panels with the bowl turned by 30 degrees. Gradient descent zigzags in the valley, "
+        caption=[
+            "Gradient descent needs {gd_needed:d} steps and momentum {momentum_needed:d} at every one of "
+            "the angles. Adagrad, tuned anew each time, needs {least:d} at 0° and {most:d} at 45°; at "
+            "{angle}, as drawn, {adagrad_needed:d}.",
+            f"The curvatures are 1 and {KAPPA:.0f}. Along the axes each coordinate has a curvature of its "
+            "own; turned, each sees both, and Adagrad's two rates come together: their ratio is "
+            "{ratio_least:.2g} at 0°, {ratio:.3g} here, and {ratio_most:.3g} at 45°.",
+            "The start lies off the valley's floor. From a start on it, (1, 0) along the bowl's axes, "
+            "Adagrad needs {floor_adagrad:d} steps at this angle, gradient descent {floor_gd:d}, momentum "
+            "{floor_momentum:d}.",
+            "One bowl, without noise.",
+        ],
+        alt="Five panels with the bowl turned by {angle}. Gradient descent zigzags in the valley, "
         "momentum swings far across it, Adagrad slides to its floor and creeps along it. Steps over the "
         "angle: gradient descent and momentum are level lines; Adagrad's rises steeply from below both to "
-        "above both. Adagrad's rates of the two coordinates lie close together, near gradient descent's.",
+        "above both. Adagrad's rates of the two coordinates lie close together, {rate_1_last:.2g} and "
+        "{rate_2_last:.2g}, near gradient descent's {gd_lr:.2g}.",
         encoding={
             **{f"contour_{axis}": Encoding(clip=(-2, 2)) for axis in "xy"},
             **{f"rate_{i}": Encoding(bits=8, log=True, clip=(1e-4, 100)) for i in (1, 2)},
         },
         fixed={
             "problem": f"½θᵀHθ, curvatures 1 and {KAPPA:.0f}",
-            "start": START.tolist(),
+            "start": list(START),
             "gamma": GAMMA,
             "tried": 161,
             "steps": STEPS,
@@ -164,11 +183,11 @@ class Bowls(Problem):
     """The bowl of curvatures 1 and 100 at several angles, all at once: θ has shape ``(angles, runs, 2)``. The
     start turns with the bowl."""
 
-    def __init__(self, angles: Sequence[float] | np.ndarray) -> None:
+    def __init__(self, angles: Sequence[float] | np.ndarray, start: Sequence[float] = START) -> None:
         turned = [Quadratic([1.0, KAPPA], angle=float(angle)) for angle in angles]
         self.axes = np.stack([np.eye(2) if one.axes is None else one.axes for one in turned])
         self.hessians = np.stack([one.hessian for one in turned])[:, None]
-        self.start = (self.axes @ START)[:, None]
+        self.start = (self.axes @ np.array(start))[:, None]
 
     def loss(self, theta: np.ndarray) -> np.ndarray:
         return 0.5 * (self.grad(theta) * theta).sum(-1)
@@ -186,12 +205,33 @@ class Bowls(Problem):
 
 
 @cache
-def tuned(name: str, angles: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+def tuned(
+    name: str, angles: tuple[float, ...], start: tuple[float, float] = START
+) -> tuple[np.ndarray, np.ndarray]:
     """At each angle the learning rate with which a method needs the fewest steps, of all that are tried, and
-    these steps."""
+    these steps. The start is given along the bowl's axes."""
     _, rule, tried = METHODS[name]
-    needed = steps_needed(descend(rule(tried), Bowls(angles), steps=STEPS).theta)
+    needed = steps_needed(descend(rule(tried), Bowls(angles, start), steps=STEPS).theta)
     return tried[np.nanargmin(needed, -1)], np.nanmin(needed, -1)
+
+
+def steps_outside(theta: np.ndarray) -> np.ndarray:
+    """How many points of the paths, shape (steps, angles, 2), lie outside their panel; NaN for none."""
+    count = ((theta < VIEW[0]) | (theta > VIEW[1])).any(-1).sum(0)
+    return np.where(count > 0, count, np.nan)
+
+
+def rates(run: Run) -> np.ndarray:
+    """Step over gradient of both coordinates, shape (2, angles, steps); NaN where one has arrived."""
+    with np.errstate(all="ignore"):
+        rate = ((run.theta[:-1] - run.theta[1:]) / run.grad)[:, :, 0].T
+    return np.where(rate > 0, rate, np.nan)
+
+
+def rates_at_the_end(angles: np.ndarray) -> np.ndarray:
+    """Adagrad's two rates after the steps that are drawn, shape (angles, 2)."""
+    lr = tuned("adagrad", tuple(angles.tolist()))[0]
+    return rates(descend(Adagrad(lr[:, None]), Bowls(angles), steps=SHOWN))[:, :, -1].T
 
 
 def steps_needed(theta: np.ndarray) -> np.ndarray:

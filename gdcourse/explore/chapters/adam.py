@@ -18,6 +18,7 @@ from gdcourse.rules.rule import Scalar, Values, where
 
 STEPS, RATE, SEED = 80, 0.25, 0
 AROUND = (-4.4, 2.4), (-2.0, 1.4)
+DOWN, SIDES = (-25, 25), ((-3.6, 5.2), (-3.8, 2.8))  # of the panels of gradients and of the step
 START, CURVATURES, NOISE = [-4.0, 1.0], [1.0, 20.0], [1.0, 4.0]
 LONG = np.unique(np.geomspace(1, 3000, 90).round().astype(int))  # steps on the constant slope that are kept
 
@@ -68,15 +69,28 @@ def adam() -> Figure:
             "edge_y": box_y[..., None] * corners[1],
             "step_x": step_x,
             "step_y": step_y,
+            **{
+                f"{name}_{axis}": np.where((kind + 0 * (beta1 + corrected))[..., None], size, np.nan)
+                for name, kind in (
+                    ("ahead", (beta1 > 0) & (corrected > 0)),
+                    ("raw", (beta1 > 0) & (corrected == 0)),
+                    ("alone", beta1 == 0),
+                )
+                for axis, size in (("x", np.abs(step_x)), ("y", np.abs(step_y)))
+            },
             "longest": lengths(run).max(0),
             "raw_longest": lengths(raw).max(0),
             "steady": last(steady[LONG - 1]),
             "steady_raw": last(steady_raw[LONG - 1]),
+            "gone": np.where(inside(x, AROUND[0]) & inside(y, AROUND[1]), np.nan, 1.0)[..., 1:],
+            "far": np.where(inside(m_y, DOWN), np.nan, 1.0),
+            "longer": np.where(inside(step_x, SIDES[0]) & inside(step_y, SIDES[1]), np.nan, 1.0),
             "number": np.arange(1, STEPS + 1)[None, None],
             "steady_now": last(np.where(corrected, steady[:STEPS], steady_raw[:STEPS])),
             "steady_first": steady_raw[0],
             "steady_most": steady_raw.max(0),
-            "steady_most_at": steady_raw.argmax(0) + 1,
+            "steady_most_at": np.where(steady_raw.argmax(0) > 0, steady_raw.argmax(0) + 1.0, np.nan),
+            "steady_longest": np.where(steady_raw.argmax(0) > 0, np.nan, steady_raw[0]),
             "steady_1000": steady_raw[999],
             "is_corrected": corrected + 0 * beta1,
             "level_x": level_x[None, None],
@@ -104,13 +118,14 @@ def adam() -> Figure:
                         Line(x="level_x", y="level_y", color="faint", width=0.7),
                         Line(x="x", y="y", color=color, width=1.2, dots=2, upto="t"),
                         Arrow(x0="x", y0="y", x1="to_x", y1="to_y", color=color, width=2.5, **now),
+                        Text(text="{gone@t:?}it ends outside the picture", x=-4.2, y=-1.8),
                         Dots(x=0.0, y=0.0, shape="cross", size=5),
                     ],
                 ),
                 Panel(
                     title="the gradients so far, turned downhill",
                     x=Axis(label="along θ₁, loss / θ", domain=(-6, 8)),
-                    y=Axis(label="along θ₂, loss / θ", domain=(-25, 25)),
+                    y=Axis(label="along θ₂, loss / θ", domain=DOWN),
                     marks=[
                         Rule(x=0.0, color="faint", width=0.7),
                         Rule(y=0.0, color="faint", width=0.7),
@@ -129,20 +144,22 @@ def adam() -> Figure:
                             label="{is_corrected|mean}",
                             **now,
                         ),
+                        Text(text="{far@t:?}it ends outside the picture", x=-5.8, y=-22),
                     ],
                 ),
             ],
             [
                 Panel(
                     title="arrow divided by box: the step",
-                    x=Axis(label="step along θ₁, in η", domain=(-3.6, 5.2)),
-                    y=Axis(label="step along θ₂, in η", domain=(-3.8, 2.8)),
+                    x=Axis(label="step along θ₁, in η", domain=SIDES[0]),
+                    y=Axis(label="step along θ₂, in η", domain=SIDES[1]),
                     marks=[
                         Rule(x=0.0, color="faint", width=0.7),
                         Rule(y=0.0, color="faint", width=0.7),
                         Area(x=[-1, 1, 1, -1], y=[-1, -1, 1, 1], color=color, opacity=0.12),
                         Line(x=[-1, 1, 1, -1, -1], y=[-1, -1, 1, 1, -1], color=color, width=1.2),
                         Arrow(x0=0.0, y0=0.0, x1="step_x", y1="step_y", color=color, width=2.5, **now),
+                        Text(text="{longer@t:?}it ends outside the picture", x=-3.4, y=-3.4),
                     ],
                 ),
                 Panel(
@@ -166,26 +183,40 @@ def adam() -> Figure:
             "Longest of the 80 steps, in either coordinate: {longest:.2f} η. On a constant gradient step "
             "{t} is {steady_now@t:.2f} η long.",
         ],
-        caption="In the second panel each dot is a noisy gradient, the ring the last of them, the arrow "
-        "their corrected mean, and the box their root mean square. In the third, both axes are divided by "
-        "the box, and the arrow is the step. Up to step {t} the gradients along θ₁ have agreed, and the "
-        "arrow reaches {step_x@t:.2f} of the way to the box's edge; along θ₂ they have cancelled, and it "
-        "reaches {step_y@t:.2f}. Without the correction the box is too small for its arrow: a constant "
-        "gradient makes the first step {steady_first:.2f} η long, the longest, at step {steady_most_at:d}, "
-        "{steady_most:.2f} η, and step 1,000 still {steady_1000:.2f} η. One run, with one seed of the noise; "
-        "β₂ = 0.999.",
-        alt="Four panels at step 11. The path on a narrow bowl with a short arrow, the step. Gradients as "
+        caption=[
+            "In the second panel each dot is a noisy gradient, the ring the last of them, the arrow "
+            "{is_corrected|means}, and the box {is_corrected|boxes}. In the third, both axes are divided by "
+            "the box, and the arrow is the step.",
+            "At step {t} it reaches {ahead_x@t:.2f} of the way to the box's edge along θ₁ and "
+            "{ahead_y@t:.2f} along θ₂: near 1 where gradients have agreed, near 0 where they have cancelled.",
+            "At step {t} it reaches {raw_x@t:.2f} of the way to the box's edge along θ₁ and {raw_y@t:.2f} "
+            "along θ₂: not corrected, both are too small, and the box the more so.",
+            "At step {t} it reaches {alone_x@t:.2f} of the way to the box's edge along θ₁ and "
+            "{alone_y@t:.2f} along θ₂: with β₁ = 0 it is the last gradient alone.",
+            "Without the correction a constant gradient makes the first step {steady_first:.2f} η long, the "
+            "longest, at step {steady_most_at:d}, {steady_most:.2f} η, and step 1,000 still "
+            "{steady_1000:.2f} η.",
+            "Without the correction a constant gradient makes the first step {steady_longest:.2f} η long, "
+            "which is the longest, and step 1,000 still {steady_1000:.2f} η.",
+            "One run, with one seed of the noise; β₂ = 0.999.",
+        ],
+        alt="Four panels at step {t}. The path on a narrow bowl with a short arrow, the step. Gradients as "
         "dots, widely scattered upwards and downwards but all on the right, their mean an arrow to the right "
         "that nearly reaches the edge of a tall box. The unit square with the same arrow, stretched by the "
-        "division: nearly one long to the right, nearly none upwards. The length of a step for a constant "
-        "gradient over 3,000 steps: corrected it is one; not corrected it rises from 3 to 6.6 and falls back "
-        "slowly.",
+        "division: {ahead_x@t:.2f} long to the right, {ahead_y@t:.2f} upwards. The length of a step for a "
+        "constant gradient over 3,000 steps: corrected it is one; not corrected it rises from "
+        "{steady_first:.1f} to {steady_most:.1f} and falls back slowly.",
         encoding={
             **{name: Encoding(bits=8) for name in ("level_x", "level_y")},
             **{name: Encoding(clip=(-6, 6)) for name in ("x", "y", "to_x", "to_y")},
             **{name: Encoding(log=True) for name in ("steady", "steady_raw")},
         },
-        texts={"mean": ["−m", "−m̂"], "box": ["√v", "√v̂"]},
+        texts={
+            "mean": ["−m", "−m̂"],
+            "box": ["√v", "√v̂"],
+            "means": ["their mean as it is accumulated, m", "their corrected mean, m̂"],
+            "boxes": ["√v, not corrected", "their root mean square, √v̂"],
+        },
         fixed={
             "problem": "½(x² + 20y²), noise 1 and 4",
             "start": START,
@@ -215,6 +246,11 @@ def lengths(run: Run) -> np.ndarray:
     """The length of every step in units of η; the longer of the two coordinates', where there are two."""
     moves = np.abs(np.diff(run.theta, axis=0)) / RATE
     return moves.max(-1) if moves.ndim > 3 else moves
+
+
+def inside(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Whether numbers lie on an axis with these ends."""
+    return (values >= ends[0]) & (values <= ends[1])
 
 
 def last(values: np.ndarray) -> np.ndarray:

@@ -75,6 +75,11 @@ def backpropagation() -> Figure:
         gaps = np.abs(chord(one, nudges) - slope(one))
         return np.where(gaps < ROUNDING, np.nan, gaps)
 
+    def corner(one: Weight) -> float:
+        """At which change of the weight the unit that it leads to switches; NaN where it never does."""
+        is_hidden = one.layer == 0 and came[0][one.below] > 0
+        return -z[one.above] / came[0][one.below] if is_hidden else np.nan
+
     def compute(weight: np.ndarray, nudge: np.ndarray) -> Arrays:
         picked, nudges = [weight_at[int(number)] for number in weight.ravel()], nudge.ravel()
 
@@ -83,6 +88,8 @@ def backpropagation() -> Figure:
 
         gaps = each(lambda one: gap(one, nudges))
         chords = each(lambda one: chord(one, nudges))
+        halved = each(lambda one: gap(one, nudges / 2))
+        corners = each(corner)[:, None]
         ends = np.stack([-nudges, nudges], -1)
         at_ends = each(lambda one: along(one, ends))
         a_slope = each(slope)
@@ -110,6 +117,10 @@ def backpropagation() -> Figure:
             "chord_line": at_ends.mean(-1)[..., None] + chords[..., None] * MOVES,
             "chord": chords,
             "gap": gaps,
+            "falls": np.where(np.abs(corners) < nudges, np.nan, gaps / halved),
+            "corner_inside": np.where(np.abs(corners) < nudges, corners, np.nan),
+            "corner_beyond": np.where(np.abs(corners) >= nudges, corners, np.nan),
+            "unseen": each(lambda one: 1.0 if came[one.layer][one.below] == 0 else np.nan)[:, None],
             "none": np.where(np.isnan(gaps), 0.0, np.nan),
             "gaps": each(lambda one: gap(one, NUDGES))[:, None],
             "h": nudge + 0.0,
@@ -220,17 +231,24 @@ def backpropagation() -> Figure:
             "Two nudges of {nudge}: {chord:.4f}, off by {gap:.2g}.",
             "Two nudges of {nudge}: {chord:.4f}, off by {none:d}, but for rounding.",
         ],
-        caption="The slide's network, untrained, and one digit. What came in, times a unit's δ, gives the "
-        "slopes of all weights to that unit: orange positive, purple negative. The framed weight has "
-        "{a:.2f} × {delta:.3f} = {slope:.4f}. Two nudges of {nudge} ask the loss itself and find "
-        "{chord:.4f}: the loss has a corner, where the unit switches off, and they stand on either side of "
-        "it. Within the smooth part, half the nudge makes a quarter of the error.",
+        caption=[
+            "The slide's network, untrained, and one digit. What came in, times a unit's δ, gives the "
+            "slopes of all weights to that unit: orange positive, purple negative. The framed weight has "
+            "{a:.2f} × {delta:.3f} = {slope:.4f}.",
+            "Two nudges of {nudge} ask the loss itself and find {chord:.4f}.",
+            "The loss has a corner where the weight has changed by {corner_inside:.3g}: there the unit "
+            "switches on or off, and the two nudges stand on either side of it.",
+            "The loss has a corner where the weight has changed by {corner_beyond:.3g}, where the unit "
+            "switches on or off; the two nudges stand closer.",
+            "With half the nudge the error is divided by {falls:.3g}.",
+            "{unseen:?}This weight does not reach the loss: what came in is zero.",
+        ],
         alt="Four panels for a weight from a pixel with ink to a hidden unit that is on. A four, times δ, "
-        "gives the same four in orange: the slopes. Bars show δ of 32 hidden units; for many it is zero. The "
-        "loss over the weight is flat up to a corner, then rises in a gentle curve; the line with "
-        "backpropagation's slope touches it in the middle, and the dashed line through two nudges of 2 is "
-        "less steep. The error of the nudges, on log scales, drops once they are nearer than the corner, and "
-        "then falls along a straight line.",
+        "gives the same four in orange: the slopes. Bars show δ of 32 hidden units; for many it is zero. "
+        "The loss over the weight is flat up to a corner, then rises in a gentle curve; the line with "
+        "backpropagation's slope, {slope:.2f}, touches it in the middle, and the dashed line through two "
+        "nudges of {nudge} is less steep, {chord:.2f}. The error of the nudges, on log scales, drops once "
+        "they are nearer than the corner, and then falls along a straight line.",
         encoding={
             "digit": Encoding(bits=8),
             "digit_slopes": Encoding(bits=8),

@@ -19,6 +19,8 @@ STEPS, LONG = 40, 400
 SHARES = np.round(np.arange(0.05, 1.21, 0.05), 2)
 HEIGHTS = np.round(np.arange(-2.0, 2.01, 0.1), 1)
 CELLS = np.round(np.arange(-2.0, 2.01, 0.04), 2)  # the map's starts; 0, the ridge, is one of them
+UPPER = CELLS[CELLS > 0]
+ROUNDING = 1e-14  # a loss near 0.3 has no digits to tell apart what is closer to the lowest one
 FROM, SIDE = np.array([-1.6, -0.8]), 1.2
 BOWL, SURFACE = ((-2.4, 3.6), (-1.4, 3.4)), ((-0.6, 1.4), (-2.1, 2.1))
 SHADES = np.array([0.15, 0.45, 1.0])  # of the lower minimum, the upper one, the saddle
@@ -46,11 +48,22 @@ def batch() -> Figure:
         fit, run = walk(bowl, share * bowl_limit, *FROM), walk(surface, share * limit, SIDE, height)
         out = fit.diverged_at >= 0
         place, arrived = ends(run)
+        left = fit.loss[STEPS] - bowl.loss(bowl.minimum)
+        settles = share < 1
+        above = ends(walk(surface, share * limit, SIDE, UPPER))[0]  # (η, starts)
         return {
             "fit_x": last(fit.theta[: STEPS + 1, ..., 0]),
             "fit_y": last(fit.theta[: STEPS + 1, ..., 1]),
             "excess": last(fit.loss - bowl.loss(bowl.minimum))[..., : STEPS + 1],
-            "fit_left": np.where(out, np.nan, fit.loss[STEPS] - bowl.loss(bowl.minimum)),
+            "fit_left": np.where(settles & (left > ROUNDING), left, np.nan),
+            "fit_arrived": np.where(settles & (left <= ROUNDING), ROUNDING, np.nan),
+            "fit_stuck": np.where(settles | out, np.nan, left),
+            "upper_starts": np.full((1, 1), len(UPPER)),
+            "upper_own": (above == 1).sum(-1, keepdims=True),
+            "upper_other": (above == 0).sum(-1, keepdims=True),
+            "upper_none": np.isnan(above).sum(-1, keepdims=True),
+            "ridge": np.where(height == 0, 1.0, np.nan) + 0 * share,
+            "beyond": np.where(settles, np.nan, 1.0) + 0 * height,
             "fit_diverged": np.where(out, fit.diverged_at, np.nan),
             "x": last(run.theta[: STEPS + 1, ..., 0]),
             "y": last(run.theta[: STEPS + 1, ..., 1]),
@@ -125,7 +138,7 @@ def batch() -> Figure:
                         Text(text="upper minimum", x=0.08, y=0.9),
                         Text(text="lower minimum", x=0.08, y=-0.9),
                         Text(text="saddle", x=0.08, y=0.15),
-                        Text(text="neither", x=1.1, y=0.3, anchor="middle"),
+                        Text(text="neither", x=1.1, y=0.5, anchor="middle"),
                         Dots(x="share_at", y="height_at", shape="ring", size=7),
                     ],
                 ),
@@ -140,34 +153,48 @@ def batch() -> Figure:
                         Text(text="upper minimum", x=0.08, y=1.2),
                         Text(text="lower minimum", x=0.08, y=-1.25),
                         Text(text="saddle", x=-0.4, y=0.0),
+                        Text(
+                            text="diverges, out of bounds at step {diverged:d}", x=-0.5, y=1.9, color="orange"
+                        ),
                     ],
                 ),
             ],
         ],
         readouts=[
             "Bowl, η = {share} · 2/L: {fit_left:.1g} above the lowest loss after 40 steps.",
+            "Bowl, η = {share} · 2/L: less than {fit_arrived:.0e} above the lowest loss after 40 steps.",
+            "Bowl, η = {share} · 2/L: {fit_stuck:.1g} above the lowest loss after 40 steps.",
             "Bowl, η = {share} · 2/L: diverges, out of bounds at step {fit_diverged:d}.",
             "Two minima, from height {height}: {place|places}, reached at step {arrived:d}.",
             "Two minima, from height {restless:.1f}: no place to stay at in 400 steps.",
             "Two minima, from height {height}: diverges, out of bounds at step {diverged:d}.",
         ],
-        caption="On the bowl every step size below 2/L comes to the one minimum; here {share} of it, "
-        "{fit_left:.1g} above after 40 steps. On the other surface a run comes to a place where the "
-        "gradient vanishes, or none: from height {height} to the {place|places}. With small steps the side "
-        "of the ridge decides. Large ones throw a start far up the slope across it, and out of bounds where "
-        "it curves far more than at the minima, which 2/L stands for. A run that starts exactly on the ridge "
-        "ends in the saddle (the line in the middle of the map). In the tinted part a run settles nowhere, "
-        "or diverges. The map varies the start along y only: along x it makes no difference.",
-        alt="Four panels at 0.9 times 2/L. On a convex bowl the path zigzags into the minimum, and the loss "
-        "falls to 1e-7. A map over step size and height of the start: the upper half ends in the upper "
-        "minimum, the lower half in the lower, a dark line between in the saddle; for large steps the "
-        "outermost starts end on the other side; beyond 2/L none settles. The path from high up on the "
-        "second surface jumps across the ridge and ends in the lower minimum.",
+        caption=[
+            "On the bowl every step size below 2/L comes to the one minimum: at {share} of it the loss is "
+            "{fit_left:.1g} above the lowest after 40 steps.",
+            "On the bowl every step size below 2/L comes to the one minimum: at {share} of it the loss is "
+            "the lowest after 40 steps, up to rounding ({fit_arrived:.0e}).",
+            "At 2/L itself the bowl's steepest direction jumps across and back for ever: {fit_stuck:.1g} "
+            "above the lowest loss after 40 steps.",
+            "Beyond 2/L the run on the bowl diverges: past the bound at step {fit_diverged:d}.",
+            "On the other surface the start decides, too. With this η, of {upper_starts:d} starts above the "
+            "ridge {upper_own:d} end in the upper minimum, {upper_other:d} in the lower one, {upper_none:d} "
+            "nowhere within 400 steps or out of bounds; of those below the ridge likewise.",
+            "{ridge:?}From exactly on the ridge a run ends in the saddle.",
+            "{beyond:?}In the tinted part, from 2/L on, only runs settle that start at a height of exactly "
+            "0 or ±1, where the gradient along y is zero: the thin lines.",
+            "The map varies the start along y only: along x it makes no difference.",
+        ],
+        alt="Four panels at {share} times 2/L. On a convex bowl the path zigzags into the minimum, and the "
+        "loss falls to {fit_left:.0e} above the lowest. A map over step size and height of the start: the "
+        "upper half ends in the upper minimum, the lower half in the lower, a dark line between in the "
+        "saddle; for large steps the outermost starts end on the other side, or out of bounds; from 2/L on "
+        "none settles, but for three thin lines at heights of 0 and ±1. The path from high up on the second "
+        "surface jumps across the ridge and ends in the {place|places}.",
         encoding={
             "fit_x": Encoding(clip=(-8, 8)),
             "fit_y": Encoding(clip=(-8, 8)),
             "excess": Encoding(bits=8, log=True, clip=(1e-13, 1e7)),
-            "fit_left": Encoding(log=True, clip=(1e-30, None)),
             "x": Encoding(bits=8, clip=(-3, 3)),
             "y": Encoding(bits=8, clip=(-3, 3)),
             "map": Encoding(bits=8),

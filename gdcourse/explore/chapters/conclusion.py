@@ -31,6 +31,7 @@ from gdcourse.rules import METHODS
 
 STEPS, WINDOW, SEEDS = 60, 5, 5
 AT = np.arange(WINDOW, STEPS + 1)
+HIGHEST = 4.0  # nats, of the race's panel
 CHANCE = float(np.log(10))
 FRACTIONS = {-3: "1/32", -2: "1/10", -1: "1/3", 0: "1", 1: "3", 2: "10", 3: "32"}
 
@@ -110,7 +111,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
                 Panel(
                     title="the race, step by step",
                     x=Axis(label="step", domain=(0, STEPS)),
-                    y=Axis(label="training loss, nats", domain=(0.3, 4), log=True, ticks=NATS),
+                    y=Axis(label="training loss, nats", domain=(0.2, HIGHEST), log=True, ticks=NATS),
                     height=280,
                     marks=[
                         Rule(y=CHANCE, color="ink"),
@@ -123,16 +124,22 @@ def conclusion(found: Comparison | None = None) -> Figure:
             ]
         ],
         readouts=READOUTS,
-        caption="{method}, its usual rate {rate}, errs on {error@method,rate:.1f} % of the validation "
-        "digits, at its best rate on {least@method:.1f} %. All {count:d} methods, each at its best rate, lie "
-        "between {lowest:.1f} and {highest:.1f} %: the band, and in the race the grey lines, whose names a "
-        "bet reveals. Shaded, and thin in the race, are the five seeds; thick is their mean. The race shows "
-        "means over five steps. For Adadelta the rate is its ε. Counted in operations instead of steps, no "
-        "curve would be stretched by more than {extra:.1f} %: an update is small work beside its gradient.",
+        caption=[
+            "{method}, its usual rate {rate}, errs on {error@method,rate:.1f} % of the validation digits, "
+            "at its best rate on {least@method:.1f} %. All {count:d} methods, each at its best rate, lie "
+            "between {lowest:.1f} and {highest:.1f} %: the band, and in the race the grey lines, whose "
+            "names a bet reveals.",
+            f"Shaded, and thin in the race, are the {SEEDS} seeds; thick is their mean. The race shows "
+            f"means over {WINDOW} steps.",
+            "{over@method,rate:?}Where this loss is above 4 nats it is out of the picture.",
+            "For Adadelta the rate is its ε. Counted in operations instead of steps, no curve would be "
+            "stretched by more than {extra:.1f} %. That is a count: by the clock an update weighs more.",
+        ],
         alt="Left, ten U-shaped curves of the validation error over the rate; their lowest points lie in a "
-        "narrow band, and ten times off most are far above it. Adam's curve is marked at ten times its "
-        "usual rate, far above the band. Right, the training losses of all ten at their best rates fall "
-        "close together to about half a nat; Adam at ten times its rate stays far above all of them.",
+        "narrow band, from {lowest:.1f} to {highest:.1f} %, and ten times off most are far above it. "
+        "{method}'s curve is marked at {rate}, at {error@method,rate:.0f} %. Right, the training losses of "
+        "all ten at their best rates fall close together, to between {front@step:.2f} and {back@step:.2f}; "
+        "{method}'s at {rate} stays far above all of them, at {loss@method,rate,step:.2f}.",
         encoding=ENCODING,
         texts={"methods": [title(name) for name in names], "knobs": ["η", "ε"], "verdicts": VERDICTS},
         fixed={
@@ -293,6 +300,7 @@ def _race(found: Comparison) -> Arrays:
         **{f"{name}_best": loss for name, loss in best.items()},
         "race_step": AT.astype(float),
         "loss": mean,
+        "over": np.where((every > HIGHEST).any((0, -1)), 1.0, np.nan),
         "front": field.min(0),
         "back": field.max(0),
     }

@@ -1,4 +1,4 @@
-"""The cover: eight methods on one surface, from a start that the reader chooses."""
+"""The cover: nine methods on one surface, from a start that the reader chooses."""
 
 from __future__ import annotations
 
@@ -13,16 +13,28 @@ from gdcourse.figures.style import title
 from gdcourse.problems import Beale
 from gdcourse.rules import METHODS
 
-EIGHT = ("GradientDescent", "Momentum", "Nesterov", "Adagrad", "Adadelta", "Adam", "RAdam", "Lookahead")
-X, Y, STEPS, FIRST = (-1.6, 4.2), (-2.0, 1.4), 80, (-1.0, -1.5)
-STARTS_X, STARTS_Y = np.round(np.arange(-1.5, 4.1, 0.5), 2), np.round(np.arange(-1.9, 1.4, 0.4), 2)
+NINE = (
+    "GradientDescent",
+    "Momentum",
+    "Nesterov",
+    "Adagrad",
+    "RMSProp",
+    "Adadelta",
+    "Adam",
+    "RAdam",
+    "Lookahead",
+)
+X, Y, STEPS, LONG, FIRST = (-1.6, 4.2), (-2.0, 1.4), 80, 2000, (-1.0, -1.5)
+STARTS_X, STARTS_Y = np.arange(-1.5, 4.1, 0.5), np.arange(-1.5, 1.1, 0.5)
+TOLD = 2  # the loss is told after every second step; each step is drawn
+ROUND = 0.3  # how far beyond the map a path is still drawn: the page draws no further than the map
 
 
 def cover() -> Figure:
-    """Eight small maps of Beale's function, each with one method's path of 80 steps from the same start.
+    """Nine small maps of Beale's function, each with one method's path of 80 steps from the same start.
 
-    Each method has the one of 81 learning rates from 1e-4 to 10 (Adadelta: of its ε) that ends lowest from
-    (−1, −1.5). The starts stand half a unit apart along θ₁ and 0.4 along θ₂.
+    Each method has the one of 81 learning rates from 1e-4 to 10 (Adadelta: of its ε) that ends lowest after
+    80 steps from (−1, −1.5). The starts stand half a unit apart.
     """
     surface = Beale()
     tried = np.geomspace(1e-4, 10, 81)
@@ -31,30 +43,47 @@ def cover() -> Figure:
         final = descend(METHODS[name].make(tried), surface, list(FIRST), STEPS, path=False).loss[-1]
         return float(tried[np.nan_to_num(final, nan=np.inf).argmin()])
 
-    rules = {name: METHODS[name].make(best(name)) for name in EIGHT}
-    lines_x, lines_y = contour_lines(surface, X, Y, levels=9)
+    found = {name: best(name) for name in NINE}
+    rules = {name: METHODS[name].make(found[name]) for name in NINE}
+    unadapted = (~rules["RAdam"].at(np.arange(1.0, STEPS))["rectify"]).sum()
+    adadelta = descend(rules["Adadelta"], surface, list(FIRST), LONG, path=False)
+    lines_x, lines_y = contour_lines(surface, X, Y, levels=7)
 
     def compute(start_x: np.ndarray, start_y: np.ndarray) -> Arrays:
         starts = np.stack(np.broadcast_arrays(start_x, start_y), -1).astype(float)
+        long = descend(rules["RAdam"], surface, starts, LONG, path=False)
+        stayed = long.diverged_at < 0
         arrays = {
             "x": start_x + 0 * start_y,
             "y": start_y + 0 * start_x,
             "lines_x": lines_x[None, None],
             "lines_y": lines_y[None, None],
+            "unadapted": np.full((1, 1), unadapted),
+            "radam_rate": np.full((1, 1), found["RAdam"]),
+            "adam_rate": np.full((1, 1), found["Adam"]),
+            "radam_long": np.where(stayed, long.loss[-1], np.nan),
+            "radam_out": np.where(stayed, np.nan, long.diverged_at),
+            "adadelta_out": np.full((1, 1), np.nan if adadelta.diverged_at is None else adadelta.diverged_at),
         }
         for name, rule in rules.items():
             run = descend(rule, surface, starts, STEPS)
-            out = run.diverged_at >= 0
+            path, loss = np.moveaxis(run.theta, 0, -1), np.moveaxis(run.loss, 0, -1)
+            out = (run.diverged_at >= 0)[..., None] & (np.arange(STEPS + 1) >= run.diverged_at[..., None])
+            away = ~(inside(path, 0.0) | out)
+            x, y = np.moveaxis(to_the_edge(path), -2, 0)
             arrays |= {
-                f"x_{name}": np.moveaxis(run.theta[..., 0], 0, -1)[..., ::2],
-                f"y_{name}": np.moveaxis(run.theta[..., 1], 0, -1)[..., ::2],
-                f"loss_{name}": np.where(out[..., None], np.nan, np.moveaxis(run.loss, 0, -1)[..., ::2]),
-                f"out_{name}": np.where(out, run.diverged_at, np.nan),
+                f"x_{name}": x,
+                f"y_{name}": y,
+                f"loss_{name}": np.where(out, np.nan, loss)[..., ::TOLD],
+                f"out_{name}": np.where(out, run.diverged_at[..., None], np.nan)[..., ::TOLD],
+                f"away_{name}": np.where(away, 1.0, np.nan)[..., ::TOLD],
             }
+        arrays["radam_end"] = arrays["loss_RAdam"][..., -1]
         return arrays
 
     def panel(name: str) -> Panel:
         own = style(name)
+        corner = {"x": -1.45, "color": own["color"]}
         return Panel(
             title=title(name),
             x=Axis(domain=X, ticks=[]),
@@ -63,38 +92,60 @@ def cover() -> Figure:
             pad=("start_x", "start_y"),
             marks=[
                 Line(x="lines_x", y="lines_y", color="faint", width=0.7, opacity=0.7),
+                Line(x=f"x_{name}", y=f"y_{name}", upto="step", per=TOLD, **own, dots=1.8, width=1.3),
                 Dots(x=3.0, y=0.5, shape="cross", size=5),
-                Line(x=f"x_{name}", y=f"y_{name}", upto="step", **own, dots=1.8, width=1.3),
                 Dots(x="x", y="y", shape="ring", size=5, color=own["color"]),
-                Text(text=f"loss {{loss_{name}@step:.2g}}", x=-1.45, y=1.15, color=own["color"]),
-                Text(text=f"diverged at step {{out_{name}:d}}", x=-1.45, y=1.15, color=own["color"]),
+                Text(text=f"loss {{loss_{name}@step:.2g}}", y=1.15, **corner),
+                Text(text=f"diverged at step {{out_{name}@step:d}}", y=1.15, **corner),
+                Text(text=f"{{away_{name}@step:?}}outside the map", y=0.8, **corner),
             ],
         )
 
+    legend = Panel(
+        height=150,
+        marks=[
+            Dots(x=0.08, y=0.88, shape="ring", size=5),
+            Text(x=0.16, y=0.88, text="the start"),
+            Dots(x=0.08, y=0.7, size=2.5),
+            Text(x=0.16, y=0.7, text="each step"),
+            Dots(x=0.08, y=0.52, shape="cross", size=5),
+            Text(x=0.16, y=0.52, text="the minimum, loss 0"),
+        ],
+    )
     return Figure(
         name="figure-cover",
-        title="One surface, one start, eight ways down",
+        title="One surface, one start, nine ways down",
         controls=[
             Slider(name="start_x", label="start θ₁", values=STARTS_X, start=1, format=".1f"),
-            Slider(name="start_y", label="start θ₂", values=STARTS_Y, start=1, format=".1f"),
+            Slider(name="start_y", label="start θ₂", values=STARTS_Y, start=0, format=".1f"),
             Scrubber(
                 name="step",
                 label="step",
-                values=list(range(0, STEPS + 1, 2)),
-                start=STEPS // 2,
+                values=list(range(0, STEPS + 1, TOLD)),
+                start=STEPS // TOLD,
                 format="d",
             ),
         ],
         compute=compute,
-        rows=[[panel(name) for name in EIGHT[:4]], [panel(name) for name in EIGHT[4:]]],
-        alt="Eight small maps of the same surface, each with the path of one method from a start at the "
-        "lower left to the cross at the minimum, where most arrive.",
-        caption="Press on a map to start from there, or move the sliders. Every path was computed by the "
-        "library's rules when this page was built. Each method has the learning rate (Adadelta: the ε) that "
-        "was best of 81 from (−1, −1.5): from elsewhere it may do worse, or diverge.",
+        rows=[[panel(name) for name in NINE[:5]], [*(panel(name) for name in NINE[5:]), legend]],
+        alt="Nine small maps of the same surface, each with the path of one method from a start at the "
+        "lower left, and the loss that it has reached after {step} steps. RAdam's is {loss_RAdam@step:.2g}, "
+        "all others' are below 0.02: their paths end close to the cross that marks the minimum.",
+        caption=[
+            "Press on a map to start from there, or move the sliders. Every path was computed by the "
+            "library's rules when this page was built.",
+            "Each method has the learning rate (Adadelta: the ε) that was best of 81 for 80 steps from "
+            "(−1, −1.5). From elsewhere it may do worse, or diverge.",
+            "So may a longer run: with its ε Adadelta, run on from there, diverges at step {adadelta_out:d}.",
+            "RAdam does not divide by √v̂ in its first {unadapted:d} steps, and its best rate is "
+            "{radam_rate:.2g}, where Adam's is {adam_rate:.2g}.",
+            "From {start_x}, {start_y} it is at a loss of {radam_end:.2g} after 80 steps, and of "
+            "{radam_long:.1g} after 2,000.",
+            "From {start_x}, {start_y} it diverges at step {radam_out:d}.",
+        ],
         encoding={
-            **{f"{axis}_{name}": Encoding(bits=8, clip=(-3, 6)) for axis in "xy" for name in EIGHT},
-            **{f"loss_{name}": Encoding(bits=8, log=True, clip=(1e-9, 1e6)) for name in EIGHT},
+            **{f"x_{name}": Encoding(bits=8) for name in NINE},
+            **{f"y_{name}": Encoding(bits=8) for name in NINE},
             "lines_x": Encoding(bits=8),
             "lines_y": Encoding(bits=8),
         },
@@ -104,3 +155,27 @@ def cover() -> Figure:
             "rules": {name: repr(rule) for name, rule in rules.items()},
         },
     )
+
+
+def inside(path: np.ndarray, beyond: float) -> np.ndarray:
+    """Which points of paths, shape (…, 2, steps), lie on the map, or so far beyond its edge."""
+    x, y = path[..., 0, :], path[..., 1, :]
+    with np.errstate(invalid="ignore"):
+        return (x >= X[0] - beyond) & (x <= X[1] + beyond) & (y >= Y[0] - beyond) & (y <= Y[1] + beyond)
+
+
+def to_the_edge(path: np.ndarray) -> np.ndarray:
+    """Paths whose steps off the map end a little beyond its edge, in the direction in which they went; what
+    lies farther out is not there. The page keeps eight bits of a coordinate: they are for the map."""
+    with np.errstate(all="ignore"):
+        before, there = path[..., :-1], path[..., 1:]
+        shares = [np.ones_like(there[..., 0, :])]
+        for i, (low, high) in enumerate((X, Y)):
+            start, move = before[..., i, :], there[..., i, :] - before[..., i, :]
+            edge = np.where(move > 0, high + ROUND, low - ROUND)
+            shares.append(np.where(move == 0, 1.0, (edge - start) / move))
+        share = np.clip(np.nanmin(shares, 0), 0.0, 1.0)
+        end = before + share[..., None, :] * (there - before)
+    kept = inside(before, ROUND)[..., None, :]
+    ends = np.where(kept, end, np.where(inside(there, ROUND)[..., None, :], there, np.nan))
+    return np.concatenate([path[..., :1], ends], -1)

@@ -44,6 +44,8 @@ def gradient_descent() -> Figure:
         steep, flat = np.abs(shown[..., 0]), np.abs(shown[..., -1])
         converges = factor < 1 - 1e-9
         out = diverged >= 0
+        at_ends = [np.abs(1 - eta), np.abs(1 - eta / kappa)]  # the factors of steepest and flattest
+        is_flat, is_steep = at_ends[1] > at_ends[0] + 1e-9, at_ends[0] > at_ends[1] + 1e-9
         return {
             "left": np.abs(shown[..., 1:-1]),
             "steep": shown[..., 0],
@@ -55,6 +57,12 @@ def gradient_descent() -> Figure:
             "steep_told": np.where(steep > 1, np.nan, steep),
             "steep_grown": np.where(steep > 1, steep, np.nan),
             "flat_told": np.where(flat > 1, np.nan, flat),
+            # what a sentence names, and is absent without it: which direction is slower, and by what follows
+            "flat_slow": np.where((converges & is_flat)[..., None], flat, np.nan),
+            "steep_slow": np.where((converges & is_steep)[..., None], steep, np.nan),
+            "steep_stuck": np.where((~converges & ~out & (kappa > 1))[..., None], steep, np.nan),
+            "steep_lost": np.where(out[..., None], steep, np.nan),
+            "round": np.where(kappa > 1, np.nan, 1.0) + 0 * eta,
             "factor": factor,
             "need": need,
             "slow": np.where(converges & np.isnan(need), size[-1], np.nan),
@@ -167,24 +175,36 @@ def gradient_descent() -> Figure:
             "its error left, the flattest {flat_told@step:.2f}.",
             "η = {eta}/L, κ = {kappa}: after step {step} the error in the steepest direction is "
             "{steep_grown@step:.3g} times what it was at the start.",
-            "Every direction is below a hundredth from step {need:d} on; with the best η here, "
+            "Every direction is below a hundredth from step {need:d} on; with the best η tried here, "
             "{best_eta:.2f}/L, from step {best_need:d} on.",
             f"After {LONGEST} steps {{slow:.2g}} is still left in the flattest direction. With the best η "
-            "here, {best_eta:.2f}/L, every direction is below a hundredth from step {best_need:d} on.",
+            "tried here, {best_eta:.2f}/L, every direction is below a hundredth from step {best_need:d} on.",
             "The steepest direction's error is multiplied by {stuck:.2f} at every step, for ever.",
             "The steepest direction's error is multiplied by {grows:.2f} at every step: diverged at step "
             "{diverged:d}.",
         ],
-        caption="The steepest direction limits η: it jumps across and back, and beyond 2/L every jump is "
-        "longer. The flattest direction pays: at η = {eta}/L it still has {flat_told@step:.2f} of its error "
-        "after step {step}, the steepest {steep_told@step:.2f}. In the lowest panel the lines are |1 − ηL| "
-        "and |1 − ημ|, and the dots are measured: the larger of the two decides. A bowl has the same "
-        "curvatures everywhere; a network has not.",
-        alt="Three panels for a bowl of condition number 30 and a learning rate of 1.8/L, ten steps. On a "
-        "parabola, the steepest direction jumps from side to side and has come far down; the flattest creeps "
-        "down one side. Bars of what is left in eight directions: short for the steepest, longest for the "
-        "flattest. The factor per step over the learning rate: measured dots follow the flattest direction's "
-        "line, just below one, until the steepest direction's line crosses it near 2/L and rises above one.",
+        caption=[
+            "The steepest direction limits η: it jumps across and back beyond η = 1/L, and beyond 2/L every "
+            "jump is longer than the one before.",
+            "At η = {eta}/L the flattest direction is the slow one: after step {step} it has "
+            "{flat_slow@step:.2f} of its error, the steepest {steep_told@step:.2f}.",
+            "At η = {eta}/L the steepest direction is the slow one: after step {step} it has "
+            "{steep_slow@step:.2f} of its error, the flattest {flat_told@step:.2f}.",
+            "At η = {eta}/L the steepest direction gets nowhere: after step {step} it has "
+            "{steep_stuck@step:.2f} of its error, the flattest {flat_told@step:.2f}.",
+            "At η = {eta}/L the steepest direction diverges: after step {step} its error is "
+            "{steep_lost@step:.3g} times that of the start. What lies beyond the edges of the panels is not "
+            "drawn.",
+            "{round:?}With κ = 1 the bowl is round, and all directions are alike.",
+            "In the lowest panel the lines are |1 − ηL| and |1 − ημ|; the dots are measured, and lie on the "
+            "higher of the two. A bowl has the same curvatures everywhere; a network has not.",
+        ],
+        alt="Three panels for a bowl of condition number {kappa} and a learning rate of {eta}/L, {step} "
+        "steps. On a parabola, the steepest direction jumps from side to side and is down to "
+        "{steep_told@step:.2f} of its error; the flattest creeps down one side and has {flat_told@step:.2f} "
+        "left. Bars of what is left in eight directions: short for the steepest, longest for the flattest. "
+        "The factor per step over the learning rate: measured dots follow the flattest direction's line, "
+        "just below one, until the steepest direction's line crosses it near 2/L and rises above one.",
         encoding={
             "left": Encoding(bits=8, clip=(0, 1.5)),
             "steep_left": Encoding(bits=8, clip=(0, 1.5)),

@@ -28,6 +28,7 @@ ANGLES = np.linspace(0, 2 * np.pi, 61)
 SIZES = np.array([0.5, 1.0, 2.0, 3.0])[:, None]  # half axes of the level lines
 LEVELS_X = np.append(SIZES * np.cos(ANGLES), np.full((len(SIZES), 1), np.nan), 1).ravel()
 LEVELS_Y = np.append(SIZES * np.sin(ANGLES) / STEEP**0.5, np.full((len(SIZES), 1), np.nan), 1).ravel()
+ALONG, ACROSS = (-2.2, 0.4), (-0.7, 1.0)  # the part of the plane that is drawn
 HALVING = 30  # steps over which progress is measured: every k divides it
 
 
@@ -77,6 +78,10 @@ def lookahead() -> Figure:
             "less": np.where(change < -SAME, -change, np.nan),
             "more": np.where(change > SAME, change, np.nan),
             "same": np.where(np.abs(change) <= SAME, matched_loss, np.nan),
+            "crossing": crossing(k, alpha + 0 * product),
+            "each": np.where((k == 1) & (alpha < 1), 1.0, np.nan) + 0 * product,
+            "whole": np.where(alpha < 1, np.nan, 1.0) + 0 * (k + product),
+            "outside": off_the_map(run.fast),
             "shares": share,
             "matched_shares": matched_share,
             **{f"{name}_y": one + 0.05 for name, one in bars.items()},
@@ -111,8 +116,8 @@ def lookahead() -> Figure:
             [
                 Panel(
                     title=f"{SHOWN} steps with noisy gradients",
-                    x=Axis(label="θ₁, along the valley", domain=(-2.2, 0.4)),
-                    y=Axis(label="θ₂, across it", domain=(-0.7, 1.0)),
+                    x=Axis(label="θ₁, along the valley", domain=ALONG),
+                    y=Axis(label="θ₂, across it", domain=ACROSS),
                     marks=[
                         Line(x="level_x", y="level_y", color="faint", width=0.8),
                         Line(x="fast_x", y="fast_y", color=grey, width=1.0, dots=1.8),
@@ -121,6 +126,9 @@ def lookahead() -> Figure:
                         Dots(x=[0.0], y=[0.0], shape="cross", color="ink", size=5),
                         Dots(x=[START[0]], y=[START[1]], color="ink", size=4),
                         Text(text="slow weights", x=-1.9, y=-0.6, color=green),
+                        Text(
+                            text=f"{{outside:d}} of {SHOWN} outside the picture", x=0.35, y=-0.6, anchor="end"
+                        ),
                         Text(text="fast weights; dotted: they are called back", x=-1.9, y=0.87, color=grey),
                     ],
                 ),
@@ -169,16 +177,24 @@ def lookahead() -> Figure:
             "SGD slowed to the same speed stays at {matched_loss:.3g}: Lookahead has {more:.0%} more.",
             "SGD slowed to the same speed stays at {same:.3g}: the same, within the accuracy of these runs.",
         ],
-        caption="Calling back costs speed and brings calm. So does a smaller learning rate: the fair "
-        "comparison is SGD slowed down until it is as fast, the ring next to the diamond. Along the valley "
-        "Lookahead has {along:.2f} of the variance of SGD at its own η, slowed SGD {matched_along:.2f}. "
-        "Across it, {across:.2f} against {matched_across:.2f}: a gain. Turn ηL up beyond 1, and it becomes a "
-        "loss. Curves are closed forms; diamond, rings and bars are measured.",
-        alt="Three panels at k 5, α 0.5 and ηL 0.5. On a noisy valley grey fast weights run ahead and are "
-        "pulled back along dotted lines; green slow weights make calmer strides along the floor. Long-run "
-        "loss over the steps that halve the distance: Lookahead's curve leaves SGD's at α = 1 and runs a "
-        "little below it. Bars of variance: along the valley Lookahead and slowed SGD are level, across it "
-        "Lookahead is lower.",
+        caption=[
+            "{crossing:?}Calling back costs speed and brings calm. So does a smaller learning rate: the fair "
+            "comparison is SGD slowed down until it is as fast, the ring next to the diamond.",
+            "{crossing:?}Along the valley Lookahead has {along:.2f} of the variance of SGD at its own η, "
+            "slowed SGD {matched_along:.2f}; across it {across:.2f} against {matched_across:.2f}.",
+            "By the closed forms, at this k and α, Lookahead's long-run loss is the lower one as long as ηL "
+            "is below {crossing:.2f}, and the higher one beyond.",
+            "{each:?}With k = 1, to call back after every step is to multiply η by α: diamond and ring are "
+            "one.",
+            "{whole:?}With α = 1 nothing is called back: this is SGD.",
+            "Curves are closed forms; diamond, rings and bars are measured.",
+        ],
+        alt="Three panels at k {k}, α {alpha} and ηL {product}. On a noisy valley grey fast weights run "
+        "ahead and are pulled back along dotted lines; green slow weights make calmer strides along the "
+        "floor. Long-run loss over the steps that halve the distance: Lookahead's curve leaves SGD's at α = "
+        "1 and runs a little below it. Bars of variance: along the valley Lookahead and slowed SGD are "
+        "level, at {along:.2f} and {matched_along:.2f}; across it Lookahead is lower, at {across:.2f} "
+        "against {matched_across:.2f}.",
         encoding={
             **dict.fromkeys(("fast_x", "bands_x", "slow_x"), Encoding(bits=8, clip=(-2.4, 0.6))),
             **dict.fromkeys(("fast_y", "bands_y", "slow_y"), Encoding(bits=8, clip=(-1.0, 1.2))),
@@ -230,6 +246,26 @@ def predicted_loss(k: np.ndarray | int, alpha: np.ndarray | float, eta: np.ndarr
         h / 2 * theory.stationary_variance(eta, h, noise) * theory.lookahead_variance_ratio(alpha, eta, h, k)
         for h, noise in zip(CURVATURES, NOISE, strict=True)
     )
+
+
+def crossing(k: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The ηL up to which Lookahead's loss in the long run is below that of SGD slowed to the same speed, both
+    in closed form; NaN where the two are the same method."""
+    low, high = np.full((2, *np.broadcast_shapes(k.shape, alpha.shape)), [[[[0.01]]], [[[1.99]]]])
+    for _ in range(40):  # it crosses once: halve the interval
+        middle = (low + high) / 2
+        eta = middle / STEEP
+        factor = (1 - alpha * (1 - (1 - eta * FLAT) ** k)) ** (1 / k)
+        gains = predicted_loss(k, alpha, eta) < predicted_loss(1, 1.0, (1 - factor) / FLAT)
+        low, high = np.where(gains, middle, low), np.where(gains, high, middle)
+    return np.where((k == 1) | (alpha == 1), np.nan, low)
+
+
+def off_the_map(points: np.ndarray) -> np.ndarray:
+    """How many of the points of shape (steps, settings …, 2) lie outside the first panel; NaN for none."""
+    x, y = points[..., 0], points[..., 1]
+    count = ((x < ALONG[0]) | (x > ALONG[1]) | (y < ACROSS[0]) | (y > ACROSS[1])).sum(0)
+    return np.where(count > 0, count, np.nan)
 
 
 def curve(k: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

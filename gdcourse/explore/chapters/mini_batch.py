@@ -24,6 +24,7 @@ BATCHES = np.array(list(LENGTHS))
 FACTORS = 2.0 ** np.arange(-1, 1.1, 0.5)  # the learning rates tried, around a guess for each batch size
 FIXED_PARTS = [0.0, 4.0, 16.0, 64.0, 256.0, np.inf]  # what a step costs beside its examples, in examples
 PRICES = ["n (examples)", *(f"n + {part:g}" for part in FIXED_PARTS[1:-1]), "1 (steps)"]
+ALONG, ACROSS = (-2.5, 4.5), (-3.0, 3.0)  # the part of the plane that is drawn
 TURN = np.linspace(0, 2 * np.pi, 49)
 
 
@@ -38,16 +39,25 @@ def mini_batch() -> Figure:
     data = _small_digits()
     with _one_thread():
         seen, noise, formula = _clouds(data)
-        loss, looked, need, rates = _trainings(data)
+        loss, looked, each, rates = _trainings(data)
+    need = each.mean(-1)
     spread = np.linalg.cholesky(np.cov(seen.T))  # of single examples on the plane
     shrink = theory.minibatch_variance(1.0, BATCHES, N) ** 0.5
     circle = spread @ np.stack([np.cos(TURN), np.sin(TURN)])
     rings = seen.mean(0)[:, None] + np.multiply.outer([1, 2], np.multiply.outer(shrink, circle))
     clouds = np.stack([_picks(n) for n in BATCHES]) @ seen
 
+    low, high = np.array([ALONG, ACROSS]).T
+    outside = ((clouds < low) | (clouds > high)).any(-1).sum(-1).astype(float)
+    outside[outside == 0] = np.nan
+
     by_step = np.stack([_price_of_a_step(BATCHES, part) for part in FIXED_PARTS], 1)  # (batch, price)
     whole = by_step * need[:, None]
     ratio = whole / whole.min(0)
+    by_seed = by_step[..., None] * each[:, None]  # (batch, price, seed)
+    cheapest = whole.argmin(0)
+    dearest_seed = by_seed[cheapest, np.arange(len(FIXED_PARTS))].max(-1)
+    rivals = (by_seed.min(-1) <= dearest_seed) & (np.arange(len(BATCHES))[:, None] != cheapest)
     x = by_step[..., None] * looked[:, None] / whole.min(0)[:, None]  # (batch, price, look)
     y = np.broadcast_to(loss[:, None], x.shape)
 
@@ -61,6 +71,7 @@ def mini_batch() -> Figure:
             "ring1_y": rings[0, i, 1],
             "ring2_x": rings[1, i, 0],
             "ring2_y": rings[1, i, 1],
+            "outside": outside[i],
             "batch_size": BATCHES[i],
             "size_at_price": np.broadcast_to(BATCHES[i, None], (len(i), len(FIXED_PARTS))),
             "noise": noise[i],
@@ -86,10 +97,8 @@ def mini_batch() -> Figure:
             "by_steps": ratio[None, :, -1],
             "best": ratio.argmin(0)[None],
             "best_size": BATCHES[ratio.argmin(0)][None],
-            "dearest_by_examples": ratio[:, :1].max(0),
-            "dearest_by_steps": ratio[:, -1:].max(0),
-            "best_by_examples": ratio[:, :1].argmin(0),
-            "best_by_steps": ratio[:, -1:].argmin(0),
+            "dearest": ratio.max(0)[None],
+            "rivals": np.where(rivals.any(0), np.arange(len(FIXED_PARTS)), np.nan)[None],
             "noise_of_1": noise[BATCHES == 1],
             "noise_of_4": noise[BATCHES == 4],
             "noise_of_16": noise[BATCHES == 16],
@@ -114,14 +123,15 @@ def mini_batch() -> Figure:
             [
                 Panel(
                     title=f"{DRAWS} gradients with n = {{batch}}",
-                    x=Axis(label="along ∇J, in units of ‖∇J‖", domain=(-2.5, 4.5)),
-                    y=Axis(label="across, in units of ‖∇J‖", domain=(-3, 3)),
+                    x=Axis(label="along ∇J, in units of ‖∇J‖", domain=ALONG),
+                    y=Axis(label="across, in units of ‖∇J‖", domain=ACROSS),
                     equal=True,
                     marks=[
                         Dots(x="cloud_x", y="cloud_y", color=gradient, size=1.9, opacity=0.45),
                         Line(x="ring1_x", y="ring1_y", color="orange", width=1.4),
                         Line(x="ring2_x", y="ring2_y", color="orange", width=1.4),
                         Arrow(x0=0.0, y0=0.0, x1=1.0, y1=0.0),
+                        Text(text="{outside:d} outside the picture", x=4.4, y=-2.8, anchor="end"),
                     ],
                 ),
                 Panel(
@@ -198,24 +208,29 @@ def mini_batch() -> Figure:
         readouts=[
             "n = {batch}: the noise is {noise:.2f} times as long as the gradient.",
             "n = {silent:d}: all of the data, and no noise.",
-            f"To a loss of {TARGET} it takes {{need:.0f}} steps (η = {{rate:.2g}}), which read {{read:.0f}} "
-            "examples.",
+            f"Until the loss first is {TARGET} it takes {{need:.0f}} steps (η = {{rate:.2g}}), which read "
+            "{read:.0f} examples.",
             "If a step costs {price}, n = {best@price|sizes} is cheapest; n = {batch} costs "
             "{dearer@price:.2f} times as much.",
             "If a step costs {price}, n = {cheapest@price|sizes} is cheapest.",
         ],
-        caption="Four times the examples halve the noise: {noise_of_1:.1f} gradient lengths at n = 1, "
-        "{noise_of_4:.1f} at 4, {noise_of_16:.1f} at 16. Paid by the example, n = {best_by_examples|sizes} "
-        f"is the cheapest way to a loss of {TARGET}, and the dearest costs {{dearest_by_examples:.0f}} times "
-        "as much; paid by the step, n = {best_by_steps|sizes} is, and the dearest costs "
-        "{dearest_by_steps:.0f} times as much. Ellipses: one and two standard deviations by the formula. "
-        "Each batch size trains with the best of five learning rates, three seeds. Where the lowest point "
-        "lies depends on this network, these digits and this loss.",
-        alt="Four panels for a batch size of 16. A cloud of mini-batch gradients around the tip of the full "
-        "gradient's arrow, within two ellipses. The length of the noise falls along a straight line on log "
-        "scales, and a little faster at the end; at 64 it is shorter than the gradient. Loss curves of ten "
-        "batch sizes: that of 1 reaches the target last. The price over the batch size is a U with its "
-        "lowest point in the middle; by examples it would rise with the batch size, by steps it would fall.",
+        caption=[
+            "Four times the examples halve the noise: {noise_of_1:.1f} gradient lengths at n = 1, "
+            "{noise_of_4:.1f} at 4, {noise_of_16:.1f} at 16. Ellipses: one and two standard deviations by "
+            "the formula.",
+            f"If a step costs {{price}}, n = {{best@price|sizes}} is the cheapest way to a loss of {TARGET}, "
+            "and the dearest costs {dearest@price:.0f} times as much.",
+            "But seeds of n = {rivals@price|rivals} cost no more than some of its own: three seeds cannot "
+            "tell them apart.",
+            "Each batch size trains with the best of five learning rates, three seeds. Where the lowest "
+            "point lies depends on this network, these digits and this loss.",
+        ],
+        alt="Four panels for a batch size of {batch}. A cloud of mini-batch gradients around the tip of the "
+        "full gradient's arrow, within two ellipses. The length of the noise falls along a straight line on "
+        "log scales, and a little faster at the end; here it is {noise:.2f} gradient lengths. Loss curves "
+        "of ten batch sizes: that of 1 reaches the target last. The price over the batch size is a U with "
+        "its lowest point at {best@price|sizes}; by examples it would rise with the batch size, by steps it "
+        "would fall.",
         encoding={
             **{
                 f"{name}_{axis}": Encoding(bits=8, clip=(-9, 9))
@@ -226,7 +241,10 @@ def mini_batch() -> Figure:
             **{name: Encoding(bits=8, log=True) for name in ("x", "y", "every_x", "every_y", "ratios")},
             **{name: Encoding(bits=8, log=True) for name in ("noises", "formula", "by_examples", "by_steps")},
         },
-        texts={"sizes": [str(n) for n in BATCHES]},
+        texts={
+            "sizes": [str(n) for n in BATCHES],
+            "rivals": [_listed(BATCHES[found]) for found in rivals.T],
+        },
         fixed={
             "network": "196 – 16 – 10, relu",
             "examples": N,
@@ -236,6 +254,12 @@ def mini_batch() -> Figure:
             "rates": rates.tolist(),
         },
     )
+
+
+def _listed(numbers: np.ndarray) -> str:
+    """Numbers as a text lists them: 1, 2 and 4."""
+    words = [str(number) for number in numbers]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _price_of_a_step(batch: np.ndarray, fixed_part: float) -> np.ndarray:
@@ -302,7 +326,7 @@ def _picks(n: int) -> np.ndarray:
 
 def _trainings(data: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """For each batch size at its best learning rate: the mean loss over the 500 after some steps, these
-    steps, how many it takes to the target, and the rate."""
+    steps, how many each seed takes until it first is at the target, shape (batch, seed), and the rate."""
     curves, looked, need, rates = [], [], [], []
     for n, steps in LENGTHS.items():
         lrs = FACTORS / (1 + 20 / n)
@@ -310,8 +334,8 @@ def _trainings(data: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
             NETWORK, Digits(data, data, data), GradientDescent(lrs[:, None]),
             steps=steps, batch=n, seed=SEEDS, examine=LOOKS,
         )  # fmt: skip
-        until = _steps_to_target(history.steps, history.validation_loss).mean(-1)
-        best = int(np.nanargmin(until))
+        until = _steps_to_target(history.steps, history.validation_loss)
+        best = int(np.nanargmin(until.mean(-1)))
         curves.append(np.exp(np.log(history.validation_loss[1:, best]).mean(-1)))
         looked.append(history.steps[1:])
         need.append(until[best])

@@ -10,8 +10,11 @@ from gdcourse.explore.pack import Encoding
 from gdcourse.explore.parts import Axis, Bars, Dots, Heat, Line, Panel, Rule, Slider, Text, style
 from gdcourse.problems import Quadratic
 from gdcourse.rules import Momentum
+from gdcourse.theory import momentum_stability_limit
 
 STEPS = 60
+AROUND = 2.0  # to both sides, in the panels of position and velocity
+FOOT, TOP = 1e-6, 10.0  # of the bars
 SHARES = 2.0 ** -np.arange(8)
 PRODUCTS, GAMMAS = np.round(np.arange(0.1, 4.21, 0.1), 2), np.round(np.arange(0.0, 0.99, 0.03), 2)
 
@@ -37,12 +40,27 @@ def momentum() -> Figure:
             Momentum(product[..., None] * SHARES, gamma[..., None]), Quadratic(1.0), start=1.0, steps=STEPS
         )
         left = np.abs(flatter.theta[-10:]).max(0)
+        beyond = product - momentum_stability_limit(gamma, 1.0)
+        side = np.where(np.abs(beyond) < 1e-9, 0, np.sign(beyond))  # of the edge: inside, on it, outside
         velocity = np.concatenate([0 * run.v[:1], -run.v])  # it starts at rest
         return {
             "theta": np.moveaxis(run.theta, 0, -1),
             "velocity": np.moveaxis(velocity, 0, -1),
             "left": left,
-            "end": np.where(run.diverged_at < 0, left[..., 0], np.nan),
+            "flattest": left[..., -1],
+            "shrunk": np.where((side < 0) & (left[..., 0] < 1), left[..., 0], np.nan),
+            "swings": np.where((side < 0) & (left[..., 0] >= 1), left[..., 0], np.nan),
+            "kept": np.where(side == 0, left[..., 0], np.nan),
+            "grown": np.where(side > 0, left[..., 0], np.nan),
+            "end": np.where((side < 0) & (left[..., 0] < 1), left[..., 0], np.nan),
+            "larger": np.where((run.diverged_at < 0) & (side > 0), left[..., 0], np.nan),
+            "unseen": none_if_zero((left < FOOT).sum(-1)),
+            "above": none_if_zero((left > TOP).sum(-1)),
+            "outside": none_if_zero((~(np.abs(run.theta) <= AROUND)).sum(0)),
+            "portrait_outside": none_if_zero(
+                ((~(np.abs(run.theta) <= AROUND)) | (~(np.abs(velocity) <= AROUND))).sum(0)
+            ),
+            "steps": np.full((1, 1), STEPS),
             "diverged": np.where(run.diverged_at < 0, np.nan, run.diverged_at),
             "product": product + 0 * gamma,
             "gamma": gamma + 0 * product,
@@ -95,19 +113,24 @@ def momentum() -> Figure:
                 Panel(
                     title="θ at every step",
                     x=Axis(label="step", domain=(0, STEPS)),
-                    y=Axis(label="θ", domain=(-2, 2)),
-                    marks=[Rule(y=0.0, color="faint"), Line(y="theta", **own, dots=2)],
+                    y=Axis(label="θ", domain=(-AROUND, AROUND)),
+                    marks=[
+                        Rule(y=0.0, color="faint"),
+                        Line(y="theta", **own, dots=2),
+                        Text(text="{outside:d} of 61 points outside", x=STEPS - 1, y=-1.8, anchor="end"),
+                    ],
                 ),
             ],
             [
                 Panel(
                     title="position and velocity",
-                    x=Axis(label="position θ", domain=(-2, 2)),
-                    y=Axis(label="velocity −v", domain=(-2, 2)),
+                    x=Axis(label="position θ", domain=(-AROUND, AROUND)),
+                    y=Axis(label="velocity −v", domain=(-AROUND, AROUND)),
                     marks=[
                         Rule(y=0.0, color="faint"),
                         Rule(x=0.0, color="faint"),
                         Line(x="theta", y="velocity", **own, dots=2, width=1.2),
+                        Text(text="{portrait_outside:d} of 61 points outside", x=1.9, y=-1.8, anchor="end"),
                     ],
                 ),
                 Panel(
@@ -117,29 +140,52 @@ def momentum() -> Figure:
                         domain=(-0.6, 7.6),
                         ticks=[(i, "1" if i == 0 else f"1/{2**i}") for i in range(8)],
                     ),
-                    y=Axis(label="error left", domain=(1e-6, 10), log=True),
-                    marks=[Rule(y=1.0, color="faint"), Bars(y="left", color=color, base=1e-6)],
+                    y=Axis(label="error left", domain=(FOOT, TOP), log=True),
+                    marks=[Rule(y=1.0, color="faint"), Bars(y="left", color=color, base=FOOT)],
                 ),
             ],
         ],
         readouts=[
             "ηλ = {product}, γ = {gamma}: at most {end:.2g} left of the error 1 over steps 51 to 60.",
+            "ηλ = {product}, γ = {gamma}: the error of 1 is as much as {swings:.2g} over steps 51 to 60. It "
+            "has grown first, and shrinks.",
+            "ηλ = {product}, γ = {gamma}: the error of 1 stays at {kept:.2g}.",
+            "ηλ = {product}, γ = {gamma}: the error of 1 has grown to as much as {larger:.3g} over steps 51 "
+            "to 60.",
             "ηλ = {product}, γ = {gamma}: diverged at step {diverged:d}.",
         ],
-        caption="Each point of the map is a pair of settings. The ring is the one that the others show; "
-        "the dots to its left are the same settings in flatter directions. Between the dashed curves the "
-        "factor depends on γ alone. The tinted part diverges.",
-        alt="Four panels for momentum at ηλ 0.5 and γ 0.81. A map over ηλ and γ: fastest near (1, 0), a bowl "
-        "between two dashed curves where only γ counts, and divergence beyond the line 2(1 + γ). "
-        "The position rings down around zero. Position against velocity is a spiral into the middle. "
-        "Bars for eight curvatures: the steeper ones are down to less than a hundredth, the flattest has "
-        "hardly moved.",
+        caption=[
+            "Each point of the map is a pair of settings. The ring is the one that the others show; the "
+            "dots to its left are the same settings in flatter directions. Between the dashed curves the "
+            "factor is √γ, whatever ηλ. In the tinted part nothing shrinks: on its edge the error stays, "
+            "beyond it grows.",
+            "Here the flattest direction, λ/128, has {flattest:.2f} of its error left, the steepest "
+            "{shrunk:.2g}.",
+            "Here the flattest direction, λ/128, has {flattest:.2f} of its error left; the steepest has "
+            "grown first, and is at {swings:.2g} times its start on its way down.",
+            "Here, on the edge, the flattest direction, λ/128, has {flattest:.2f} of its error left; the "
+            "steepest neither shrinks nor grows, and stays at {kept:.2f}.",
+            "Here the flattest direction, λ/128, has {flattest:.2f} of its error left, and the steepest "
+            "grows: to {grown:.2g} times its start within {steps:d} steps.",
+            "Directions with less than 10⁻⁶ left, which have no bar: {unseen:d} of eight.",
+            "Directions with more than 10 times the error of the start, whose bars are cut off: {above:d} "
+            "of eight.",
+        ],
+        alt="Four panels for momentum at ηλ {product} and γ {gamma}. A map over ηλ and γ: fastest near (1, "
+        "0), a bowl between two dashed curves where only γ counts, and divergence beyond the line 2(1 + γ). "
+        "The position rings down around zero. Position against velocity is a spiral into the middle. Bars "
+        "for eight curvatures: the steeper ones are down to less than a hundredth, the flattest still has "
+        "{flattest:.2f}.",
         encoding={
             "theta": Encoding(bits=8, clip=(-3, 3)),
             "velocity": Encoding(bits=8, clip=(-3, 3)),
             "left": Encoding(bits=8, log=True, clip=(1e-7, 100)),
-            "end": Encoding(log=True, clip=(1e-12, None)),
             "rate": Encoding(bits=8),
         },
         fixed={"problem": "½λθ², λ = 1", "start": 1.0, "steps": STEPS},
     )
+
+
+def none_if_zero(counts: np.ndarray) -> np.ndarray:
+    """Counts, and NaN for none: a text that names it is then absent."""
+    return np.where(counts > 0, counts, np.nan)

@@ -31,7 +31,12 @@ def nesterov() -> Figure:
     """
 
     def compute(product: np.ndarray, gamma: np.ndarray) -> Arrays:
-        arrays = {"product": product + 0 * gamma, "gamma": gamma + 0 * product}
+        arrays = {
+            "product": product + 0 * gamma,
+            "gamma": gamma + 0 * product,
+            "has_memory": np.where(gamma > 0, 1.0, np.nan) + 0 * product,
+            "no_memory": np.where(gamma > 0, np.nan, 1.0) + 0 * product,
+        }
         for name, rule, rate, limit in METHODS:
             run = on_bowl(rule(product, gamma))
             points = on_bowl(rule(POINTS, gamma[..., None]))
@@ -95,7 +100,7 @@ def nesterov() -> Figure:
                 Panel(
                     title="memory kept by one step",
                     x=Axis(label="ηλ", domain=(0, 4)),
-                    y=Axis(label="share kept", domain=(-1.5, 1.1), ticks=[(-1, "−1"), (0, "0"), (1, "1")]),
+                    y=Axis(label="share kept", domain=(-3.0, 1.1), ticks=[(-1, "−1"), (0, "0"), (1, "1")]),
                     height=210,
                     pad=("product", None),
                     marks=[
@@ -151,15 +156,25 @@ def nesterov() -> Figure:
             "Both diverge: momentum is past a million at step {momentum_diverged:d}, Nesterov at step "
             "{nesterov_diverged:d}.",
         ],
-        caption="With γ = {gamma} and ηλ = {product} for both, momentum is below a thousandth of its start "
-        "from step {momentum_reached:d} on, Nesterov from step {nesterov_reached:d}. Momentum's factor is "
-        "flat on its plateau; Nesterov's falls to zero at ηλ = 1, where it keeps nothing. The price is on "
-        "the right: Nesterov is stable to {nesterov_limit:.2f} only, momentum to {momentum_limit:.2f}. Lines "
-        "of the factor are theory, points are runs. One direction without noise is shown, not a landscape.",
-        alt="Four panels at γ 0.9 and ηλ 0.5. Over ηλ, momentum keeps 0.9 of its memory everywhere, Nesterov "
-        "on a straight line down through zero at ηλ 1. Momentum's factor per step is flat near 0.95; "
-        "Nesterov's dips to zero at 1 and passes 1 soon after. Below, momentum rings for all of 60 steps, "
-        "Nesterov is at rest after one swing.",
+        caption=[
+            "γ = {gamma} and ηλ = {product} for both.",
+            f"Momentum is below a thousandth of its start from step {{momentum_reached:d}} on, of {STEPS}.",
+            "Momentum is not below a thousandth of its start within {momentum_late:d} steps.",
+            "{momentum_diverged:?}Momentum diverges.",
+            f"Nesterov is below a thousandth from step {{nesterov_reached:d}} on, of {STEPS}.",
+            "Nesterov is not below a thousandth within {nesterov_late:d} steps.",
+            "{nesterov_diverged:?}Nesterov diverges.",
+            "{has_memory:?}Momentum's factor is flat on its plateau; Nesterov's falls to zero at ηλ = 1, "
+            "where it keeps nothing. The price is on the right: Nesterov is stable to {nesterov_limit:.2f} "
+            "only, momentum to {momentum_limit:.2f}.",
+            "{no_memory:?}With γ = 0 both are gradient descent.",
+            "Lines of the factor are theory, points are runs. One direction without noise is shown, not a "
+            "landscape.",
+        ],
+        alt="Four panels at γ {gamma} and ηλ {product}. Over ηλ, momentum keeps {momentum_memory_here:.2f} "
+        "of its memory everywhere, Nesterov on a straight line down through zero at ηλ 1. Momentum's factor "
+        "per step is flat near {momentum_here:.2f}; Nesterov's dips to zero at 1 and passes 1 soon after. "
+        "Below, momentum rings for all of 60 steps; Nesterov is at rest after one swing.",
         encoding={
             **{
                 f"{name}_{part}": Encoding(bits=8, clip=clip)

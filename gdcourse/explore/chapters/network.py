@@ -162,17 +162,20 @@ def network() -> Figure:
             "Last come the {last:d}s, at step {last_step:d}. This is one run.",
             "Your bet is right: the {won@bet:d}s come last, at step {last_step:d}. This is one run.",
         ],
-        caption="One training: gradient descent, η = 0.1, mini-batches of 64. After {step} steps the network "
-        "reads {right@step:.1f} % of digits that it never trained on, at first {at_first:.1f} %. Bars are "
-        "its probabilities of 0, 1, … 9; the right one is orange. The {missed_a:d} and the {missed_b:d} are "
-        "still misread. A template is what training has added to the 784 weights of a unit, one of the nine "
-        "that change most: ink on orange excites it, ink on purple quiets it. The step axes are logarithmic, "
-        "with 0 at their left end.",
-        alt="Four panels after 300 steps of one training. Ten handwritten digits with bars for ten "
-        "probabilities: eight are read right, most of them with near certainty; the 5 and the 8 are taken "
-        "for a 3. Nine templates show smooth strokes and arcs, orange and purple side by side. The loss "
-        "falls from above to far below that of a guess. Ten curves, the share of each digit read right, rise "
-        "one after the other; one of them comes clearly after the rest.",
+        caption=[
+            "One training: gradient descent, η = 0.1, mini-batches of 64. After {step} steps the network "
+            "reads {right@step:.1f} % of digits that it never trained on, at first {at_first:.1f} %.",
+            "Bars are its probabilities of 0, 1, … 9; the right one is orange. Of these ten digits it reads "
+            "{read@step:d} right.",
+            "A template is what training has added to the 784 weights of a unit, one of the nine that "
+            "change most in {steps:d} steps: ink on orange excites it, ink on purple quiets it. The step "
+            "axes are logarithmic, with 0 at their left end.",
+        ],
+        alt="Four panels after {step} steps of one training. Ten handwritten digits with bars for ten "
+        "probabilities: {read@step:d} are read right. Nine templates show smooth strokes and arcs, orange "
+        "and purple side by side. The loss falls from above to far below that of a guess, to "
+        "{loss@step:.2f}. Ten curves, the share of each digit read right, rise one after the other; one of "
+        "them comes clearly after the rest.",
         encoding={
             "sheet": Encoding(bits=8),
             **{f"{kind}{digit}": Encoding(bits=8) for kind in ("others", "true") for digit in range(10)},
@@ -243,8 +246,7 @@ def _answers(net: Network, kept: torch.Tensor, data: Digits) -> Arrays:
         out[f"true{digit}"] = np.where(np.arange(10) == digit, ends, np.nan)
         out[f"right{digit}"] = np.where(said[:, digit] == digit, digit, np.nan)
         out[f"wrong{digit}"] = np.where(said[:, digit] == digit, np.nan, said[:, digit])
-    missed = np.flatnonzero(said[-1] != np.arange(10))
-    return {**out, "missed_a": np.array(missed[0]), "missed_b": np.array(missed[-1])}
+    return {**out, "read": (said == np.arange(10)).sum(-1), "steps": np.array(STEPS)}
 
 
 def _shares(net: Network, kept: torch.Tensor, data: Digits) -> Arrays:

@@ -43,7 +43,8 @@ def radam() -> Figure:
         measured, rectified = rates.var(-1), (r[..., None] * rates).var(-1)
         low, median, high = np.quantile(rates, [0.05, 0.5, 0.95], axis=-1)
         late = slice(np.flatnonzero(TIMES == 20)[0], None)
-        above = theory.rectification(EVERY, column) > 0.9
+        r_at_every = theory.rectification(EVERY, column)
+        above, ahead = r_at_every > 0.9, r_at_every > warmup(EVERY, column)
         return {
             "r": r,
             "warmup": warmup(TIMES, column),
@@ -61,8 +62,13 @@ def radam() -> Figure:
             "unadapted": where_only(np.isnan(r), rho),
             "bars": histograms(rates),
             "rectified_bars": histograms(r[..., None] * rates),
+            "cut": where_only(cut(rates) > 0, cut(rates)),
+            "rectified_cut": where_only(cut(r[..., None] * rates) > 0, cut(r[..., None] * rates)),
             "bars_x": np.minimum(np.log10(high) + 0.05, EDGES[-1] - 0.35),
             "rectified_x": np.clip(np.log10(r * median), EDGES[0] + 0.35, None),
+            "rectified_middle": r * median,
+            # the last step at which r is above the warm-up; none where it never is
+            "overtaken": where_only(ahead.any(-1), EVERY[LAST - 1 - ahead[:, ::-1].argmax(-1)]),
             "small_rho": where_only(FIRST[-1] >= TIMES, rho),
             "fell": measured[:, late.start] / measured[:, -1],
             "held": rectified[:, late].max(-1) / rectified[:, late].min(-1),
@@ -118,7 +124,7 @@ def radam() -> Figure:
                 Panel(
                     title="variance of the rate",
                     x=steps,
-                    y=Axis(label="variance, in units of 1/σ²", domain=(3e-6, 30), log=True),
+                    y=Axis(label="variance, in units of 1/σ²", domain=(3e-6, 1e4), log=True),
                     marks=[
                         Rule(x="t", at=["step"], color="faint"),
                         Line(x="curve_t", y="approximate_curve", color="ink", dash="dotted"),
@@ -174,16 +180,23 @@ def radam() -> Figure:
             "RAdam takes r = {r@step:.3f} of Adam's step, and the variance of what is left "
             "is {rectified_here@step:.1e}. A linear warm-up takes {warmup@step:.4f}.",
             "ρ = {unadapted@step:.4f} is not above 4: RAdam does not divide by √v̂ at this step.",
+            "{cut@step:.2%} of the rates lie outside the histogram's picture.",
+            "{rectified_cut@step:.2%} of RAdam's rates lie outside the histogram's picture.",
         ],
-        caption="Gradients of pure noise. At first the rate 1/√v̂ rests on a few of them, and scatters. From "
-        "step 20 to 3000 its variance falls by a factor of {fell:.0f}; multiplied by r it varies by a factor "
-        "of {held:.1f} only. The price is a warm-up: r is above 0.9 from step {grown:d} on. At ρ = 4 it is "
-        "the first-order approximation that breaks down, not the variance.",
-        alt="Four panels for step 5 and β₂ 0.999. Two histograms of equal shape on a log axis: Adam's rates "
-        "around one, reaching from one half to four, and RAdam's around 0.02. The variance of the rate falls "
-        "over the steps along a straight line on log axes; multiplied by r it is level from step 20 on. The "
-        "share of Adam's step: r rises from step 5 on, a linear warm-up is below it until step 1500. Bars of "
-        "ρ: it exceeds 4 first at step 5, where it is 4.996, and 5 at step 6.",
+        caption=[
+            "Gradients of pure noise, β₂ = {beta2}. At first the rate 1/√v̂ rests on a few of them, and "
+            "scatters: its variance is {fell:.3g} times as large at step 20 as at step 3,000.",
+            "Multiplied by r, it has a variance that changes by a factor of {held:.2f} in between.",
+            "The price is a warm-up: r is above 0.9 from step {grown:d} on.",
+            "Up to ρ = 4 the first-order approximation is infinite, the model's own variance only up to ρ = "
+            "2.",
+        ],
+        alt="Four panels for step {step} and β₂ {beta2}. Two histograms of equal shape on a log axis: nine "
+        "in ten of Adam's rates lie between {low@step:.2f} and {high@step:.2f}, RAdam's around "
+        "{rectified_middle@step:.2f}. The variance of the rate falls over the steps along a straight line "
+        "on log axes; multiplied by r it is nearly level from step 20 on. The share of Adam's step: r rises "
+        "from step 5 on, above a linear warm-up until step {overtaken:d}. Bars of ρ: it exceeds 4 first at "
+        "step 5, where it is {small_rho@step:.4f}, and 5 at step 6.",
         encoding={
             **dict.fromkeys(variances, Encoding(log=True)),
             "bars": Encoding(bits=8),
@@ -208,6 +221,13 @@ def finite_variances(rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     both = theory.inverse_root_variance(rho), theory.inverse_root_variance_delta(rho)
     exact, approximate = (np.where(np.isfinite(one), one, np.nan) for one in both)
     return exact, approximate
+
+
+def cut(rates: np.ndarray) -> np.ndarray:
+    """Which share of the rates lies outside the histogram's bins."""
+    with np.errstate(invalid="ignore"):
+        logs = np.log10(rates)
+        return ((logs < EDGES[0]) | (logs > EDGES[-1])).mean(-1)
 
 
 def histograms(rates: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from gdcourse.problems import Slope
 from gdcourse.rules import Adagrad, RMSProp
 
 STEPS, FROM, TO = 450, 150, 300
+RATES, GONE = (0.2, 120.0), (-20.0, 510.0)  # the ends of two axes: no series goes beyond
 GAMMAS = np.array([0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99])
 T = np.arange(1, STEPS + 1)
 STREAMS = {
@@ -73,6 +74,11 @@ def rmsprop() -> Figure:
             "forward_sum_here": np.where(stream == 0, went_sum, np.nan),
             "astray_here": np.where(stream == 1, went, np.nan),
             "astray_sum_here": np.where(stream == 1, went_sum, np.nan),
+            **{
+                f"{name}_{which}": np.array([[pick(ways)]])
+                for name, ways in (("forward", forward), ("astray", astray))
+                for which, pick in (("most", np.max), ("least", np.min))
+            },
             "forward": forward[None, None],
             "astray": astray[None, None],
             "forward_sum": np.array([[forward_sum]]),
@@ -101,11 +107,11 @@ def rmsprop() -> Figure:
                 Panel(
                     title="step over gradient",
                     x=step_axis,
-                    y=Axis(label="learning rate in effect", domain=(0.2, 30), log=True),
+                    y=Axis(label="learning rate in effect", domain=RATES, log=True),
                     height=200,
                     marks=[
-                        Area(y=[0.2, 0.2, 30, 30], **shade),
-                        Text(x=225, y=20, text="small gradients", anchor="middle", when={"stream": [0]}),
+                        Area(y=np.repeat(RATES, 2).tolist(), **shade),
+                        Text(x=225, y=70, text="small gradients", anchor="middle", when={"stream": [0]}),
                         Line(y="rate_sum", **sums, label="Adagrad"),
                         Line(y="rate", **own, label="RMSProp"),
                     ],
@@ -113,10 +119,10 @@ def rmsprop() -> Figure:
                 Panel(
                     title="distance gone, −θ",
                     x=step_axis,
-                    y=Axis(label="−θ, in RMSProp's η", domain=(-20, 480)),
+                    y=Axis(label="−θ, in RMSProp's η", domain=GONE),
                     height=200,
                     marks=[
-                        Area(y=[-20, -20, 480, 480], **shade),
+                        Area(y=np.repeat(GONE, 2).tolist(), **shade),
                         Rule(y=0.0, color="faint"),
                         Line(y="gone_sum", **sums, label="Adagrad"),
                         Line(y="gone", **own, label="RMSProp"),
@@ -156,18 +162,26 @@ def rmsprop() -> Figure:
             "{astray_here:.3g} η astray, Adagrad {astray_sum_here:.2g}.",
             f"After {STEPS} steps RMSProp has gone {{end:.0f}} η, Adagrad {{end_sum:.0f}}.",
         ],
-        caption="With γ = {gamma} RMSProp goes {forward_here:.3g} η forward while the gradients are small, "
-        "Adagrad {forward_sum_here:.2g}. The shorter the memory, the sooner the rate follows the gradients. "
-        "Then choose the other gradients, which cancel: the same short memory walks off, because it gives a "
-        "large gradient and a small one the same step. No γ is best at both. Adagrad's η is {lr:.2g} times "
-        "RMSProp's: with it, it goes as far in the first 150 steps as RMSProp with γ = 0. There is no noise.",
-        alt="Three panels for RMSProp with γ 0.9 and for Adagrad, with gradients that are ten times smaller "
-        "from step 151 to 300. RMSProp's rate rises tenfold within some fifty steps and falls back at once; "
-        "Adagrad's only falls. RMSProp keeps its pace, Adagrad nearly stands still. Over γ, the way forward "
-        "on small gradients falls from 150 to 25, and the way astray from 120 to 1.",
+        caption=[
+            "With γ = {gamma} RMSProp goes {forward_here:.3g} η forward while the gradients are small, "
+            "Adagrad {forward_sum_here:.2g}. The shorter the memory, the farther it goes in these steps. "
+            "Then choose the other gradients, which cancel.",
+            "These gradients cancel, and with γ = {gamma} RMSProp goes {astray_here:.3g} η astray in the "
+            "same steps, Adagrad {astray_sum_here:.2g}. The shorter the memory, the farther it strays: with "
+            "γ = 0 a large gradient and a small one give the same step.",
+            "Of the nine γ the best at the one is the worst at the other. Adagrad's η is {lr:.2g} times "
+            "RMSProp's: with it, it goes as far in the first 150 steps of the first series as RMSProp with "
+            "γ = 0. There is no noise.",
+        ],
+        alt="Three panels for RMSProp with γ {gamma} and for Adagrad, with gradients that are ten times "
+        "smaller from step 151 to 300. RMSProp's rate rises tenfold within some fifty steps and falls back "
+        "at once; Adagrad's only falls. RMSProp keeps its pace, Adagrad nearly stands still: "
+        "{forward_here:.3g} η against {forward_sum_here:.2g}. Over γ, the way forward on small gradients "
+        "falls from {forward_most:.0f} to {forward_least:.0f}, and the way astray from {astray_most:.0f} to "
+        "{astray_least:.1f}.",
         encoding={
-            "rate": Encoding(bits=8, log=True, clip=(0.1, 60)),
-            "rate_sum": Encoding(bits=8, log=True, clip=(0.1, 60)),
+            "rate": Encoding(bits=8, log=True, clip=(0.1, 120)),
+            "rate_sum": Encoding(bits=8, log=True, clip=(0.1, 120)),
         },
         fixed={"eta": 1.0, "adagrad_eta": lr, "steps": STEPS},
     )

@@ -63,6 +63,8 @@ def stochastic() -> Figure:
             "agree": agree[None, None, None],
             "end": falling_too[..., LONG],
             "settled": lasting,
+            "lower": np.where(falling_too[..., LONG] < lasting, falling_too[..., LONG], np.nan),
+            "higher": np.where(falling_too[..., LONG] < lasting, np.nan, falling_too[..., LONG]),
             "level_y": 0.72 * level,
             "constant_y": 2 * lasting,
             "falling_y": 0.4 * falling_too[..., LONG],
@@ -87,7 +89,7 @@ def stochastic() -> Figure:
                 Panel(
                     title=f"{SHOWN} steps of one run",
                     x=Axis(label="θ₁", domain=(-1.9, 2.5)),
-                    y=Axis(label="θ₂", domain=(-1.1, 2.4)),
+                    y=Axis(label="θ₂", domain=(-1.1, 2.6)),
                     equal=True,
                     marks=[
                         Line(x="line_x", y="line_y", color="faint", width=0.8),
@@ -118,17 +120,22 @@ def stochastic() -> Figure:
             "η = {eta}: the mean squared distance stays at {lasting:.3f}; the formula says {level:.3f}. "
             "{inside:.0%} of the iterates lie inside the ring.",
             f"η = {{eta}}/(1 + t/{FADE}): the mean squared distance is down to {{fallen:.4f}} at step "
-            f"{LONG:,}, and falls on. The ring is that of the constant rate.",
+            f"{LONG:,}. The ring is that of the constant rate.",
         ],
-        caption="At the start {agree:.0%} of the examples ask for a step towards the minimum. At "
-        "the minimum they disagree, and the iterate keeps moving: at η = {eta} the mean squared distance "
-        "stays at {settled:.3f}; the formula says {level:.3f}. It counts the noise at the minimum only; "
-        "farther out they disagree more, which tells at larger η. A falling rate has no such floor: "
-        f"{{end:.4f}} after {LONG:,} steps.",
-        alt="Two panels at η 0.12. A path on level lines runs jagged from the lower left towards the minimum "
-        "and then dances around it; most of its points lie inside an orange ellipse. On the right the mean "
-        "squared distance to the minimum on log axes: at a constant rate it levels off at about the "
-        "formula's line, with a falling rate it goes on falling below it.",
+        caption=[
+            "At the start {agree:.0%} of the examples ask for a step towards the minimum. At the minimum "
+            "they disagree, and the iterate keeps moving: at η = {eta} the mean squared distance stays at "
+            "{settled:.3f}. The formula says {level:.3f}; it counts the noise at the minimum only, and "
+            "leaves out that the examples disagree more farther out.",
+            f"With a falling rate it is {{lower:.4f}} after {LONG:,} steps, below the constant one's.",
+            f"With a falling rate it is {{higher:.3f}} after {LONG:,} steps, above the constant one's: from "
+            "so small an η it has come less far by then.",
+        ],
+        alt="Two panels at η {eta}. A path on level lines runs jagged from the lower left towards the "
+        "minimum and then dances around it; most of its points lie inside an orange ellipse. On the right "
+        "the mean squared distance to the minimum on log axes: at a constant rate it levels off at "
+        "{settled:.3f}, about the formula's line, {level:.3f}; with a falling rate it goes on falling below "
+        "it, to {end:.4f}.",
         encoding={
             "path_x": Encoding(bits=8, clip=(-2.2, 2.5)),
             "path_y": Encoding(bits=8, clip=(-1.4, 2.7)),

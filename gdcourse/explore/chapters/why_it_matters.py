@@ -78,15 +78,21 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
         order_seen = np.array([[_order(values) for values in one.T] for one in seen])
         alike = np.ptp(seen, axis=1) < ALIKE  # closer than a picture could show: no order to speak of
         same = order_seen == order_true
+        tied = np.ptp(true, axis=0) < ALIKE  # as at the start, which is one point
         arrays = {
             "way": SHARES,
             # a plane has no such numbers: those rows are empty
             "between": np.stack([np.full(len(SHARES), np.nan)] * 2 + between),
+            "plane": np.array([1.0, 1.0, np.nan, np.nan]),
+            "first": np.array([np.nan, np.nan, 1.0, np.nan]),
+            "twin": np.array([np.nan, np.nan, np.nan, 1.0]),
             "hill": np.array([np.nan, np.nan, *(loss[inside].max() for loss in between)]),
-            "order_true": np.where(same & ~alike, np.nan, order_true),
-            "order_seen": np.where(same | alike, np.nan, order_seen),
-            "order_both": np.where(same & ~alike, order_seen, np.nan),
-            "alike": np.where(alike, seen.mean(1), np.nan),
+            "order_true": np.where((same & ~alike) | tied, np.nan, order_true),
+            "order_seen": np.where(same | alike | tied, np.nan, order_seen),
+            "order_both": np.where(same & ~(alike | tied), order_seen, np.nan),
+            "alike": np.where(alike & ~tied, seen.mean(1), np.nan),
+            "tied": np.where(tied, true.mean(0), np.nan) + np.zeros((len(SLICES), 1)),
+            "tied_seen": np.where(tied, seen.mean(1), np.nan),
         }
         for i, name in enumerate(NAMES):
             arrays[f"{name}_true"], arrays[f"{name}_seen"] = np.broadcast_arrays(true[i], seen[:, i])
@@ -156,19 +162,31 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
             "{order_both@slice,step|orders}.",
             "Best to worst after step {step}, by true loss: {order_true@slice,step|orders}; by the slice all "
             "are alike, {alike@slice,step:.3f}.",
-            "Highest loss on the line between its two ends: {hill@slice:.2f}.",
+            "After step {step} all four have one true loss, {tied@slice,step:.3f}; the slice shows "
+            "{tied_seen@slice,step:.3f}.",
         ],
-        caption="A ring is a path's shadow, the slice's nearest point; the shown loss is the one there. A "
-        "slice that told the truth would put every path on the dashed line. Here Adagrad ends at "
-        "{Adagrad_true@slice,step:.3f} and is shown at {Adagrad_seen@slice,step:.3f}, momentum at "
-        "{Momentum_true@slice,step:.3f} and {Momentum_seen@slice,step:.3f}. The first line leads from Adam's "
-        "end to gradient descent's, the second to its twin, the same network with its hidden units in "
-        "another order. One network, one seed.",
+        caption=[
+            "Each colour is a training. Its shadow is the slice's nearest point, and the loss shown is the "
+            "one there.",
+            "{plane@slice:?}On the map a ring is the shadow after step {step}.",
+            "In the left panel a coloured curve is a path's true loss, drawn over the place of its shadow "
+            "on the line; the ring, on the black curve, is the loss shown after step {step}. The black "
+            "curve's highest point between the two ends is {hill@slice:.2f}.",
+            "In the right panel a slice that told the truth would put every path on the dashed line. After "
+            "step {step} Adagrad is at {Adagrad_true@slice,step:.3f} and is shown at "
+            "{Adagrad_seen@slice,step:.3f}, momentum at {Momentum_true@slice,step:.3f} and "
+            "{Momentum_seen@slice,step:.3f}.",
+            "{first@slice:?}The line leads from Adam's end to gradient descent's.",
+            "{twin@slice:?}The line leads from Adam's end to its twin, the same network with its hidden "
+            "units in another order.",
+            "One network, one seed.",
+        ],
         alt="Left, level lines of the loss over the plane fitted to four paths from one start: gradient "
         "descent stays near, momentum goes up, Adagrad and Adam go right, Adam farthest, into a wide basin. "
-        "Right, the loss that the plane shows at each path's shadow over the path's true loss, with a dashed "
-        "diagonal. The paths run beside it, at first below. At the end Adagrad is shown above momentum, "
-        "though its true loss is the lower one.",
+        "Right, the loss that the plane shows at each path's shadow over the path's true loss, with a "
+        "dashed diagonal. The paths run beside it, at first below. At the end Adagrad is shown at "
+        "{Adagrad_seen@slice,step:.2f}, above momentum's {Momentum_seen@slice,step:.2f}, though its true "
+        "loss is the lower one.",
         encoding=ENCODING,
         texts={"orders": ORDERS},
         fixed={

@@ -1,0 +1,152 @@
+"""What the figures' captions say in words, held to all of their states."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+import gdcourse.explore
+from gdcourse import theory
+from tests.explore.made import made
+
+
+def numbers(name: str):
+    """A figure's arrays, and the module that it is made in (its function has the same name)."""
+    return made(name).arrays, sys.modules[f"{gdcourse.explore.__name__}.chapters.{name}"]
+
+
+def test_gradient_descent_the_dots_lie_on_the_higher_line():
+    a, module = numbers("gradient_descent")
+    eta, kappa = module.RATES[:, None], np.array(module.KAPPAS)
+    np.testing.assert_allclose(a["factor"], np.maximum(abs(1 - eta), abs(1 - eta / kappa)), atol=1e-12)
+    slow = [np.isfinite(a[name][..., 0]) for name in ("flat_slow", "steep_slow", "steep_stuck", "steep_lost")]
+    assert (np.sum(slow, 0) <= 1).all()
+    assert (np.isfinite(a["steep_lost"][..., 0]) == (a["factor"] > 1 + 1e-9)).all()
+
+
+def test_batch_in_the_tint_only_exact_heights_settle():
+    a, module = numbers("batch")
+    settled = ~np.isnan(a["map"][0, 0])  # (heights, η)
+    beyond = module.SHARES >= 1
+    assert all(module.CELLS[column].tolist() == [-1.0, 0.0, 1.0] for column in settled.T[beyond])
+    assert settled[np.abs(module.CELLS) < 1.7][:, ~beyond].all()
+    np.testing.assert_array_equal(settled, settled[::-1])  # "those below the ridge likewise"
+    place = a["place"]
+    assert (place[:, module.HEIGHTS == 0] == 2).all()
+
+
+def test_adagrad_the_angle_matters_to_it_alone():
+    a, _ = numbers("adagrad")
+    assert len(set(a["gd_needed"])) == len(set(a["momentum_needed"])) == 1
+    assert (np.diff(a["adagrad_needed"]) > 0).all() and (np.diff(a["ratio"]) < 0).all()
+    assert (a["floor_adagrad"] < a["floor_gd"]).all()
+
+
+def test_lookahead_gains_below_the_crossing_and_loses_beyond():
+    a, module = numbers("lookahead")
+    below = a["crossing"] > module.PRODUCTS
+    assert not (np.isfinite(a["more"]) & below).any()
+    assert not (np.isfinite(a["less"]) & ~below).any()
+    np.testing.assert_allclose(a["crossing"][1:, 3, 0], [0.974, 0.95, 0.903, 0.799], atol=0.001)
+    called = module.ALPHAS < 1
+    assert (a["half"] > 1.2 * a["plain_half"])[:, called].all(), "it costs speed"
+    assert (a["loss"] < 0.8 * a["plain_loss"])[:, called].all(), "it brings calm"
+    lone = np.isnan(a["crossing"])
+    same = np.broadcast_to(lone, a["loss"].shape)
+    np.testing.assert_allclose(a["loss"][same], a["matched_loss"][same], rtol=module.SAME)
+
+
+def test_momentum_the_plateau_and_the_edge():
+    a, module = numbers("momentum")
+    rate, gamma = a["rate"][0, 0], module.GAMMAS[:, None]
+    inside = ((1 - gamma**0.5) ** 2 < module.PRODUCTS) & ((1 + gamma**0.5) ** 2 > module.PRODUCTS)
+    assert np.nanmax(np.abs(rate - gamma**0.5)[inside]) < 0.01
+    edge = theory.momentum_stability_limit(gamma, 1.0)
+    assert (np.isnan(rate) == (edge <= module.PRODUCTS))[np.abs(module.PRODUCTS - edge) > 1e-9].all()
+    assert np.nanmax(a["shrunk"]) < 1 < np.nanmin(a["grown"])
+
+
+def test_nesterov_keeps_nothing_at_one_and_the_sentences_exclude_each_other():
+    a, module = numbers("nesterov")
+    np.testing.assert_allclose(a["nesterov_here"][module.PRODUCTS == 1.0], 0, atol=1e-12)
+    np.testing.assert_allclose(a["nesterov_memory_here"][module.PRODUCTS == 1.0], 0, atol=1e-12)
+    for name in ("momentum", "nesterov"):
+        told = [np.isfinite(a[f"{name}_{end}"]) for end in ("reached", "late", "diverged")]
+        assert (np.sum(told, 0) == 1).all()
+
+
+def test_rmsprop_the_shorter_the_memory_the_farther_both_ways():
+    a, _ = numbers("rmsprop")
+    assert (np.diff(a["forward"][0, 0]) < 0).all() and (np.diff(a["astray"][0, 0]) < 0).all()
+
+
+def test_stochastic_the_formula_counts_too_little_where_eta_is_large():
+    a, _ = numbers("stochastic")
+    assert (np.isfinite(a["lower"]) != np.isfinite(a["higher"])).all()
+    assert np.nanmax(np.where(np.isfinite(a["lower"]), a["end"] / a["settled"], np.nan)) < 0.2
+
+
+def test_radam_the_share_grows_and_stays_above():
+    a, module = numbers("radam")
+    for i, beta2 in enumerate(module.BETAS):
+        r = theory.rectification(module.EVERY, beta2)
+        there = ~np.isnan(r)
+        assert (np.diff(r[there]) > -1e-12).all()
+        grown = int(a["grown"][i])
+        assert r[grown - 1] > 0.9 and not r[grown - 2] > 0.9
+    rho = np.array([1.5, 2.0, 2.01, 3.9, 4.0, 4.01])
+    exact, approximate = module.finite_variances(rho)
+    assert np.isfinite(exact).tolist() == [False, False, True, True, True, True]
+    assert np.isfinite(approximate).tolist() == [False, False, False, False, False, True]
+
+
+def test_adadelta_rows_and_runs_thrown_out():
+    a, module = numbers("adadelta")
+    ends = np.asarray(a["end"])
+    thrown = np.isfinite(a["thrown_at"])
+    assert thrown.sum() == 48 and (ends[thrown] > 10 * a["thrown_low"][thrown]).all()
+    assert (a["thrown_at"][thrown] < 400).all()
+    assert np.nanmax(a["row"][:, module.EPSILONS < 2e-6]) < 1.2
+
+
+def test_adam_uncorrected_the_box_is_too_small_by_more():
+    t = np.arange(1, 81)
+    assert ((1 - 0.999**t) ** 0.5 < 1 - 0.9**t).all()
+    a, _ = numbers("adam")
+    assert np.nanmax(a["ahead_x"]) <= 1 + 1e-9
+
+
+def test_backpropagation_half_the_nudge_a_quarter_of_the_error():
+    a, _ = numbers("backpropagation")
+    falls = a["falls"]
+    assert np.nanmin(falls) > 3.5 and np.nanmax(falls) < 4.4
+    assert np.isfinite(a["corner_inside"]).any()
+
+
+def test_cover_nine_rates_and_what_radam_pays():
+    figure = made("cover")
+    a, module = numbers("cover")
+    start = figure.start()
+    ends = {name: float(figure.pick(a, start, f"loss_{name}", ["step"])) for name in module.NINE}
+    radam = ends.pop("RAdam")
+    assert radam > 0.7 and max(ends.values()) < 0.02
+    long = float(figure.pick(a, start, "radam_long"))
+    assert long < 1e-5 < radam and float(figure.pick(a, start, "unadapted")) == 4
+    # every step is drawn, gradient descent's first one too
+    first = np.array([figure.pick(a, start, f"{axis}_GradientDescent")[:2] for axis in "xy"])
+    assert np.hypot(*np.diff(first)[:, 0]) > 1 and figure.pick(a, start, "x_Adam").shape == (81,)
+
+
+def test_mini_batch_winners_within_the_scatter_of_seeds():
+    figure = made("mini_batch")
+    by_examples, by_steps = figure.texts["rivals"][0], figure.texts["rivals"][-1]
+    assert {"2", "4", "8"} <= set(by_examples.replace(" and ", ", ").split(", "))
+    assert {"256", "500"} <= set(by_steps.replace(" and ", ", ").split(", "))
+
+
+def test_why_it_matters_no_order_where_all_are_alike():
+    a, _ = numbers("why_it_matters")
+    assert np.isfinite(a["tied"][:, 0]).all() and np.isnan(a["tied"][:, 5:]).all()
+    told = [np.isfinite(a[name]) for name in ("order_true", "order_both", "tied")]
+    assert (np.sum(told, 0) == 1).all()
