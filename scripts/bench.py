@@ -54,11 +54,11 @@ class Goal:
 
 @dataclass
 class Contest:
-    """What is compared: by name, functions that do the same work once, or the part of it that `share` says.
-    `not_run` says why for the others."""
+    """What is compared: by name, functions that do the same work once, or the part of it that `share` says;
+    of a list of functions, the fastest counts. `not_run` says why for the others."""
 
     title: str
-    turns: dict[str, Callable[[], Any]]
+    turns: dict[str, Any]
     goals: list[Goal] = field(default_factory=list)
     not_run: dict[str, str] = field(default_factory=dict)
     each: int = 1  # how many pieces of work a turn does
@@ -132,6 +132,13 @@ COMPILED_PEER = "torch, compiled step"
 PART = "of ours:"
 OTHERS = ("pytorch_optimizer", "torch_optimizer")
 K = 5  # Lookahead's period
+PLACES = 3  # in memory, at which the loops of the bandwidth bound are tried
+
+
+def arrays_of(title: str) -> float:
+    """How many arrays a step reads and writes, by a contest's title."""
+    name = title.partition(",")[0]
+    return METHODS["Adam"].arrays + 4 / K if name == "Lookahead(Adam)" else METHODS[name].arrays
 
 
 def steps(quick: bool) -> Iterator[Callable[[], Contest]]:
@@ -170,13 +177,23 @@ class Stepping:
             else:
                 contest.not_run[f"{who}, CUDA graph"] = "no GPU"
 
-    def bound(self, arrays: float) -> Callable[[], Any]:
-        """a ← a + ½ b, which reads two numbers and writes one, a third as long as all that a step touches."""
+    def bound(self, arrays: float) -> list[Callable[[], Any]]:
+        """Loops that move as many numbers as a step that touches so many arrays, and compute next to nothing.
+
+        Half of them change one array (a ← −a: a number is read and written), half of them add another to it
+        (a ← a + ½ b: two are read, one is written). How fast such a loop is depends on where its arrays lie
+        in memory, so each has arrays of its own. The fastest counts. It is a yardstick and no proof that
+        nothing could be faster.
+        """
         import torch
 
-        length = int(arrays * sum(grad.numel() for grad in self.grads) / 3)
-        a, b = torch.zeros(length, device=self.device), torch.ones(length, device=self.device)
-        return lambda: a.add_(b, alpha=0.5)
+        numbers = arrays * sum(grad.numel() for grad in self.grads)
+        loops: list[Callable[[], Any]] = []
+        for _ in range(PLACES):
+            alone = torch.ones(int(numbers / 2), device=self.device)
+            a, b = (torch.ones(int(numbers / 3), device=self.device) for _ in range(2))
+            loops += [alone.neg_, lambda a=a, b=b: a.add_(b, alpha=0.5)]  # type: ignore[misc]
+        return loops
 
 
 def captured(step: Callable[[], Any]) -> Callable[[], Any]:
@@ -242,7 +259,7 @@ def steps_of(name: str, size: str, shapes: list[tuple[int, ...]]) -> Contest:
             contest.not_run[package] = f"its {method.kind} does not take the arguments: {error}"
     if size in (MANY, SMALL):
         contest.turns |= parts_of(mine, arguments, stepping, compile=size == MANY)
-    contest.turns[BOUND] = stepping.bound(method.arrays)
+    contest.turns[BOUND] = stepping.bound(arrays_of(contest.title))
 
     default = "torch, loop" if stepping.device == "cpu" else "torch, foreach"  # what torch does unless told
     if size == LARGE and method.has_fused:  # both are bound by the memory's bandwidth
@@ -321,7 +338,7 @@ def lookahead_of(size: str, shapes: list[tuple[int, ...]]) -> Contest:
     }
     for package, kind in others("Lookahead", contest):
         contest.turns[package] = stepping.by(lambda p, kind=kind: kind(torch.optim.Adam(p, lr=lr), k=K))
-    contest.turns[BOUND] = stepping.bound(METHODS["Adam"].arrays + 4 / K)
+    contest.turns[BOUND] = stepping.bound(arrays_of(contest.title))
     contest.goals = [Goal(COMPILED, 1 / 5, OTHERS[0])]
     if size == LARGE:
         contest.goals.append(Goal(COMPILED, 1.2, BOUND))
@@ -678,23 +695,30 @@ def longest_notebook(report: str) -> tuple[str, float]:
 
 
 def measure(contest: Contest, rounds: int) -> Result:
-    for who, turn in list(contest.turns.items()):
+    ways = {who: turn if isinstance(turn, list) else [turn] for who, turn in contest.turns.items()}
+    for who, turns in list(ways.items()):
         try:
-            for _ in range(contest.before):
+            for turn in turns * contest.before:
                 turn()
         except Exception as error:
-            del contest.turns[who]
+            del ways[who]
             contest.not_run[who] = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:80]}"
-    times: dict[str, list[float]] = {who: [] for who in contest.turns}
+    times: dict[str, list[list[float]]] = {who: [] for who in ways}
     for _ in range(rounds):
-        for who, turn in contest.turns.items():
-            times[who].append(milliseconds(turn, contest.each) / contest.share.get(who, 1.0))
-    least = {who: min(seen) for who, seen in times.items()}
-    spread = {who: statistics.median(seen) / least[who] - 1 for who, seen in times.items()}
+        for who, turns in ways.items():
+            share = contest.share.get(who, 1.0)
+            times[who].append([milliseconds(turn, contest.each) / share for turn in turns])
+    least = {who: min(map(min, seen)) for who, seen in times.items()}
+    spread = {who: statistics.median(map(min, seen)) / least[who] - 1 for who, seen in times.items()}
+    notes = list(contest.notes)
+    for who, seen in times.items():
+        if len(ways[who]) > 1:
+            each = [min(one) for one in zip(*seen, strict=True)]
+            notes.append(f"{who}: of {len(each)} ways, from {short(min(each))} to {short(max(each))} ms")
     goals = told(contest.goals, least)
     missed = {goal["who"]: None for goal in goals if goal["is"] and goal["is"] > goal["at_most"]}
-    profiles = [profile(contest.turns[who], f"{contest.title}: {who}") for who in missed]
-    return Result(contest.title, least, spread, goals, contest.not_run, contest.notes, profiles)
+    profiles = [profile(ways[who][0], f"{contest.title}: {who}") for who in missed]
+    return Result(contest.title, least, spread, goals, contest.not_run, notes, profiles)
 
 
 KERNEL = re.compile(r"<built-in method [a-z0-9]{40,}.*")  # inductor names it after what is in it

@@ -52,6 +52,37 @@ def test_who_fails_is_named_and_the_others_are_measured():
     assert result.goals[0]["is"] is None and "not measured" in bench.table(result)
 
 
+def test_of_several_ways_the_fastest_counts_and_the_range_is_told(monkeypatch):
+    took = {"slow": 4.0, "quick": 3.0, "other": 3.5}
+    monkeypatch.setattr(bench, "milliseconds", lambda turn, each: took[turn()])
+    contest = bench.Contest("a", {"loops": [lambda: "slow", lambda: "quick"], "step": lambda: "other"})
+    result = bench.measure(contest, rounds=3)
+    assert result.ms == {"loops": 3.0, "step": 3.5} and result.spread == {"loops": 0.0, "step": 0.0}
+    assert result.notes == ["loops: of 2 ways, from 3 to 4 ms"] and result.notes[0] in bench.table(result)
+
+
+@pytest.mark.parametrize("arrays", [5, 7, 7.8])
+def test_the_loops_of_the_bandwidth_bound_move_as_many_numbers_as_a_step(arrays):
+    """What is read and written, told by the arrays that a loop holds: the one changed counts twice."""
+    stepping = bench.Stepping([(600,), (300,)])
+    loops = stepping.bound(arrays)
+    assert len(loops) == 2 * bench.PLACES
+    for loop in loops:
+        a, *read = getattr(loop, "__defaults__", None) or (loop.__self__,)
+        before = a.clone()
+        loop()
+        assert (a != before).all()
+        assert abs(2 * a.numel() + sum(b.numel() for b in read) - 900 * arrays) < 3
+
+
+def test_a_step_of_a_method_touches_its_point_its_gradient_and_its_state():
+    for name, method in bench.METHODS.items():
+        rule = getattr(gd, name)() if name not in ("Momentum", "Nesterov") else getattr(gd, name)(0.1)
+        state = len(rule.init(torch.zeros(1), torch.zeros(1)))
+        assert method.arrays == bench.arrays_of(f"{name}, one step") == 1 + 2 * (1 + state), name
+    assert bench.arrays_of("Lookahead(Adam), one of 5 steps") == 7 + 4 / bench.K
+
+
 def test_goals_are_ratios_or_milliseconds():
     ms = {"one": 3.0, "other": 2.0}
     assert bench.reached(bench.Goal("one", 2.0, "other"), ms) == 1.5
@@ -240,6 +271,36 @@ def test_the_page_shows_the_range_of_all_runs_and_bold_where_all_reach_the_goal(
         < text.index("a note")
         < text.index("not run: third (no")
     )
+
+
+def timed(threads: int, loop: float, step: float, name: str = "Adam") -> dict:
+    ms = {"ours": 9.0, "torch, fused": step, "of ours: a part": 0.1, "bandwidth bound": loop}
+    contest = {"title": f"{name}, one step, {bench.LARGE}", "ms": ms}
+    small = {"title": f"{name}, one step, {bench.MANY}", "ms": ms | {"bandwidth bound": 1e9}}
+    return {"machine": {"torch threads": threads}, "contests": [contest, small]}
+
+
+def test_the_page_says_how_often_a_step_beat_the_loop_beside_it_and_the_best_loop_of_its_run():
+    # run one: 7 arrays in 5 ms and again in 4; a step of 4.5 beats the first loop and not the best one
+    one, more = timed(2, 5.0, 4.5), timed(2, 4.0, 4.8, "RAdam")
+    one["contests"] += more["contests"]
+    # run two: a step that beats the only loop; it is by another machine, and no bound for the first
+    two = timed(1, 2.0, 1.96)
+    text = bench_ext.bound_text([one, two])
+    assert "In 2 of the 3 stored contests" in text and "by 10 % at most" in text
+    assert "1.25 times" in text
+    assert "in 1 the step is still ahead, by 2 % at most" in text
+
+
+def test_the_page_speaks_of_the_stored_runs_as_they_are():
+    runs = bench_ext.stored()
+    for run in runs:
+        for title, loop, step, best in bench_ext.against_the_loop(run):
+            contest = next(c for c in run["contests"] if c["title"] == title)
+            assert contest["ms"]["bandwidth bound"] == loop >= best - 1e-12
+            assert step in contest["ms"].values()
+            # the page calls the loop a yardstick near which the fastest steps come
+            assert 0.9 < step / loop < 1.25
 
 
 def test_what_the_page_shows_is_what_the_benchmark_measures_now():
