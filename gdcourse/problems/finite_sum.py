@@ -21,8 +21,9 @@ class FiniteSum(Problem):
     batch : how many examples one gradient is averaged over; None, the default, for all of them.
         With 1 this is the problem that stochastic gradient descent sees.
 
-    A batched gradient draws its examples without replacement, in shuffled passes over the data:
-    each example once before any comes again, as a training loop does.
+    A batched gradient draws its examples without replacement, in shuffled passes over the data, as a
+    training loop does: within a pass no example comes twice. What is left over when `batch` does not divide
+    N waits for another pass.
 
     Raises
     ------

@@ -117,7 +117,8 @@ class _Plane(Problem):
 
 
 class Beale(_Plane):
-    """Beale's function: flat far out, steep walls, one minimum at (3, ½) with value 0.
+    """Beale's function: steep walls, a valley that grows flatter the further out it runs, and one minimum, at
+    (3, ½), of value 0.
 
     J = (1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)².
     """
@@ -193,8 +194,8 @@ class Himmelblau(_Plane):
 
 
 class Rastrigin(_Plane):
-    """Rastrigin's function: a bowl with a dent near every pair of whole numbers; the deepest, of value 0, is
-    at (0, 0).
+    """Rastrigin's function: a bowl with a dent near each pair of whole numbers that are not larger than about
+    πA; the deepest, of value 0, is at (0, 0).
 
     J = 2A + x² − A cos 2πx + y² − A cos 2πy.
 

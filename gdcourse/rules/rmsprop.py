@@ -1,4 +1,4 @@
-"""RMSProp: Adagrad that forgets. The talk skips it; Adadelta and Adam rest on it."""
+"""RMSProp: Adagrad that forgets. The talk skips it; its average is in Adadelta and in Adam as well."""
 
 from dataclasses import dataclass
 

@@ -12,8 +12,8 @@ Floats = Any
 
 
 def stationary_variance(lr: Floats, curvature: Floats, noise: Floats, gamma: Floats = 0.0) -> Floats:
-    """Var θ_t for t → ∞ on J(θ) = ½hθ² with gradients hθ + σξ, ξ of variance 1:
-    ησ²(1 + γ) / (h(1 − γ)(2(1 + γ) − ηh)).
+    """Var θ_t for t → ∞ on J(θ) = ½hθ² with gradients hθ + σξ, where ξ has variance 1 and depends neither on
+    θ nor on the ξ of other steps: ησ²(1 + γ) / (h(1 − γ)(2(1 + γ) − ηh)).
 
     Parameters
     ----------
@@ -48,14 +48,15 @@ def minibatch_variance(sigma2: Floats, n: Floats, N: Floats) -> Floats:
 def adagrad_effective_lr(lr: Floats, sigma: Floats, t: Floats) -> Floats:
     """η/(σ√t), Adagrad's η/√G_t after t gradients of mean square σ² each.
 
-    Without noise gradients vanish, Σ g² stays finite, and the learning rate settles above 0 instead.
+    Where the gradients die out so fast that Σ g² stays finite, as on a bowl without noise, the learning rate
+    settles above 0 instead.
     """
     return lr / (sigma * np.sqrt(t))
 
 
 def lookahead_variance_ratio(alpha: Floats, lr: Floats, curvature: Floats, k: Floats) -> Floats:
-    """The stationary variance of Lookahead's slow weights over that of its inner SGD alone:
-    α(1 + a)/(2 − α(1 − a)) with a = (1 − ηh)^k. On J(θ) = ½hθ² with additive noise.
+    """The stationary variance of Lookahead's slow weights over that of its inner SGD alone at the same η:
+    α(1 + a)/(2 − α(1 − a)) with a = (1 − ηh)^k. On J(θ) = ½hθ², with noise that does not depend on θ.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
 """Noiseless quadratics: how fast gradient descent, momentum and Nesterov's method shrink the error,
-and from which learning rate on they diverge.
+and below which learning rate they converge.
 
 On J(θ) = ½ Σ h_i θ_i² every direction runs by itself. Two numbers describe the whole bowl: μ, the
 smallest curvature h_i, and L, the largest; κ = L/μ is its condition number. A *rate* is the factor
-by which |θ − θ*| shrinks at each step in the long run; below 1 the method converges. Curvatures have
+by which |θ − θ*| shrinks at each step in the long run, from a start that has a part in the slowest
+direction; below 1 the method converges. Curvatures have
 units of J over θ², learning rates the inverse; rates, γ and κ have none.
 """
 
@@ -29,7 +30,8 @@ def gd_rate(lr: Floats, curvatures: Floats) -> Floats:
 
 
 def gd_stability_limit(L: Floats) -> Floats:
-    """2/L: gradient descent converges on a quadratic for 0 < η below this, and diverges above."""
+    """2/L: gradient descent converges on a quadratic for 0 < η below this, and diverges above; at 2/L itself
+    it oscillates for ever in the steepest direction."""
     return 2 / L
 
 
@@ -67,7 +69,7 @@ def nesterov_matrix(lr: Floats, gamma: Floats, curvature: Floats) -> np.ndarray:
 def momentum_rate(lr: Floats, gamma: Floats, curvatures: Floats) -> Floats:
     """Momentum's rate: the largest spectral radius of `momentum_matrix` over all directions.
 
-    Where the iterates oscillate (complex eigenvalues) it is √γ, whatever η.
+    Where the eigenvalues are complex in all directions it is √γ and does not depend on η.
 
     Parameters
     ----------
@@ -104,7 +106,7 @@ def nesterov_rate(lr: Floats, gamma: Floats, curvatures: Floats) -> Floats:
 
 
 def nesterov_stability_limit(gamma: Floats, L: Floats) -> Floats:
-    """2(1 + γ)/((1 + 2γ)L): smaller than momentum's."""
+    """2(1 + γ)/((1 + 2γ)L): smaller than momentum's for γ > 0."""
     return 2 * (1 + gamma) / ((1 + 2 * gamma) * L)
 
 
@@ -133,8 +135,8 @@ def best_rates(kappa: float) -> dict[str, float]:
 
 
 def adam_stability_limit(lr: Floats, beta1: Floats = 0.9) -> Floats:
-    """2(1 + β₁)/((1 − β₁)η), the largest curvature, measured in Adam's own scaled coordinates, at which
-    Adam with a settled denominator is stable: 38/η at β₁ = 0.9.
+    """2(1 + β₁)/((1 − β₁)η), the curvature, measured in Adam's own scaled coordinates, below which Adam with
+    a denominator that no longer changes is stable on a quadratic: 38/η at β₁ = 0.9.
 
     The curvature is the top eigenvalue of P⁻¹H with P = diag(√v̂ + ε). Source: Cohen et al. (2022),
     "Adaptive gradient methods at the edge of stability".

@@ -50,7 +50,8 @@ def inverse_root_variance(rho: Floats) -> Floats:
     ----------
     rho : ρ > 0, not necessarily whole.
 
-    Source: the moments of the scaled inverse χ distribution, the model of Liu et al. (2020), section 3.
+    Source: Liu et al. (2020), who have this closed form, under their model that 1/v̂ is a scaled inverse
+    χ² variable, for ρ > 4. The moments that it consists of are finite for ρ > 2.
     """
     return np.vectorize(_exact_variance, otypes=[float])(rho)[()]
 

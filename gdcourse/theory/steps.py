@@ -11,7 +11,7 @@ Floats = Any
 
 
 def adadelta_first_step(gamma: Floats = 0.95, eps: Floats = 1e-6, grad: Floats = np.inf) -> Floats:
-    """|Δθ_1| of Adadelta: √(ε / (1 − γ + ε/g²)), which is √(ε/(1 − γ)) for every gradient that is not tiny.
+    """|Δθ_1| of Adadelta: √(ε / (1 − γ + ε/g²)), which is near √(ε/(1 − γ)) for gradients far above that.
 
     Parameters
     ----------
@@ -24,12 +24,14 @@ def adadelta_first_step(gamma: Floats = 0.95, eps: Floats = 1e-6, grad: Floats =
 
 
 def adam_first_step(lr: Floats, grad: Floats, eps: Floats = 1e-8) -> Floats:
-    """|Δθ_1| of Adam: η|g|/(|g| + ε), which is η for every gradient that is not tiny. Any β₁ and β₂."""
+    """|Δθ_1| of Adam: η|g|/(|g| + ε), which is near η for every gradient far above ε. It depends neither on
+    β₁ nor on β₂."""
     return lr * np.abs(grad) / (np.abs(grad) + eps)
 
 
 def adam_spike_step(lr: Floats, beta1: Floats = 0.9, beta2: Floats = 0.999) -> Floats:
-    """|Δθ_t| of Adam when, after many gradients of 0, one is not: η(1 − β₁)/√(1 − β₂); 3.16 η by default.
+    """|Δθ_t| of Adam when, after many gradients of 0, one is not, for late t and negligible ε:
+    η(1 − β₁)/√(1 − β₂); 3.16 η by default.
 
     Kingma and Ba (2015), section 2.1, give it as a bound. It is not one: see `adam_largest_step`.
     """
@@ -41,7 +43,7 @@ def adam_largest_step(lr: Floats, beta1: Floats = 0.9, beta2: Floats = 0.999) ->
     η(1 − β₁)/√((1 − β₂)(1 − β₁²/β₂)); 7.27 η by default. Infinite where β₁² ≥ β₂.
 
     By Cauchy and Schwarz: m = (1 − β₁) Σ β₁ⁱ g_{t−i} and v = (1 − β₂) Σ β₂ⁱ g²_{t−i}, so
-    m²/v ≤ (1 − β₁)²/(1 − β₂) · Σ (β₁²/β₂)ⁱ. Gradients that grow by β₂/β₁ a step attain it.
+    m²/v ≤ (1 − β₁)²/(1 − β₂) · Σ (β₁²/β₂)ⁱ. Gradients that grow by β₂/β₁ a step come as near as one likes.
     """
     with np.errstate(divide="ignore"):
         room = np.maximum(1 - np.square(beta1) / np.asarray(beta2, dtype=float), 0.0)
