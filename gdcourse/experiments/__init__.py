@@ -1,7 +1,8 @@
 """Running: one path or thousands, one network or a grid, and fair comparisons."""
 
 from gdcourse.experiments import landscape
-from gdcourse.experiments.claims import Claim, Measured, at_least, at_most, decide, ledger
+from gdcourse.experiments.agree import largest_gap
+from gdcourse.experiments.claims import Claim, Measured, at_least, at_most, decide, expect, ledger
 from gdcourse.experiments.compare import Comparison, Tuned, compare
 from gdcourse.experiments.cost import gradient_operations, state_size, step_operations
 from gdcourse.experiments.descend import Run, descend
@@ -22,10 +23,12 @@ __all__ = [
     "compare",
     "decide",
     "descend",
+    "expect",
     "gradient_operations",
     "is_static",
     "landscape",
     "largest_converged",
+    "largest_gap",
     "ledger",
     "plain",
     "progress",

@@ -180,6 +180,36 @@ def decide(id: str, *as_worded: Measured, given: Measured | Sequence[Measured] =
         print(textwrap.fill(line, WIDTH, subsequent_indent=" " * 10, break_on_hyphens=False))
 
 
+def expect(says: str, *measured: Measured) -> None:
+    """Say something that a chapter relies on beside its claims, with what was measured for it.
+
+    In the book's build and in its tests a failure is an error. To a reader who changed a number it is told in
+    a sentence.
+
+    Parameters
+    ----------
+    says : what holds, in words.
+    measured : what must all keep its bound, made by `at_most` or `at_least`.
+
+    Raises
+    ------
+    TypeError : nothing was measured.
+    AssertionError : in the build and the tests, if a bound is not kept, or a counter-case keeps it.
+    """
+    if not measured or not all(isinstance(one, Measured) for one in measured):
+        raise TypeError("expect needs what was measured: at_most(…) or at_least(…)")
+    holds = all(one.holds and (not one.counter or one.counter_differs) for one in measured)
+    if not holds and is_static():
+        found = "; ".join(line for one in measured for line in one.lines("Found"))
+        raise AssertionError(f"this does not hold: {says}. {found}")
+    lines = [
+        says if holds else f"With your setting this no longer holds: {says}",
+        *(line for one in measured for line in one.lines("Measured")),
+    ]
+    for line in lines:
+        print(textwrap.fill(line, WIDTH, subsequent_indent=" " * 10, break_on_hyphens=False))
+
+
 def _problem(claim: Claim, as_worded: Sequence[Measured], conditions: Sequence[Measured]) -> str:
     """Why the measurements do not bear the recorded verdict, or nothing."""
     measured = [*as_worded, *conditions]
