@@ -3,7 +3,8 @@
     python -m tests.reader momentum          every edit that is recorded for a chapter
     python -m tests.reader momentum 3        its fourth alone
 
-What is changed stands in tests/edits, a file for each chapter; what is changed in all, in `EVERYWHERE`. A run is good if every cell ends, or stops with an error of the library that says what to do: one that the
+What is changed stands in tests/edits, a file for each chapter; what is changed in all, in `EVERYWHERE`.
+A run is good if every cell ends, or stops with an error of the library that says what to do: one that the
 edit names. No cell may fail by a check that was meant for us.
 """
 
