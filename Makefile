@@ -24,7 +24,7 @@ serve: setup ## show the rendered site on http://localhost:8000 (another port: m
 test: ## all tests, and every notebook compared with its stored outputs
 	@$(PYTHON) scripts/setup_env.py --browser
 	@$(PY) scripts/build_book.py --if-stale
-	@$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=120 -n 2 --dist loadfile tests book
+	@$(PY) -m pytest --nbval --nbval-cell-timeout=120 -n 2 --dist loadfile tests book
 
 verify: ## the slower checks: slow tests, seeds, mutants of the rules, other processor paths and versions
 	@$(PYTHON) scripts/setup_env.py --browser --lab
