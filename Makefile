@@ -4,6 +4,7 @@ PORT ?= 8000
 PY := .venv/bin/python
 CHAPTERS ?=
 BENCH ?=
+LAB ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book serve test verify bench notebooks lint lab clean
@@ -41,9 +42,9 @@ lint: setup ## ruff and mypy
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-lab: ## open the notebooks in JupyterLab, which has an environment of its own
+lab: ## open the list of notebooks in JupyterLab (as root or over ssh: make lab LAB="--allow-root --no-browser")
 	@$(PYTHON) scripts/setup_env.py --lab
-	@.venv-lab/bin/python -m jupyter lab --notebook-dir=book
+	@.venv-lab/bin/python -m jupyter lab --notebook-dir=book $(LAB) book/intro.ipynb
 
 clean: ## remove what was built, and the caches; the environments stay
 	@rm -f _build/built-from.txt

@@ -1,4 +1,5 @@
-"""A chapter in a real JupyterLab: opened, run, and its figure moved by keyboard. Part of `make verify`."""
+"""The notebooks in a real JupyterLab: shown without markup, run, a figure moved by keyboard; the list that
+`make lab` opens leads to each. Part of `make verify`."""
 
 from __future__ import annotations
 
@@ -11,19 +12,27 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 from setup_env import python_of  # scripts/setup_env.py
 
+from tests.test_plain import MYST
+
 ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 LAB = python_of(ROOT / ".venv-lab")
 
 
 @pytest.fixture
 def lab(tmp_path):
-    """The address of a JupyterLab whose folder holds one chapter."""
+    """The address of a JupyterLab whose folder holds the notebooks. It draws all cells, seen or not."""
     if not LAB.exists():
         pytest.skip("there is no .venv-lab: `make verify` makes it, and so does `make lab`")
-    shutil.copy(ROOT / "book" / "momentum.ipynb", tmp_path)
+    for path in NOTEBOOKS:
+        shutil.copy(path, tmp_path)
+    settings = tmp_path / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"windowingMode": "none"}')
     command = [
         LAB,
         "-m",
@@ -42,7 +51,12 @@ def lab(tmp_path):
                 str(part)
                 for part in [*command, "--allow-root", "--IdentityProvider.token=", "--ServerApp.password="]
             ],
-            env={**environment, "PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(tmp_path / "config")},
+            env={
+                **environment,
+                "PYTHONPATH": str(ROOT),
+                "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+                "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
+            },
             stdout=out,
             stderr=subprocess.STDOUT,
         )
@@ -90,4 +104,35 @@ def test_open_run_and_move_a_slider(browser, lab):
     sliders = tab.locator(".jp-OutputArea-output .widget-slider")
     sliders.first.wait_for(timeout=120_000)
     assert "Error displaying widget" not in tab.locator(".jp-Notebook").inner_text()
+    tab.close()
+
+
+@pytest.mark.slow
+def test_no_markup_is_seen_in_any_notebook(browser, lab):
+    for path in NOTEBOOKS:
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        tab.goto(f"{lab}lab/tree/{path.name}?reset", wait_until="load")
+        cells = tab.locator(".jp-Notebook .jp-MarkdownOutput")
+        notebook = nbformat.read(path, as_version=4)
+        wanted = sum(cell.cell_type == "markdown" for cell in notebook.cells)
+        cells.nth(wanted - 1).wait_for(state="attached", timeout=60_000)
+        tab.wait_for_function(
+            "() => [...document.querySelectorAll('.jp-MarkdownOutput')].every(one => one.innerText.trim()"
+            " || one.querySelector('mjx-container, details'))"
+        )
+        seen = "\n".join(cells.all_inner_texts())
+        found = MYST.search(seen)
+        assert not found, f"{path.stem}: {seen[max(0, found.start() - 60) : found.end() + 60]!r}"
+        assert "$$" not in seen and "\\frac" not in seen, f"{path.stem}: a formula is not typeset"
+        tab.close()
+
+
+@pytest.mark.slow
+def test_the_list_of_notebooks_leads_to_each(browser, lab):
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(f"{lab}lab/tree/intro.ipynb?reset", wait_until="load")
+    last = tab.locator(".jp-MarkdownOutput a", has_text="Momentum").last
+    last.wait_for(timeout=60_000)
+    last.click()
+    tab.locator(".lm-TabBar-tabLabel", has_text="momentum.ipynb").first.wait_for(timeout=60_000)
     tab.close()
