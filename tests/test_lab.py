@@ -104,6 +104,10 @@ def test_open_run_and_move_a_slider(browser, lab):
     sliders = tab.locator(".jp-OutputArea-output .widget-slider")
     sliders.first.wait_for(timeout=120_000)
     assert "Error displaying widget" not in tab.locator(".jp-Notebook").inner_text()
+    labels = tab.locator(".widget-label").evaluate_all(
+        "all => all.map(one => [one.textContent, one.scrollWidth > one.clientWidth + 1])"
+    )
+    assert len(labels) > 4 and not [text for text, is_cut in labels if is_cut]
     tab.close()
 
 

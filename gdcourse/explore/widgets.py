@@ -67,18 +67,24 @@ def _is_continuous(control: Control) -> bool:
 def _widget(figure: Figure, control: Control) -> Any:
     import ipywidgets as widgets
 
+    # a label is given what it takes: by default it has 80 pixels, and the rest is cut
+    shape = {
+        "description": control.label,
+        "style": {"description_width": "initial"},
+        "layout": widgets.Layout(width=f"{260 + 8 * len(control.label)}px", max_width="100%"),
+    }
     if control in figure.computed and _is_continuous(control):
         values = np.sort(np.asarray(control.values, float))
         start, low, high = float(control.values[control.start]), values[0], values[-1]
         if low > 0 and np.ptp(np.diff(np.log(values))) < 1e-6:  # log-spaced
             return widgets.FloatLogSlider(
                 start, min=np.log10(low), max=np.log10(high), step=np.log10(high / low) / 400,
-                description=control.label, readout_format=".3g",
+                readout_format=".3g", **shape,
             )  # fmt: skip
         return widgets.FloatSlider(
-            start, min=low, max=high, step=(high - low) / 400, description=control.label, readout_format=".3g"
+            start, min=low, max=high, step=(high - low) / 400, readout_format=".3g", **shape
         )
     if control.kind in ("toggle", "choice"):
         options = [(text, i) for i, text in enumerate(control.shown())]
-        return widgets.Dropdown(options=options, value=control.start, description=control.label)
-    return widgets.IntSlider(control.start, 0, len(control.values) - 1, description=control.label)
+        return widgets.Dropdown(options=options, value=control.start, **shape)
+    return widgets.IntSlider(control.start, 0, len(control.values) - 1, **shape)
