@@ -29,6 +29,11 @@ STAMP, UNFINISHED = "gdcourse-stamp.txt", "gdcourse-unfinished.txt"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 COMMANDS = [["-r", "requirements.txt"], ["--no-deps", "--no-build-isolation", "-e", "."]]
 LAB_PACKAGES = ["jupyterlab>=4,<5", "jupyterlab_widgets"]
+COSTS = (
+    "half a gigabyte to download and two on the disk, several more where PyTorch comes with its GPU "
+    "libraries, as on Linux by default; some three minutes with pip, half a minute with uv"
+)
+LAB_COSTS = "a tenth of a gigabyte to download, a third on the disk; about a minute"
 
 
 class SetUpError(Exception):
@@ -66,6 +71,13 @@ def fingerprint(*parts):
     return digest.hexdigest()
 
 
+def show_passing(line):
+    """On a terminal, what a command is doing, in one line that the next one replaces."""
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns - 3
+        print(f"\r\033[K{'  ' + line.strip()[:width] if line else ''}", end="", flush=True)
+
+
 def run_quietly(command, log, what, lock=(), environment=None):
     """Run a command with its output in a file; on failure show its last lines, and what may help.
 
@@ -84,8 +96,10 @@ def run_quietly(command, log, what, lock=(), environment=None):
         try:
             for line in process.stdout:
                 lines.append(line.decode(errors="replace").rstrip())
+                show_passing(lines[-1])
                 with contextlib.suppress(OSError):
                     out.write(line)
+            show_passing("")
         except BaseException:
             # Ctrl+C has reached the command, too, and it tidies up before it ends
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -121,7 +135,8 @@ def works(env):
 
 def is_ours(env):
     """Whether a folder is no environment yet, or one that a run of this file made or began."""
-    return not (env / "pyvenv.cfg").exists() or (env / STAMP).exists() or (env / UNFINISHED).exists()
+    is_one = (env / "pyvenv.cfg").exists() or (env / "conda-meta").exists()
+    return not is_one or (env / STAMP).exists() or (env / UNFINISHED).exists()
 
 
 def give_pip(env):
@@ -147,7 +162,7 @@ def remove(path):
         path.unlink()
 
 
-def make_environment(env, stamp, commands, what, python=sys.executable):
+def make_environment(env, stamp, commands, what, python=sys.executable, costs=COSTS):
     """Bring one virtual environment up to date with `stamp`; True if there was something to do.
 
     Whatever cuts this off, the mark of an unfinished set-up stays behind, and the next run starts afresh.
@@ -157,7 +172,7 @@ def make_environment(env, stamp, commands, what, python=sys.executable):
     with safely.alone(__file__, "setting up an environment") as lock:
         if is_ready(env, stamp):  # the run that we waited for has made it
             return False
-        install(env, stamp, commands, what, python, lock)
+        install(env, stamp, commands, what, python, lock, costs)
         return True
 
 
@@ -171,7 +186,7 @@ def installer(env):
     return [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
 
 
-def install(env, stamp, commands, what, python, lock):
+def install(env, stamp, commands, what, python, lock, costs):
     if env.is_symlink():
         raise SetUpError(f"{env} is a link to another folder, which is left alone: remove the link.")
     started = time.monotonic()
@@ -201,7 +216,7 @@ def install(env, stamp, commands, what, python, lock):
     log = env / "set-up.log"
     log.write_text("")
     print(
-        f"Installing {what} into {env.name} (the first time takes minutes; details: {env.name}/set-up.log) …",
+        f"Installing {what} into {env.name} (the first time: {costs}; details: {env.name}/set-up.log) …",
         flush=True,
     )
     pip = installer(env)
@@ -226,10 +241,9 @@ def set_up():
 
 
 def python_version(env):
-    """The version of Python that an environment was made with, as in 3.11."""
-    lines = (env / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
-    version = next(line.partition("=")[2].strip() for line in lines if line.startswith("version"))
-    return ".".join(version.split(".")[:2])
+    """The version of Python in an environment, as in 3.11."""
+    code = "import sys; print('{}.{}'.format(*sys.version_info))"
+    return subprocess.run([str(python_of(env)), "-c", code], capture_output=True, text=True).stdout.strip()
 
 
 def set_up_lab():
@@ -238,7 +252,9 @@ def set_up_lab():
     JupyterLab's dependencies slow down every test run, so they stay out of `.venv`.
     """
     env = ROOT / ".venv-lab"
-    make_environment(env, fingerprint(str(ROOT), *LAB_PACKAGES), [LAB_PACKAGES], "JupyterLab")
+    make_environment(
+        env, fingerprint(str(ROOT), *LAB_PACKAGES), [LAB_PACKAGES], "JupyterLab", costs=LAB_COSTS
+    )
     kernel = env / "share" / "jupyter" / "kernels" / "python3"
     kernel.mkdir(parents=True, exist_ok=True)
     argv = [str(python_of(ROOT / ".venv")), "-m", "ipykernel_launcher", "-f", "{connection_file}"]

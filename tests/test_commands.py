@@ -124,6 +124,23 @@ class TestAnEnvironmentOfSomebodyElse:
         assert (env / "mine.txt").exists()
         assert not (env / setup_env.UNFINISHED).exists(), "it would be taken for ours"
 
+    @pytest.mark.parametrize("pip", [True, False])
+    def test_one_made_by_conda_is_somebody_elses_too(self, tmp_path, pip):
+        env = self.made(tmp_path, *([] if pip else ["--without-pip"]))
+        (env / "conda-meta").mkdir()
+        if not pip:  # conda's own Python, of which nothing can be known here but that it starts
+            python = setup_env.python_of(env)
+            python.unlink()
+            python.write_text("#!/bin/sh\nexit 1\n")
+            python.chmod(0o755)
+            (env / "pyvenv.cfg").unlink()
+            with pytest.raises(setup_env.SetUpError, match="left as it is"):
+                setup_env.make_environment(env, "stamp", [], "nothing")
+        else:
+            assert setup_env.make_environment(env, "stamp", [], "nothing")
+            assert setup_env.python_version(env) == "{}.{}".format(*sys.version_info)
+        assert (env / "mine.txt").exists()
+
     def test_uv_is_used_where_it_is_and_pip_has_no_settings(self, tmp_path, monkeypatch):
         env = self.made(tmp_path)
         monkeypatch.setattr(setup_env.shutil, "which", lambda name: f"/bin/{name}")

@@ -271,12 +271,14 @@ setup_env.make_environment(Path({str(self.env)!r}), "stamp", [["package"]], "not
 
     @pytest.mark.parametrize("minor", [11, 13])
     def test_an_environment_of_another_python_stays_and_says_so(self, minor, tmp_path, monkeypatch, capsys):
-        (tmp_path / ".venv").mkdir()
-        (tmp_path / ".venv" / "pyvenv.cfg").write_text("home = /bin\nversion = 3.11.7\nexecutable = x\n")
+        python = setup_env.python_of(tmp_path / ".venv")
+        python.parent.mkdir(parents=True)
+        python.write_text("#!/bin/sh\necho 3.11\n")
+        python.chmod(0o755)
         for name in ("requirements.txt", "pyproject.toml"):
             (tmp_path / name).write_text("")
         monkeypatch.setattr(setup_env, "ROOT", tmp_path)
-        monkeypatch.setattr(setup_env, "make_environment", lambda *_: False)
+        monkeypatch.setattr(setup_env, "make_environment", lambda *_, **__: False)
         monkeypatch.setattr(setup_env.sys, "version_info", (3, minor, 1, "final", 0))
         setup_env.set_up()
         said = ".venv has Python 3.11 and stays as it is; remove it to have one of 3.13.\n"
