@@ -81,7 +81,11 @@ def build(lock: int) -> int:
         if old.exists():
             shutil.rmtree(old)
     chapters = len(list((ROOT / "book").glob("*.ipynb")))
-    print(f"Running {chapters} chapters and rendering the site (warnings are errors; the first time some two minutes) …", flush=True)
+    print(
+        f"Running {chapters} chapters and rendering the site (warnings are errors), the first time for some "
+        "two minutes …",
+        flush=True,
+    )
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going", "-q"]
     code = subprocess.call(command, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=(lock,))
     seconds = time.monotonic() - started
