@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import csp
+import finish
 import safely
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +39,9 @@ MADE_FROM = [
     "_toc.yml",
     "requirements.txt",
     "scripts/build_book.py",
+    "docs/cover.png",
     "scripts/csp.py",
+    "scripts/finish.py",
     "scripts/notebooks.py",
     "scripts/plain.py",
     "scripts/setup_cell.py",
@@ -97,6 +100,7 @@ def build(lock: int) -> int:
             file=sys.stderr,
         )
         return 1
+    finish.finish(SITE)
     safely.write_whole(SITE / csp.NAME, csp.policy(SITE) + "\n")
     safely.write_whole(STAMP, made_from)
     print(f"\nThe book is built, in {seconds:.0f} s. Open {SITE / 'index.html'}, or run `make serve`.")

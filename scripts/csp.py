@@ -50,7 +50,7 @@ def policy(site: Path) -> str:
         [
             "default-src 'none'",
             f"script-src {scripts}",
-            "style-src 'self' 'unsafe-inline'",  # the theme, MathJax and the figures set styles
+            "style-src 'self' 'unsafe-inline'",  # the theme and the figures set styles
             "img-src 'self' data:",
             "font-src 'self'",
             "connect-src 'self'",

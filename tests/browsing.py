@@ -33,9 +33,6 @@ class Visit:
         self.tab.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
         self.tab.goto(f"{address}/{page}.html{query}", wait_until="load")
-        # Pages without mathematics do not load MathJax; the others set it up after the load event.
-        self.tab.wait_for_function("!window.MathJax || !MathJax.startup || !!MathJax.startup.promise")
-        self.tab.evaluate("window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => 0) : 0")
 
     def __enter__(self):
         return self

@@ -1,0 +1,101 @@
+"""The finished site: little to load, and pages that are found and shared well."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from urllib.parse import urlsplit
+
+import finish  # scripts/finish.py
+import pytest
+import yaml
+from fontTools.ttLib import TTFont
+
+from tests.conftest import ROOT
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+FIRST_KB, NEXT_KB = 450, 150  # gzipped: a first chapter with its figure, and the next one
+WITH_WEIGHTS_KB = 200  # the page that brings a trained network's weights, to read what is drawn on it
+
+
+def test_icons_that_nobody_uses_go_and_the_others_keep_their_letters():
+    css = '.fa-rows:before,.fa-list:before{content:"\\f03a"}'
+    css += '.fa-bug:before,.fa-b:before{content:"\uf188"}:root{--tip:"\uf0eb"}'
+    kept, letters = finish.without_icons(css, finish.icons_used(['<i class="fa-solid fa-list">']))
+    assert kept.startswith(".fa-rows:before,.fa-list:before{") and kept.count("fa-") == 2
+    assert letters == {0xF03A, 0xF0EB}
+
+
+def test_a_description_is_the_first_sentences_without_formulas():
+    first = "Short."
+    long = "A first sentence that is long enough to be taken as it stands here. " + "And more of it. " * 10
+    formula = "With <math><mi>x</mi></math> in it, which nobody can read in a list."
+    article = f"<p>{first}</p><p>{formula}</p><p>{long}</p>"
+    told = finish.description(article)
+    assert told.startswith("A first sentence") and told.endswith(".") and len(told) <= 160
+    assert finish.description("<p>no</p>") == ""
+
+
+def test_only_the_first_picture_is_loaded_at_once():
+    text = '<img src="a"> <img src="b"> <img loading="eager" src="c">'
+    lazy = finish.lazy_pictures(text)
+    assert lazy == '<img src="a"> <img loading="lazy" decoding="async" src="b"> <img loading="eager" src="c">'
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_has_a_title_a_description_and_a_card(site, page):
+    html = (site / f"{page}.html").read_text(encoding="utf-8")
+    title = finish.html.unescape(re.search(r"<title>(.*?)</title>", html)[1])
+    parts = title.split(" — ")
+    assert parts[-1] == CONFIG["title"] and len(set(parts)) == len(parts)
+    assert (len(parts) == 1) == (page == TOC["root"])
+    assert html.count('name="viewport"') == 1
+    assert len(re.search(r'<meta name="description" content="([^"]+)"', html)[1]) > 40
+    for key in ("og:title", "og:description", "og:url", "og:image"):
+        assert html.count(f'property="{key}"') == 1, key
+    image = re.search(r'property="og:image" content="([^"]+)"', html)[1]
+    assert (site / image.removeprefix(CONFIG["html"]["baseurl"])).is_file()
+    assert 'name="twitter:card"' in html
+
+
+def test_the_site_has_a_map_a_start_and_a_page_for_lost_addresses(site):
+    told = (site / "sitemap.xml").read_text()
+    assert all(f"{CONFIG['html']['baseurl']}{page}.html" in told for page in PAGES)
+    assert "sitemap.xml" in (site / "robots.txt").read_text()
+    start, lost = ((site / name).read_text() for name in ("index.html", "404.html"))
+    assert f"<title>{CONFIG['title']}</title>" in start and f"{TOC['root']}.html" in start
+    assert "Not found" in lost and f'href="/gdcourse/{TOC["root"]}.html"' in lost
+
+
+def test_the_fonts_of_the_icons_hold_what_is_used_alone(site):
+    fonts = list(site.rglob("webfonts/*.woff2"))
+    assert fonts and sum(font.stat().st_size for font in fonts) < 10_000
+    solid = next(font for font in fonts if "solid" in font.name)
+    assert 0xF002 in TTFont(solid).getBestCmap()  # the magnifying glass
+    assert not list(site.rglob("fontawesome.js"))
+
+
+def loaded(browser, site, address, *pages) -> list[int]:
+    """The bytes, gzipped where that helps, that each of some pages loads when they are opened in a row."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab, sizes, asked, seen = context.new_page(), [], set(), set()
+    tab.on("request", lambda request: asked.add(request.url))
+    for page in pages:
+        tab.goto(f"{address}/{page}.html", wait_until="networkidle")
+        files = [site / urlsplit(url).path.lstrip("/") for url in asked - seen if url.startswith(address)]
+        bodies = [file.read_bytes() for file in files if file.is_file()]
+        sizes.append(sum(min(len(body), len(gzip.compress(body))) for body in bodies))
+        seen |= asked
+    context.close()
+    return sizes
+
+
+def test_a_chapter_weighs_little_and_the_next_one_less(browser, site, address):
+    chapters = [page for page in PAGES if (ROOT / "book" / "src" / f"{page.split('/')[1]}.md").exists()]
+    for i, chapter in enumerate(chapters[1:]):
+        first, after = loaded(browser, site, address, chapter, chapters[i])
+        assert first <= FIRST_KB * 1000, f"{chapter}: {first / 1000:.0f} kB"
+        most = WITH_WEIGHTS_KB if chapters[i] == "book/network" else NEXT_KB
+        assert after <= most * 1000, f"{chapters[i]} after {chapter}: {after / 1000:.0f} kB"
