@@ -1,4 +1,4 @@
-"""What the search of the site looks through, and how it reads words.
+"""What the search of the site looks through, and how it reads words. What `book/index.yml` lists leads.
 
 Prose and titles are indexed; code and its output are not, but on the pages of the library. A word is found
 however it is spelt: warm-up or warmup, β₁, β1 or beta1. Words that make a question are passed over.
@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
+from pathlib import Path
 
+import yaml
 from docutils import nodes
 from sphinx.search import IndexBuilder
 from sphinx.search.en import SearchEnglish
+from sphinx.util import logging
+
+log = logging.getLogger(__name__)
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eta": "η", "theta": "θ",
@@ -56,22 +62,47 @@ class Searching(SearchEnglish):
         return words(input)
 
 
-def leave_out_code(feed):
-    """Index a page without its code and what the code printed; the library's own pages are about code."""
+@cache
+def index() -> dict[str, dict[str, list[str]]]:
+    """The terms of the index by page and section."""
+    return yaml.safe_load((Path(__file__).parents[1] / "index.yml").read_text(encoding="utf-8"))
+
+
+def spellings(term: str) -> set[str]:
+    """A term as readers type it."""
+    plain = unicodedata.normalize("NFKC", term).lower()
+    names = plain
+    for name, sign in GREEK.items():
+        names = names.replace(sign, name)
+    some = {term.lower(), plain, names}
+    return some | {one.replace("-", "") for one in some} | {one.replace("-", " ") for one in some}
+
+
+def better(feed):
+    """Index a page under its title, with its terms from the index, and without its code and what the code
+    printed. The pages on the library are about code, and keep it."""
 
     def fed(self, docname, filename, title, doctree):
-        if docname.startswith("book/") and not docname.endswith(("api", "speed")):
+        name = docname.rpartition("/")[2]
+        if docname.startswith("book/") and name not in ("api", "speed"):
             doctree = doctree.deepcopy()
             for block in list(doctree.findall(nodes.literal_block)):
                 block.parent.remove(block)
-        return feed(self, docname, filename, title, doctree)
+        feed(self, docname, filename, title, doctree)
+        self._index_entries.setdefault(docname, []).append((title, "", "main"))
+        ids = {"", *(id for node in doctree.findall(nodes.section) for id in node["ids"])}
+        for section, terms in index().get(name, {}).items():
+            if section not in ids:
+                log.warning("book/index.yml: %s has no section %r", name, section)
+            entries = [(one, section, "main") for term in terms for one in sorted(spellings(term))]
+            self._index_entries[docname].extend(entries)
 
+    fed.is_better = True
     return fed
 
 
 def setup(app):
     app.add_search_language(Searching)
-    if not getattr(IndexBuilder.feed, "leaves_out_code", False):
-        IndexBuilder.feed = leave_out_code(IndexBuilder.feed)
-        IndexBuilder.feed.leaves_out_code = True
+    if not getattr(IndexBuilder.feed, "is_better", False):
+        IndexBuilder.feed = better(IndexBuilder.feed)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
