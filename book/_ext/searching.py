@@ -28,6 +28,7 @@ QUESTION = {
     *("can", "do", "does", "how", "i", "me", "my", "our", "should", "what", "when", "where", "which", "who"),
     *("why", "would", "you", "your"),
 }
+NUMBER_OR_TAG = re.compile(r'<span class="section-number">.*?</span>|<[^>]+>')
 
 # The same in both languages: what is written, as words of the index.
 JS_SPLITTER = """
@@ -89,7 +90,7 @@ def better(feed):
             for block in list(doctree.findall(nodes.literal_block)):
                 block.parent.remove(block)
         feed(self, docname, filename, title, doctree)
-        self._index_entries.setdefault(docname, []).append((title, "", "main"))
+        self._index_entries.setdefault(docname, []).append((NUMBER_OR_TAG.sub("", title), "", "main"))
         ids = {"", *(id for node in doctree.findall(nodes.section) for id in node["ids"])}
         for section, terms in index().get(name, {}).items():
             if section not in ids:
