@@ -72,7 +72,7 @@ def substituting(pattern: str, by: str) -> Callable[[Cells], Cells]:
 
 EVERYWHERE: dict[str, Callable[[Cells], Cells]] = {
     "twenty steps in every run": substituting(r"\bsteps=[\d_]+", "steps=20"),
-    "every learning rate three times as large": substituting(r"\blr=([\d.e-]+)", r"lr=3*\1"),
+    "every learning rate three times as large": substituting(r"\blr=(\d[\d.e-]*)", r"lr=3*\1"),
     "other seeds": substituting(r"\b(seed=|manual_seed\()(\d+)", r"\g<1>1\2"),
 }
 

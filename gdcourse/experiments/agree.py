@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,7 +21,8 @@ def largest_gap(
     steps: int = 100,
     schedule: Callable[[int], float] | None = None,
 ) -> float:
-    """The largest distance between the parameters of two optimizers over a path, in any coordinate.
+    """The largest distance between the parameters of two optimizers over a path, in any coordinate; NaN where
+    it is no number at some step, as when both diverge to infinity.
 
     Parameters
     ----------
@@ -55,5 +57,6 @@ def largest_gap(
                     group["lr"] = rate * schedule(t)
             param.grad = problem.grad(param.detach())
             optimizer.step()
-        largest = max(largest, (pair[0][0] - pair[1][0]).abs().max().item())
+        gap = (pair[0][0] - pair[1][0]).abs().max().item()
+        largest = gap if math.isnan(gap) else max(largest, gap)  # in this order a NaN stays
     return largest

@@ -46,6 +46,9 @@ class Comparison:
     methods: dict[str, Tuned]
 
     def __getitem__(self, name: str) -> Tuned:
+        """One method after its search. Raises KeyError for one that was not compared."""
+        if name not in self.methods:
+            raise KeyError(f"{name} was not compared: put it into the list beside {', '.join(self.methods)}")
         return self.methods[name]
 
     def table(self) -> str:

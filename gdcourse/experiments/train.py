@@ -150,6 +150,7 @@ def train(
 def batches(seed: int, examples: int, batch: int | None, steps: int) -> np.ndarray:
     """Which examples each step sees, shape ``(T, B)``: shuffled passes, each example once in each pass;
     what does not fill a last batch is left out of that pass."""
+    _check_sizes(steps, batch, 1, examples)
     if batch is None:
         return np.broadcast_to(np.arange(examples), (steps, examples))
     rng = np.random.default_rng([seed, 1])

@@ -54,7 +54,7 @@ def path(
     run : a run of `gdcourse.descend`, or its θ, shape ``(T + 1, 2)``.
     method : whose look to take: a name, a rule or a rule's class.
     label : what to write. Default: the method's name.
-    label_at : beside which iterate. Default: the last.
+    label_at : beside which iterate; the last, where the path has fewer. Default: the last.
     every : draw every so-many-th point. Default 1.
     """
     theta = np.asarray(run.theta if isinstance(run, Run) else run)
@@ -63,7 +63,7 @@ def path(
     ax.plot(*theta[::every].T, style.marker, color=style.color, markersize=2.6, zorder=4)
     ax.plot(*theta[0], "o", color=style.color, markerfacecolor="white", markersize=7, zorder=5)
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
-    place = np.clip(theta[label_at], low, high)
+    place = np.clip(theta[min(label_at, len(theta) - 1)], low, high)
     end_label(ax, place[0], place[1], title(method) if label is None else label, style.color)
 
 
@@ -106,12 +106,17 @@ def learning_rate_curves(comparison: Comparison, ax: Axes | None = None) -> Axes
     the value that was chosen marked."""
     ax = ax or plt.subplots()[1]
     tuned = {m.tuned for m in comparison.methods.values()}
+    labels: list[tuple[float, float]] = []
     for name, m in comparison.methods.items():
         error, style = 100 * (1 - m.validation), look(name)
         ax.fill_between(m.values, error.min(-1), error.max(-1), color=style.color, alpha=0.15, linewidth=0)
         ax.loglog(m.values, error.mean(-1), style.marker, **style.line)
         ax.plot(m.values[m.best], error.mean(-1)[m.best], "o", color=style.color, fillstyle="none", ms=11)
-        end_label(ax, m.values[0], error.mean(-1)[0], title(name), style.color)
+        x, y = m.values[0], error.mean(-1)[0]
+        while any(abs(np.log(x / a)) < 0.1 and abs(np.log(y / b)) < 0.2 for a, b in labels):
+            y *= 0.7  # below the label that stands there
+        labels.append((x, y))
+        end_label(ax, x, y, title(name), style.color)
     names = {"lr": "learning rate $\\eta$", "eps": "$\\epsilon$"}
     ax.set(
         xlabel=" or ".join(names.get(t, t) for t in sorted(tuned, reverse=True)), ylabel="validation error, %"

@@ -53,6 +53,12 @@ def test_no_ranking_where_the_spreads_overlap():
     assert found.verdict("c", "a").startswith("a is above c")
 
 
+def test_a_method_that_was_left_out_is_named_beside_those_that_were_not():
+    found = Comparison({"a": tuned("a", [0.90, 0.92])})
+    with pytest.raises(KeyError, match="b was not compared: put it into the list beside a"):
+        found.verdict("a", "b")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

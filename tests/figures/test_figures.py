@@ -64,6 +64,14 @@ def test_a_path_is_drawn_where_the_run_went():
     plt.close("all")
 
 
+def test_a_path_that_is_shorter_than_its_labels_place_is_labelled_at_its_end():
+    run = gd.descend(gd.GradientDescent(0.1), gd.problems.ravine(5.0), steps=2)
+    ax = contours(gd.problems.ravine(5.0), (-5, 5), (-2, 2))
+    path(run, "GradientDescent", ax, label_at=6)
+    assert np.allclose(ax.texts[0].xy, run.theta[-1])
+    plt.close("all")
+
+
 def test_losses_are_drawn_and_labelled_directly():
     ax = losses({"Adam": [1.0, 0.1, 0.0]}, floor=1e-3)
     assert np.allclose(ax.lines[0].get_ydata(), [1.0, 0.1, 1e-3])

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from gdcourse.experiments import Comparison, compare, gradient_operations, step_operations
+from gdcourse.experiments import Comparison, Tuned, compare, gradient_operations, step_operations
+from gdcourse.experiments.compare import SPACING
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
 from gdcourse.explore.parts import (
@@ -29,8 +30,7 @@ from gdcourse.figures import title
 from gdcourse.problems import Network, digits
 from gdcourse.rules import METHODS
 
-STEPS, WINDOW, SEEDS = 60, 5, 5
-AT = np.arange(WINDOW, STEPS + 1)
+STEPS, WINDOW = 60, 5
 HIGHEST = 4.0  # nats, of the race's panel
 CHANCE = float(np.log(10))
 FRACTIONS = {-3: "1/32", -2: "1/10", -1: "1/3", 0: "1", 1: "3", 2: "10", 3: "32"}
@@ -45,24 +45,30 @@ def conclusion(found: Comparison | None = None) -> Figure:
 
     Parameters
     ----------
-    found : what `compare` found for several methods in 60 steps, if it is at hand, all tried at the same
-        multiples of their usual rates. Default: all methods, compared anew.
+    found : what `compare` found for some methods, if it is at hand. Default: all methods, compared anew.
 
     Raises
     ------
-    ValueError : another number of steps or of seeds, or different multiples.
+    ValueError : a comparison of fewer than five steps, over which the race's losses are averaged.
     """
     found = _compared() if found is None else found
     names = list(found.methods)
-    multiples = _multiples(found)
-    exponents = np.round(2 * np.log10(multiples)).astype(int)
+    steps, _, seeds = found[names[0]].loss.shape
+    if steps < WINDOW:
+        raise ValueError(f"the figure needs a comparison of at least {WINDOW} steps, got one of {steps}")
+    at, is_usual = np.arange(WINDOW, steps + 1), (names, steps) == (list(METHODS), STEPS)
+    tried = _exponents(found)
+    exponents = np.unique(np.concatenate(list(tried.values())))
+    multiples = SPACING ** exponents.astype(float)
     error = {name: 100 * (1 - m.validation) for name, m in found.methods.items()}  # (rates, seeds)
 
     @cache  # no control changes it, and live widgets ask again at every move
     def compute() -> Arrays:
-        return {**_curves(found, error), **_race(found), **_bets(found, error)}
+        return {**_curves(found, error, tried), **_race(found, tried), **_bets(found, error)}
 
     winner = int(np.argmin([one.mean(-1).min() for one in error.values()]))
+    own = {name: (SPACING ** one.astype(float)).tolist() for name, one in tried.items()}
+    wide = min(0.025, 0.8 * float(multiples[0])), max(40.0, 1.25 * float(multiples[-1]))
     return Figure(
         name="figure-conclusion",
         title="First the rate, then the race",
@@ -72,7 +78,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
                 label="method",
                 values=names,
                 texts=[title(n) for n in names],
-                start=names.index("Adam"),
+                start=names.index("Adam" if "Adam" in names else names[-1]),
             ),
             Slider(
                 name="rate",
@@ -82,7 +88,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
                     f"× {FRACTIONS[e]}" if e in FRACTIONS else f"× {m:.2g}"
                     for e, m in zip(exponents, multiples, strict=True)
                 ],
-                start=int(np.flatnonzero(exponents == 2)[0]),
+                start=int(np.abs(exponents - 2).argmin()),
             ),
             Choice(
                 name="bet",
@@ -90,34 +96,34 @@ def conclusion(found: Comparison | None = None) -> Figure:
                 values=["", *names],
                 texts=["no bet yet", *(title(n) for n in names)],
             ),
-            Scrubber(name="step", label="step", values=AT, start=len(AT) - 1, format="d"),
+            Scrubber(name="step", label="step", values=at, start=len(at) - 1, format="d"),
         ],
         compute=compute,
         rows=[
             [
                 Panel(
                     title="errors after the race, by rate",
-                    x=Axis(label="rate over the method's usual one", domain=(0.025, 40), log=True),
+                    x=Axis(label="rate over the method's usual one", domain=wide, log=True),
                     y=Axis(label="validation error, %", domain=(8, 100), log=True, ticks=PERCENT),
                     pad=("rate", None),
                     height=280,
                     marks=[
-                        Area(x=[0.025, 40, 40, 0.025], y="band", color="ink", opacity=0.12),
-                        *(_faint(x=multiples.tolist(), y=f"{name}_error") for name in names),
-                        Text(x=0.03, y=8.8, text="band: all methods, each at its best", color="ink"),
-                        *(mark for i, name in enumerate(names) for mark in _on_curve(i, name, multiples)),
+                        Area(x=[*wide, *wide[::-1]], y="band", color="ink", opacity=0.12),
+                        *(_faint(x=own[name], y=f"{name}_error") for name in names),
+                        Text(x=1.2 * wide[0], y=8.8, text="band: all methods, each at its best", color="ink"),
+                        *(mark for i, name in enumerate(names) for mark in _on_curve(i, name, own[name])),
                     ],
                 ),
                 Panel(
                     title="the race, step by step",
-                    x=Axis(label="step", domain=(0, STEPS)),
+                    x=Axis(label="step", domain=(0, steps)),
                     y=Axis(label="training loss, nats", domain=(0.2, HIGHEST), log=True, ticks=NATS),
                     height=280,
                     marks=[
                         Rule(y=CHANCE, color="ink"),
-                        Text(x=STEPS - 1, y=0.91 * CHANCE, text="guessing, ln 10", anchor="end"),
+                        Text(x=steps - 1, y=0.91 * CHANCE, text="guessing, ln 10", anchor="end"),
                         *(_faint(x="race_step", y=f"{name}_best", upto="step") for name in names),
-                        *_in_race(names),
+                        *_in_race(names, at, seeds),
                         *(mark for i, name in enumerate(names) for mark in _bet_on(i, name, winner, names)),
                     ],
                 ),
@@ -129,23 +135,29 @@ def conclusion(found: Comparison | None = None) -> Figure:
             "at its best rate on {least@method:.1f} %. All {count:d} methods, each at its best rate, lie "
             "between {lowest:.1f} and {highest:.1f} %: the band, and in the race the grey lines, whose "
             "names a bet reveals.",
-            f"Shaded, and thin in the race, are the {SEEDS} seeds; thick is their mean. The race shows "
+            f"Shaded, and thin in the race, are the {seeds} seeds; thick is their mean. The race shows "
             f"means over {WINDOW} steps.",
             "{over@method,rate:?}Where this loss is above 4 nats it is out of the picture.",
             "For Adadelta the rate is its ε. Counted in operations instead of steps, no curve would be "
             "stretched by more than {extra:.1f} %. That is a count: by the clock an update weighs more.",
         ],
-        alt="Left, ten U-shaped curves of the validation error over the rate; their lowest points lie in a "
-        "narrow band, from {lowest:.1f} to {highest:.1f} %, and ten times off most are far above it. "
-        "{method}'s curve is marked at {rate}, at {error@method,rate:.0f} %. Right, the training losses of "
-        "all ten at their best rates fall close together, to between {front@step:.2f} and {back@step:.2f}; "
-        "{method}'s at {rate} stays far above all of them, at {loss@method,rate,step:.2f}.",
-        encoding=ENCODING,
+        alt="Left, {count:d} curves of the validation error over the rate, most of them U-shaped; their "
+        "lowest points lie in a band from {lowest:.1f} to {highest:.1f} %. {method}'s curve is marked at "
+        "{rate}, at {error@method,rate:.0f} %. Right, the training losses of all {count:d} at their best "
+        "rates fall to between {front@step:.2f} and {back@step:.2f}; {method}'s at {rate} "
+        + ("stays far above all of them, at " if is_usual else "is at ")
+        + "{loss@method,rate,step:.2f}.",
+        encoding={
+            **dict.fromkeys(["loss", *(f"seed_{k}" for k in range(seeds))], FALLING),
+            **dict.fromkeys([f"{name}_best" for name in names], FALLING),
+            "value": Encoding(log=True),
+            "best_value": Encoding(log=True),
+        },
         texts={"methods": [title(name) for name in names], "knobs": ["η", "ε"], "verdicts": VERDICTS},
         fixed={
             "network": "784-32-10, on the digits, mini-batches of 64",
-            "steps": STEPS,
-            "seeds": found[names[0]].validation.shape[1],
+            "steps": steps,
+            "seeds": seeds,
             "tried": {name: found[name].values.tolist() for name in names},
         },
     )
@@ -174,11 +186,6 @@ VERDICTS = [
     "On the test split, too, every seed of the one beats every seed of the other.",
 ]
 FALLING = Encoding(bits=8, log=True, clip=(0.2, 10.0))
-ENCODING = {
-    **dict.fromkeys(["loss", *(f"seed_{k}" for k in range(SEEDS)), *(f"{n}_best" for n in METHODS)], FALLING),
-    "value": Encoding(log=True),
-    "best_value": Encoding(log=True),
-}
 
 
 # ------------------------------------------------------------------------------------- what is drawn
@@ -188,13 +195,13 @@ def _faint(**places: Any) -> Line:
     return Line(**places, color="faint", width=1)
 
 
-def _on_curve(i: int, name: str, multiples: np.ndarray) -> list[Mark]:
+def _on_curve(i: int, name: str, multiples: list[float]) -> list[Mark]:
     """A method's own curve with the range of its seeds, and a ring at the rate that is set."""
     own, this = style(name), {"method": [i]}
     there_and_back = [*multiples, *multiples[::-1]]
     return [
         Area(x=there_and_back, y=f"{name}_range", color=own["color"], when=this),
-        Line(x=multiples.tolist(), y=f"{name}_error", **own, dots=2.5, when=this),
+        Line(x=multiples, y=f"{name}_error", **own, dots=2.5, when=this),
         Dots(
             x="multiple",
             y="error",
@@ -208,9 +215,9 @@ def _on_curve(i: int, name: str, multiples: np.ndarray) -> list[Mark]:
     ]
 
 
-def _in_race(names: list[str]) -> list[Mark]:
+def _in_race(names: list[str], at: np.ndarray, seeds: int) -> list[Mark]:
     """The method at the rate that is set: each seed thin, their mean thick, in the method's look."""
-    common: dict[str, Any] = {"x": AT.tolist(), "at": ("method", "rate"), "upto": "step"}
+    common: dict[str, Any] = {"x": at.tolist(), "at": ("method", "rate"), "upto": "step"}
     families: dict[str, list[int]] = {}
     for i, name in enumerate(names):
         families.setdefault(style(name)["color"], []).append(i)
@@ -218,7 +225,7 @@ def _in_race(names: list[str]) -> list[Mark]:
         *(
             Line(y=f"seed_{k}", color=color, width=0.7, opacity=0.6, when={"method": members}, **common)
             for color, members in families.items()
-            for k in range(SEEDS)
+            for k in range(seeds)
         ),
         *(
             Line(y="loss", **style(name), width=2.6, label="{method}, {rate}", when={"method": [i]}, **common)
@@ -244,32 +251,44 @@ def _compared() -> Comparison:
     return compare(list(METHODS), digits(), steps=STEPS)
 
 
-def _multiples(found: Comparison) -> np.ndarray:
-    """What was tried, over the usual value: the same for all methods."""
-    each = [m.values / METHODS[name].usual for name, m in found.methods.items()]
-    if any(one.shape != each[0].shape or not np.allclose(one, each[0]) for one in each):
-        raise ValueError(
-            "the figure needs methods that were all tried at the same multiples of their usual rates"
-        )
-    if any(len(m.loss) != STEPS for m in found.methods.values()):
-        raise ValueError(f"the figure needs a comparison of {STEPS} steps")
-    return each[0]
+Exponents = dict[str, np.ndarray]
 
 
-def _curves(found: Comparison, error: dict[str, np.ndarray]) -> Arrays:
+def _usual(m: Tuned) -> float:
+    """A method's usual value; of one that is not in the table, the middle of what was tried."""
+    return METHODS[m.name].usual if m.name in METHODS else float(m.values[len(m.values) // 2])
+
+
+def _exponents(found: Comparison) -> Exponents:
+    """What was tried of each method, in steps of the grid from its usual value."""
+    steps = {name: np.log(m.values / _usual(m)) / np.log(SPACING) for name, m in found.methods.items()}
+    return {name: one.round().astype(int) for name, one in steps.items()}
+
+
+def _on_all(each: dict[str, np.ndarray], tried: Exponents) -> np.ndarray:
+    """Numbers for the values that each method tried, side by side over all that any did; NaN where it did
+    not. Where the best lay at an end of the grid, it was widened there."""
+    every = np.unique(np.concatenate(list(tried.values())))
+    out = np.full((len(each), len(every), *next(iter(each.values())).shape[1:]), np.nan)
+    for row, (name, values) in zip(out, each.items(), strict=True):
+        row[np.searchsorted(every, tried[name])] = values
+    return out
+
+
+def _curves(found: Comparison, error: dict[str, np.ndarray], tried: Exponents) -> Arrays:
     """Errors over the rates: means and ranges over the seeds, and what a rate costs."""
     tuned = found.methods.values()
-    mean = np.stack([error[m.name].mean(-1) for m in tuned])  # (methods, rates)
-    values = np.stack([m.values for m in tuned])
-    at_best = np.arange(values.shape[1]) == np.array([m.best for m in tuned])[:, None]
-    least = mean.min(1)
+    mean = _on_all({m.name: error[m.name].mean(-1) for m in tuned}, tried)  # (methods, rates)
+    values = _on_all({m.name: m.values for m in tuned}, tried)
+    at_best = values == np.array([m.values[m.best] for m in tuned])[:, None]
+    least = np.nanmin(mean, 1)
     gradient = 64 * gradient_operations(Network())
-    updates = [step_operations(METHODS[m.name].make(METHODS[m.name].usual)) for m in tuned]
+    updates = [step_operations(METHODS[name].make(METHODS[name].usual)) for name in METHODS]
     arrays = {
         "error": mean,
-        "least_seed": np.stack([error[m.name].min(-1) for m in tuned]),
-        "most_seed": np.stack([error[m.name].max(-1) for m in tuned]),
-        "multiple": values / np.array([METHODS[m.name].usual for m in tuned])[:, None],
+        "least_seed": _on_all({m.name: error[m.name].min(-1) for m in tuned}, tried),
+        "most_seed": _on_all({m.name: error[m.name].max(-1) for m in tuned}, tried),
+        "multiple": values / np.array([_usual(m) for m in tuned])[:, None],
         "value": values,
         "best_value": np.where(at_best, values, np.nan),
         "cost": np.where(at_best, np.nan, mean - least[:, None]),
@@ -288,17 +307,20 @@ def _curves(found: Comparison, error: dict[str, np.ndarray]) -> Arrays:
     return arrays
 
 
-def _race(found: Comparison) -> Arrays:
+def _race(found: Comparison, tried: Exponents) -> Arrays:
     """The mini-batch loss, averaged over a window of steps: of every run, and of each method's best rate."""
-    windows = [sliding_window_view(m.loss, WINDOW, axis=0).mean(-1) for m in found.methods.values()]
-    every = np.stack(windows).transpose(3, 0, 2, 1)  # (seeds, methods, rates, steps)
+    windows = {
+        name: sliding_window_view(m.loss, WINDOW, axis=0).mean(-1).swapaxes(0, 1)
+        for name, m in found.methods.items()
+    }  # (rates, steps, seeds)
+    every = np.moveaxis(_on_all(windows, tried), -1, 0)  # (seeds, methods, rates, steps)
     mean = every.mean(0)
-    best = {name: mean[i, m.best] for i, (name, m) in enumerate(found.methods.items())}
+    best = {name: windows[name][m.best].mean(-1) for name, m in found.methods.items()}
     field = np.stack(list(best.values()))
     return {
         **{f"seed_{k}": one for k, one in enumerate(every)},
         **{f"{name}_best": loss for name, loss in best.items()},
-        "race_step": AT.astype(float),
+        "race_step": WINDOW + np.arange(float(field.shape[1])),
         "loss": mean,
         "over": np.where((every > HIGHEST).any((0, -1)), 1.0, np.nan),
         "front": field.min(0),

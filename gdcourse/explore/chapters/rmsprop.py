@@ -174,7 +174,7 @@ def rmsprop() -> Figure:
             "γ = 0. There is no noise.",
         ],
         alt="Three panels for RMSProp with γ {gamma} and for Adagrad, with gradients that are ten times "
-        "smaller from step 151 to 300. RMSProp's rate rises tenfold within some fifty steps and falls back "
+        "smaller from step 151 to 300. RMSProp's rate rises tenfold within some seventy steps and falls back "
         "at once; Adagrad's only falls. RMSProp keeps its pace, Adagrad nearly stands still: "
         "{forward_here:.3g} η against {forward_sum_here:.2g}. Over γ, the way forward on small gradients "
         "falls from {forward_most:.0f} to {forward_least:.0f}, and the way astray from {astray_most:.0f} to "

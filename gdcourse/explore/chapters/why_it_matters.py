@@ -21,6 +21,7 @@ from gdcourse.problems import Network, digits
 from gdcourse.rules import METHODS
 
 NAMES = ("GradientDescent", "Momentum", "Adagrad", "Adam")
+NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 STEPS, EXAMPLES, GRID = 60, 1500, 33
 AT = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40, 45, 50, 55, 60])
 RANDOM, FITTED, LINE, TWIN = range(4)
@@ -36,10 +37,9 @@ LEVELS = {"random": (0.35, 0.4, 0.5, 0.7, 1.0, 1.4), "fitted": (0.35, 0.4, 0.5, 
 RAYS = {"random": ((0.0, 0.0), (1.0, -0.35)), "fitted": ((6.5, 1.2), (0.2, -1.0))}
 SHARES = np.round(np.arange(-0.1, 1.21, 0.05), 2)  # of the way from one end of a line to the other
 ALIKE = 0.005  # nats
-ORDERS = [", ".join(title(NAMES[i]) for i in order) for order in permutations(range(len(NAMES)))]
 
 
-def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
+def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Network | None = None) -> Figure:
     """Four trainings from one start on a random plane, on the plane fitted to their paths, and on two lines
     from one solution to another; beside them each path's true loss and the slice's loss at its shadow.
 
@@ -49,30 +49,65 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
 
     Parameters
     ----------
-    paths : the trainings' parameters after every step, shape (61, P), by the methods' names, if they are at
-        hand. Default: they are trained.
+    paths : the trainings' parameters after every step, shape (steps + 1, P), by the methods' names, if they
+        are at hand, two to six of them. Default: those four, which are trained.
+    network : what was trained, with one hidden layer. Default 784–32–10.
+
+    The plane at random goes through Adam's end, and both lines start there; without Adam among the paths, it
+    is the last method's.
+
+    Raises
+    ------
+    ValueError : fewer than two paths or more than six, paths of different lengths, a path that diverged, or
+        another number of hidden layers.
     """
+    net = network or Network()
+    names = NAMES if paths is None else tuple(paths)
+    steps = STEPS if paths is None else _steps(paths, net)
+    at = np.unique((AT * steps / STEPS).round().astype(int))  # the steps that are drawn
+    hero = "Adam" if "Adam" in names else names[-1]
+    other = names[0] if names[0] != hero else names[1]
+    orders = [", ".join(title(names[i]) for i in order) for order in permutations(range(len(names)))]
+    two = ("Adagrad", "Momentum") if {"Adagrad", "Momentum"} <= {*names} else (other, hero)  # told in words
+    told = ["momentum" if name == "Momentum" else title(name) for name in two]
+    front = sorted(names, key=lambda name: (*BACK_TO_FRONT, *names).index(name))
+    many = NUMBERS[len(names)]
 
     @cache  # no control changes it, and live widgets ask again at every move
-    def compute() -> Arrays:
-        network, data = Network(), digits()
-        x, y = data.train.x[:EXAMPLES], data.train.y[:EXAMPLES]
-        every = [_path(network, name) if paths is None else paths[name] for name in NAMES]
-        adam, descent, start = every[-1][-1], every[0][-1], every[0][0]
-        slices = [
-            random_plane(network, adam, seed=0),
+    def paths_and_slices() -> tuple[list[torch.Tensor], list[Plane]]:
+        every = [_path(net, name) if paths is None else paths[name] for name in names]
+        adam, descent = (every[names.index(name)][-1] for name in (hero, other))
+        return every, [
+            random_plane(net, adam, seed=0),
             principal_plane(torch.cat(every)),
             Plane(adam, (descent - adam)[None]),
-            Plane(adam, (_twin(network, adam) - adam)[None]),
+            Plane(adam, (_twin(net, adam) - adam)[None]),
         ]
-        drawn = torch.stack(every)[:, AT]  # (methods, steps, P)
+
+    def frame(label: str) -> tuple[tuple[float, float], tuple[float, float]]:
+        """What a map shows: more than usual where paths lead farther."""
+        if paths is None or label == "random":
+            return FRAMES[label]
+        every, slices = paths_and_slices()
+        far = slices[FITTED].coordinates(torch.cat(every)).numpy()
+        low, high = far.min(0) - 1, far.max(0) + 1
+        (left, right), (bottom, top) = FRAMES[label]
+        return (min(left, low[0]), max(right, high[0])), (min(bottom, low[1]), max(top, high[1]))
+
+    @cache
+    def compute() -> Arrays:
+        data = digits()
+        every, slices = paths_and_slices()
+        start = every[0][0]
+        x, y = data.train.x[:EXAMPLES].to(start), data.train.y[:EXAMPLES]
+        drawn = torch.stack(every)[:, at]  # (methods, steps, P)
         shadows = [one.coordinates(drawn) for one in slices]
-        true = network.loss(drawn, x, y).numpy()
+        true = net.loss(drawn, x, y).numpy()
         seen = np.stack(
-            [network.loss(one.at(at), x, y).numpy() for one, at in zip(slices, shadows, strict=True)]
+            [net.loss(one.at(there), x, y).numpy() for one, there in zip(slices, shadows, strict=True)]
         )
-        way = torch.as_tensor(SHARES)[:, None]
-        between = [network.loss(one.at(way), x, y).numpy() for one in slices[LINE:]]
+        way = torch.as_tensor(SHARES).to(start)[:, None]
+        between = [net.loss(one.at(way), x, y).numpy() for one in slices[LINE:]]
         inside = (SHARES >= 0) & (SHARES <= 1)
         order_true = np.array([_order(values) for values in true.T])
         order_seen = np.array([[_order(values) for values in one.T] for one in seen])
@@ -94,7 +129,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
             "tied": np.where(tied, true.mean(0), np.nan) + np.zeros((len(SLICES), 1)),
             "tied_seen": np.where(tied, seen.mean(1), np.nan),
         }
-        for i, name in enumerate(NAMES):
+        for i, name in enumerate(names):
             arrays[f"{name}_true"], arrays[f"{name}_seen"] = np.broadcast_arrays(true[i], seen[:, i])
             arrays[f"{name}_share"] = np.array(
                 [100 * Plane(start, one.axes).captured(every[i]) for one in slices]
@@ -102,26 +137,41 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
             for which in (RANDOM, FITTED):
                 arrays[f"{name}_x{which}"], arrays[f"{name}_y{which}"] = shadows[which][i].T.numpy()
             lines = [shadows[which][i, :, 0].numpy() for which in (LINE, TWIN)]
-            arrays[f"{name}_way"] = np.stack([np.full(len(AT), np.nan)] * 2 + lines)
+            arrays[f"{name}_way"] = np.stack([np.full(len(at), np.nan)] * 2 + lines)
         for label, which in (("random", RANDOM), ("fitted", FITTED)):
-            arrays |= _levels(label, network, slices[which], x, y)
+            arrays |= _levels(label, frame(label), net, slices[which], x, y)
         return arrays
 
     return Figure(
         name="figure-why-it-matters",
-        title="Four trainings, four slices: which slice lies?",
+        title=f"{many.capitalize()} trainings, four slices: which slice lies?",
         controls=[
             Choice(name="slice", label="slice", values=range(len(SLICES)), texts=SLICES, start=FITTED),
-            Scrubber(name="step", label="step", values=AT, start=len(AT) - 1, format="d"),
+            Scrubber(name="step", label="step", values=at, start=len(at) - 1, format="d"),
         ],
         compute=compute,
         rows=[
             [
-                _map("random", RANDOM, "along a random direction, in network lengths", "along another"),
-                _map("fitted", FITTED, "first fitted axis, length in parameter space", "second"),
+                _map(
+                    "random",
+                    RANDOM,
+                    frame("random"),
+                    ["along a random direction, in network lengths", "along another"],
+                    # the labels would stand on one spot
+                    {name: f"all {many} paths, whole" if name == hero else "" for name in front},
+                ),
+                _map(
+                    "fitted",
+                    FITTED,
+                    frame("fitted"),
+                    ["first fitted axis, length in parameter space", "second"],
+                    {name: title(name) for name in front},
+                ),
                 Panel(
                     title="loss on the line (black)",
-                    x=Axis(label="share of the way from Adam's end", domain=(SHARES[0], SHARES[-1])),
+                    x=Axis(
+                        label=f"share of the way from {title(hero)}'s end", domain=(SHARES[0], SHARES[-1])
+                    ),
                     y=NATS,
                     height=284,
                     weight=1.35,
@@ -131,7 +181,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
                             Line(x=SHARES.tolist(), y="between", at=("slice",), when={"slice": (which,)})
                             for which in (LINE, TWIN)
                         ),
-                        *(mark for name in BACK_TO_FRONT for mark in _on_line(name)),
+                        *(mark for name in front for mark in _on_line(name)),
                     ],
                 ),
                 Panel(
@@ -143,10 +193,10 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
                         Line(x=NATS.domain, y=NATS.domain, color="faint", dash="dashed", width=1.2),
                         Text(x=2.85, y=0.29, text="shown too low", color="faint", anchor="end"),
                         Text(x=0.28, y=1.05, text="shown too high", color="faint"),
-                        *(mark for name in BACK_TO_FRONT for mark in _true_and_shown(name)),
+                        *(mark for name in front for mark in _true_and_shown(name)),
                         *(
                             Text(x=0.28, y=2.4 * 0.84**i, text=title(name), color=style(name)["color"])
-                            for i, name in enumerate(NAMES)
+                            for i, name in enumerate(names)
                         ),
                     ],
                 ),
@@ -154,7 +204,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
         ],
         readouts=[
             "Of each path's squared displacement from the start, this slice holds: "
-            + ", ".join(f"{title(name)} {{{name}_share@slice:.2g}} %" for name in NAMES)
+            + ", ".join(f"{title(name)} {{{name}_share@slice:.2g}} %" for name in names)
             + ".",
             "Best to worst after step {step}, by true loss: {order_true@slice,step|orders}; by the slice: "
             "{order_seen@slice,step|orders}.",
@@ -162,7 +212,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
             "{order_both@slice,step|orders}.",
             "Best to worst after step {step}, by true loss: {order_true@slice,step|orders}; by the slice all "
             "are alike, {alike@slice,step:.3f}.",
-            "After step {step} all four have one true loss, {tied@slice,step:.3f}; the slice shows "
+            f"After step {{step}} all {many} have one true loss, {{tied@slice,step:.3f}}; the slice shows "
             "{tied_seen@slice,step:.3f}.",
         ],
         caption=[
@@ -173,12 +223,12 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
             "on the line; the ring, on the black curve, is the loss shown after step {step}. The black "
             "curve's highest point between the two ends is {hill@slice:.2f}.",
             "In the right panel a slice that told the truth would put every path on the dashed line. After "
-            "step {step} Adagrad is at {Adagrad_true@slice,step:.3f} and is shown at "
-            "{Adagrad_seen@slice,step:.3f}, momentum at {Momentum_true@slice,step:.3f} and "
-            "{Momentum_seen@slice,step:.3f}.",
-            "{first@slice:?}The line leads from Adam's end to gradient descent's.",
-            "{twin@slice:?}The line leads from Adam's end to its twin, the same network with its hidden "
-            "units in another order.",
+            f"step {{step}} {told[0]} is at {{{two[0]}_true@slice,step:.3f}} and is shown at "
+            f"{{{two[0]}_seen@slice,step:.3f}}, {told[1]} at {{{two[1]}_true@slice,step:.3f}} and "
+            f"{{{two[1]}_seen@slice,step:.3f}}.",
+            f"{{first@slice:?}}The line leads from {title(hero)}'s end to {title(other)}'s.",
+            f"{{twin@slice:?}}The line leads from {title(hero)}'s end to its twin, the same network with "
+            "its hidden units in another order.",
             "One network, one seed.",
         ],
         alt="Left, level lines of the loss over the plane fitted to four paths from one start: gradient "
@@ -186,13 +236,20 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None) -> Figure:
         "Right, the loss that the plane shows at each path's shadow over the path's true loss, with a "
         "dashed diagonal. The paths run beside it, at first below. At the end Adagrad is shown at "
         "{Adagrad_seen@slice,step:.2f}, above momentum's {Momentum_seen@slice,step:.2f}, though its true "
-        "loss is the lower one.",
-        encoding=ENCODING,
-        texts={"orders": ORDERS},
+        "loss is the lower one."
+        if (names, steps, net) == (NAMES, STEPS, Network())
+        else f"Left, level lines of the loss over the plane fitted to {many} paths from one start, and the "
+        "paths. Right, the loss that the plane shows at each path's shadow over the path's true loss, with a "
+        "dashed diagonal.",
+        encoding={
+            "between": Encoding(bits=8, log=True),
+            **{f"{name}_{part}": Encoding(log=True) for name in names for part in ("true", "seen")},
+        },
+        texts={"orders": orders},
         fixed={
-            "network": "784-32-10, on the digits, seed 0, mini-batches of 64",
+            "network": f"{'-'.join(map(str, net.sizes))}, on the digits, seed 0, mini-batches of 64",
             "loss over": f"{EXAMPLES} training examples",
-            "learning rates": {name: METHODS[name].usual for name in NAMES},
+            "learning rates": {name: METHODS[name].usual for name in names if name in METHODS},
         },
     )
 
@@ -201,22 +258,24 @@ NATS = Axis(
     label="loss, nats", domain=(0.25, 3.0), log=True, ticks=[(0.3, "0.3"), (0.5, "0.5"), (1, "1"), (2, "2")]
 )
 BACK_TO_FRONT = ("Momentum", "GradientDescent", "Adagrad", "Adam")
-ENCODING = {
-    "between": Encoding(bits=8, log=True),
-    **{f"{name}_{part}": Encoding(log=True) for name in NAMES for part in ("true", "seen")},
-}
 
 
 # ------------------------------------------------------------------------------------- what is drawn
 
 
-def _map(label: str, which: int, along: str, up: str) -> Panel:
-    """Level lines over a plane, and the four paths' shadows on it."""
-    wide, tall = FRAMES[label]
+def _map(
+    label: str,
+    which: int,
+    shown: tuple[tuple[float, float], ...],
+    axes: list[str],
+    called: Mapping[str, str],
+) -> Panel:
+    """Level lines over a plane, and the paths' shadows on it, with what each is called."""
+    wide, tall = shown
     return Panel(
         title="loss over the plane, in nats",
-        x=Axis(label=along, domain=wide),
-        y=Axis(label=up, domain=tall),
+        x=Axis(label=axes[0], domain=wide),
+        y=Axis(label=axes[1], domain=tall),
         equal=True,
         weight=1.35,
         when={"slice": (which,)},
@@ -232,16 +291,14 @@ def _map(label: str, which: int, along: str, up: str) -> Panel:
                 )
                 for i, level in enumerate(LEVELS[label])
             ),
-            *(mark for name in BACK_TO_FRONT for mark in _shadow(name, which)),
+            *(mark for name, label in called.items() for mark in _shadow(name, which, label)),
         ],
     )
 
 
-def _shadow(name: str, which: int) -> list[Mark]:
+def _shadow(name: str, which: int, label: str) -> list[Mark]:
     own, color = style(name), style(name)["color"]
     x, y = f"{name}_x{which}", f"{name}_y{which}"
-    # on the random plane the four labels would stand on one spot
-    label = title(name) if which == FITTED else "all four paths, whole" if name == "Adam" else ""
     return [
         Line(x=x, y=y, **own, upto="step", dots=2, width=1.4),
         Dots(x=x, y=y, at=("step",), color=color, shape="ring", size=5, label=label),
@@ -269,6 +326,23 @@ def _true_and_shown(name: str) -> list[Mark]:
 # ----------------------------------------------------------------------------------- what is computed
 
 
+def _steps(paths: Mapping[str, torch.Tensor], network: Network) -> int:
+    """How many steps some paths have; raises for those that the figure cannot show."""
+    if len(paths) not in NUMBERS:
+        raise ValueError(f"the figure shows from two to six paths, got {len(paths)}")
+    if len(network.sizes) != 3:
+        raise ValueError(
+            f"the figure needs a network with one hidden layer, as 784–32–10; got sizes {network.sizes}"
+        )
+    lengths = {len(path) for path in paths.values()}
+    if len(lengths) > 1 or min(lengths) < 2:
+        raise ValueError(f"the figure needs paths of as many steps each; they have {sorted(lengths)} points")
+    for name, path in paths.items():
+        if not path.isfinite().all():
+            raise ValueError(f"the path of {name} diverged: the figure needs a smaller learning rate for it")
+    return lengths.pop() - 1
+
+
 def _path(network: Network, name: str) -> torch.Tensor:
     """The parameters after every step of a training, shape (61, P)."""
     rule = METHODS[name].make(METHODS[name].usual)
@@ -286,13 +360,20 @@ def _twin(network: Network, theta: torch.Tensor) -> torch.Tensor:
 
 
 def _order(losses: np.ndarray) -> int:
-    """The position in ORDERS of the methods from the smallest loss to the largest."""
-    return list(permutations(range(len(NAMES)))).index(tuple(np.argsort(losses, kind="stable").tolist()))
+    """The position among all orders of the methods of the one from the smallest loss to the largest."""
+    return list(permutations(range(len(losses)))).index(tuple(np.argsort(losses, kind="stable").tolist()))
 
 
-def _levels(label: str, network: Network, plane: Plane, x: torch.Tensor, y: torch.Tensor) -> Arrays:
+def _levels(
+    label: str,
+    shown: tuple[tuple[float, float], ...],
+    network: Network,
+    plane: Plane,
+    x: torch.Tensor,
+    y: torch.Tensor,
+) -> Arrays:
     """Level lines over a plane as one line that breaks between them, and where their labels stand."""
-    a, b = (np.linspace(*side, GRID) for side in FRAMES[label])
+    a, b = (np.linspace(*side, GRID) for side in shown)
     cut = contourpy.contour_generator(a, b, surface(network, plane, a, b, x, y))
     centre, direction = (np.array(part) for part in RAYS[label])
     gap = np.full((1, 2), np.nan)
