@@ -32,10 +32,6 @@ from gdcourse.rules.validate import check
 
 Group = dict[str, Any]
 
-TORCHS_NAMES = {method.kind: method.torch for method in METHODS.values()}
-"""What torch calls a rule's hyperparameters, where the table says so."""
-
-
 ROW_BY_ROW = (GradientDescent, Adagrad)
 """The rules that leave everything as it is where the gradient is 0, so that a sparse gradient's rows are all
 that there is to compute. With any other, averages or momentum go on in the rows that do not occur."""
@@ -566,7 +562,8 @@ def _renamed(rule: Rule) -> dict[str, str]:
 @cache
 def _renamed_of(kind: Any) -> dict[str, str]:
     names = names_of(kind)
-    renamed = {"gamma": "momentum", **TORCHS_NAMES.get(kind, {})}
+    by_the_table = next((method.torch for method in METHODS.values() if method.kind is kind), {})
+    renamed = {"gamma": "momentum", **by_the_table}
     if "beta1" in names and "beta2" in names:
         renamed |= {"beta1": "betas", "beta2": "betas"}
     return {name: key for name, key in renamed.items() if name in names and key not in names}

@@ -135,8 +135,8 @@ def conclusion(found: Comparison | None = None) -> Figure:
             "For Adadelta the rate is its ε. Counted in operations instead of steps, no curve would be "
             "stretched by more than {extra:.1f} %. That is a count: by the clock an update weighs more.",
         ],
-        alt="Left, {count:d} U-shaped curves of the validation error over the rate; their lowest points lie in "
-        "a narrow band, from {lowest:.1f} to {highest:.1f} %, and ten times off most are far above it. "
+        alt="Left, {count:d} U-shaped curves of the validation error over the rate; their lowest points lie "
+        "in a narrow band, from {lowest:.1f} to {highest:.1f} %, and ten times off most are far above it. "
         "{method}'s curve is marked at {rate}, at {error@method,rate:.0f} %. Right, the training losses of "
         "all {count:d} at their best rates fall close together, to between {front@step:.2f} and "
         "{back@step:.2f}; {method}'s at {rate} stays far above all of them, at {loss@method,rate,step:.2f}.",
