@@ -15,6 +15,7 @@ import torch
 
 import gdcourse as gd
 from gdcourse.optim.methods import CLASSES
+from gdcourse.rules.table import BOTH, OWN_RATE
 
 # ---- ours ----
 
@@ -39,6 +40,9 @@ def maker(name):
 
 MAKERS = {name: maker(name) for name in CLASSES}
 """Every class of the table, as a function of the parameters and whatever arguments are given."""
+
+BOUNDED = [name for name, kind in CLASSES.items() if kind.method.family in (OWN_RATE, BOTH)]
+"""Those whose steps do not grow with the gradient."""
 
 RULE_OF = {name: kind.method.kind for name, kind in CLASSES.items()}
 

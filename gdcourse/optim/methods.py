@@ -90,6 +90,7 @@ def docstring_of(kind: type[Rule]) -> str:
     renamed, text = torchs_names(kind), getdoc(kind) or ""
     head, _, rest = text.partition("Parameters\n----------\n")
     described, _, notes = rest.partition("\n\n")
+    notes = notes.partition("Examples\n--------\n")[0]  # they are of the rule
     common = [key for key in ("params", "weight_decay", "maximize", "compile") if key not in renamed]
     entries = [f"{', '.join(common)} : as in `RuleOptimizer`.", *([] if "lr" in renamed else [RATE])]
     entries += _entries(described, renamed)

@@ -45,8 +45,8 @@ def inputs(name, device, dtype=None):
     some of our own."""
     ours = arguments(CLASSES[name])
     if name not in ORACLES:
-        given = [OptimizerInput(None, {}, "default"), *OWN_INPUTS]
-        return [OptimizerInput(None, {**rate(name), **own.kwargs}, own.desc) for own in given]
+        given, small = [OptimizerInput(None, {}, "default"), *OWN_INPUTS], {"lr": 1e-3} if rate(name) else {}
+        return [OptimizerInput(None, {**small, **own.kwargs}, own.desc) for own in given]
     oracle, found = ORACLES[name], []
     theirs = arguments(oracle.kind)
     common = {key: value for key, value in theirs.items() if key in ours and key != "params"}

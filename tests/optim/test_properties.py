@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import gdcourse as gd
+from tests.optimizers import BOUNDED, ahead, equal
 from tests.optimizers import MAKERS as OURS
-from tests.optimizers import ahead, equal
 
 MAKERS = OURS | {
     "Lookahead": ahead(OURS["Adam"], 2),
@@ -18,7 +18,7 @@ MAKERS = OURS | {
     "Lookahead, pullback": ahead(OURS["Adam"], 2, 0.5, "pullback"),
 }
 every = pytest.mark.parametrize("name", MAKERS)
-ADAPTIVE = [name for name in MAKERS if name not in ("SGD", "Momentum", "Nesterov")]
+ADAPTIVE = [*BOUNDED, *(name for name in MAKERS if name not in OURS)]
 STEPS = 4
 
 examples = settings(derandomize=True, deadline=None, max_examples=20, database=None)

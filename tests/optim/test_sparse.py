@@ -6,6 +6,8 @@ import pytest
 import torch
 
 import gdcourse as gd
+from gdcourse.optim.optimizer import ROW_BY_ROW
+from tests.methods import SETTINGS as KNOWN
 from tests.optimizers import MAKERS, pair_of
 
 SPARSE = {"SGD": pair_of("SGD"), "Adagrad": pair_of("Adagrad")}
@@ -139,8 +141,8 @@ def test_a_gradient_without_any_row_moves_nothing():
 
 
 @pytest.mark.parametrize("name", gd.METHODS)
-def test_just_the_rules_that_rest_at_a_zero_gradient_take_sparse_ones(name):
-    """Run on a zero gradient from a state in mid-run: is all as it was?"""
+def test_the_rules_that_take_sparse_gradients_rest_at_a_zero_one(name):
+    """Run on a zero gradient from a state in mid-run, is all as it was? All others refuse."""
     rule = gd.METHODS[name].make(0.1)
     theta = torch.tensor([1.0, -2.0], dtype=torch.float64)
     state = {key: torch.full_like(theta, 0.5) for key in rule.init(theta, torch.zeros_like(theta))}
@@ -149,12 +151,13 @@ def test_just_the_rules_that_rest_at_a_zero_gradient_take_sparse_ones(name):
     params = words_and_bias()
     optimizer = gd.optim.from_rule(rule, params)
     give_gradients(params, 1)
-    if rests:
+    if isinstance(rule, ROW_BY_ROW):
         optimizer.step()
+        assert rests
     else:
         with pytest.raises(TypeError, match="does not support sparse gradients"):
             optimizer.step()
-    assert rests is (name in ("GradientDescent", "Adagrad"))
+    assert name not in KNOWN or rests is isinstance(rule, ROW_BY_ROW)
 
 
 @pytest.mark.parametrize("name", OTHERS)
