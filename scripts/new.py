@@ -2,9 +2,10 @@
 
     python scripts/new.py Lion
 
-writes gdcourse/rules/lion.py and book/src/lion.md, and puts a line into gdcourse/rules/table.py and one into
-_toc.yml. The rule that it writes is momentum under the new name, and all that the page says of it is true of
-that: everything runs, and passes the tests, before the first change. Then put your own equation there.
+writes gdcourse/rules/lion.py and book/src/lion.md, puts a line into gdcourse/rules/table.py and one into
+_toc.yml, and makes the notebooks of the two pages that show the new method. The rule that it writes is
+momentum under the new name, and all that the page says of it is true of that: everything runs, and passes the
+tests, before the first change. Then put your own equation there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).with_name("templates")
 PART = "Optimizers"
 """The part of the book that gets the chapter."""
+
+SHOWS_ALL = ("conclusion",)
+"""The chapters that run over all methods."""
 
 
 class NewError(Exception):
@@ -127,12 +131,16 @@ def main(arguments: list[str]) -> int:
         return 1
     for path in made:
         print(f"  {path.relative_to(ROOT)}")
+    pages = [module_of(arguments[0]), *SHOWS_ALL]
     print(
         f"{arguments[0]} is there: `gd.{arguments[0]}`, `gd.optim.{arguments[0]}`. It is momentum under "
-        "another name until you write its equation.\nAfter each change of it: `make notebooks "
-        f'CHAPTERS="{module_of(arguments[0])} conclusion"`, the two pages that show it.'
+        f'another name until you write its equation.\nAfter each change: `make notebooks CHAPTERS="'
+        f'{" ".join(pages)}"`, the pages that show it. Here they are for the first time.',
+        flush=True,
     )
-    return 0
+    import notebooks  # scripts/notebooks.py; it takes a while to load, and a refusal above need not wait
+
+    return notebooks.main(pages)
 
 
 if __name__ == "__main__":
