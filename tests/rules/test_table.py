@@ -40,7 +40,8 @@ def test_a_line_of_the_table_is_enough(monkeypatch):
         lr: float
 
     monkeypatch.setitem(METHODS, "Brand", Method(Brand, usual=0.1))
-    assert gd.Brand is rules.Brand is Brand and "Brand" in dir(gd)
+    assert gd.Brand is rules.Brand is Brand
+    assert "Brand" in dir(gd) and "Brand" in dir(rules) and "ratio" in dir(rules)
     for package in (gd, rules):
         with pytest.raises(AttributeError, match="has no attribute 'Brend'"):
             package.Brend  # noqa: B018
