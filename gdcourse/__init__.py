@@ -45,8 +45,10 @@ _LATER = ("explore", "figures")  # they draw: matplotlib and ipywidgets are load
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"gdcourse.{name}")
+    if name in METHODS:
+        return METHODS[name].kind
     raise AttributeError(f"module 'gdcourse' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LATER])
+    return sorted({*globals(), *_LATER, *METHODS})

@@ -1,5 +1,7 @@
 """The update rules: one file per optimizer, the slide's equations and nothing else."""
 
+from typing import Any as _Any
+
 from gdcourse.rules.adadelta import Adadelta
 from gdcourse.rules.adagrad import Adagrad
 from gdcourse.rules.adam import Adam, AdamW
@@ -14,18 +16,9 @@ from gdcourse.rules.table import METHODS, Method, lr_of, with_lr
 from gdcourse.rules.validate import validate
 
 __all__ = [
+    *METHODS,
     "METHODS",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "GradientDescent",
-    "Lookahead",
     "Method",
-    "Momentum",
-    "Nesterov",
-    "RAdam",
-    "RMSProp",
     "Rule",
     "Scalar",
     "Values",
@@ -35,3 +28,14 @@ __all__ = [
     "where",
     "with_lr",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    """A rule that stands in the table and is not named above: those are for type checkers and editors."""
+    if name in METHODS:
+        return METHODS[name].kind
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*{*globals(), *METHODS}]

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 import gdcourse as gd
-from gdcourse.figures import LOOKS, contours, images, key, look, losses, path, show_source, title
-from gdcourse.figures.style import COLORS
+from gdcourse.explore.parts import DASHES, MARKERS
+from gdcourse.figures import INK, LOOKS, contours, images, key, look, losses, path, show_source, title
+from gdcourse.figures.style import CHOSEN, COLORS, FAMILIES, looks_of
+from gdcourse.rules import Method
+from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE
 
 
 def luminance(color):
@@ -37,6 +40,22 @@ def test_every_rule_of_the_table_has_a_look_and_no_two_share_colour_dash_and_mar
     assert set(gd.METHODS) <= set(LOOKS)
     looks = [(LOOKS[n].color, LOOKS[n].dash, LOOKS[n].marker) for n in gd.METHODS]
     assert len(set(looks)) == len(looks)
+
+
+@pytest.mark.parametrize("family", [ONE_RATE, OWN_RATE, BOTH, AROUND, "of its own"])
+def test_new_methods_get_their_familys_colour_and_what_is_free_in_it(family):
+    new = {f"New{i}": Method(gd.GradientDescent, 0.1, family=family) for i in range(13)}
+    few = dict([*new.items()][:8])
+    looks = looks_of(gd.METHODS | few, CHOSEN)
+    assert {name: looks[name] for name in CHOSEN} == CHOSEN
+    colors = {looks[name].color for name in few}
+    assert colors == {FAMILIES.get(family, INK)}
+    near = colors | ({LOOKS["batch"].color} if family == "of its own" else set())
+    drawn = [(one.dash, one.marker) for name, one in looks.items() if one.color in near and name != "batch"]
+    assert len(drawn) > len(few) and len(set(drawn)) == len(drawn)
+    assert all(dash in DASHES and marker in MARKERS for dash, marker in drawn)  # as interactive figures ask
+    with pytest.raises(ValueError, match="no dash and marker is left for New"):
+        looks_of(gd.METHODS | new, CHOSEN)
 
 
 def test_a_method_is_found_by_name_rule_and_class_and_a_new_one_gets_a_plain_look():

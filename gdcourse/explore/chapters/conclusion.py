@@ -37,8 +37,8 @@ FRACTIONS = {-3: "1/32", -2: "1/10", -1: "1/3", 0: "1", 1: "3", 2: "10", 3: "32"
 
 
 def conclusion(found: Comparison | None = None) -> Figure:
-    """The validation error of ten methods over the rates that they tried, and the race of one method, at the
-    rate under the cursor, against all ten at their best; with a bet on who makes the fewest errors.
+    """The validation error of all methods over the rates that they tried, and the race of one method, at the
+    rate under the cursor, against all of them at their best; with a bet on who makes the fewest errors.
 
     Network 784–32–10 on the digits, 60 steps, mini-batches of 64, five seeds, seven values of the tuned
     hyperparameter, two to a decade. The race shows the mini-batch loss, averaged over five steps.
@@ -135,11 +135,11 @@ def conclusion(found: Comparison | None = None) -> Figure:
             "For Adadelta the rate is its ε. Counted in operations instead of steps, no curve would be "
             "stretched by more than {extra:.1f} %. That is a count: by the clock an update weighs more.",
         ],
-        alt="Left, ten U-shaped curves of the validation error over the rate; their lowest points lie in a "
-        "narrow band, from {lowest:.1f} to {highest:.1f} %, and ten times off most are far above it. "
+        alt="Left, {count:d} U-shaped curves of the validation error over the rate; their lowest points lie "
+        "in a narrow band, from {lowest:.1f} to {highest:.1f} %, and ten times off most are far above it. "
         "{method}'s curve is marked at {rate}, at {error@method,rate:.0f} %. Right, the training losses of "
-        "all ten at their best rates fall close together, to between {front@step:.2f} and {back@step:.2f}; "
-        "{method}'s at {rate} stays far above all of them, at {loss@method,rate,step:.2f}.",
+        "all {count:d} at their best rates fall close together, to between {front@step:.2f} and "
+        "{back@step:.2f}; {method}'s at {rate} stays far above all of them, at {loss@method,rate,step:.2f}.",
         encoding=ENCODING,
         texts={"methods": [title(name) for name in names], "knobs": ["η", "ε"], "verdicts": VERDICTS},
         fixed={
@@ -248,8 +248,10 @@ def _multiples(found: Comparison) -> np.ndarray:
     """What was tried, over the usual value: the same for all methods."""
     each = [m.values / METHODS[name].usual for name, m in found.methods.items()]
     if any(one.shape != each[0].shape or not np.allclose(one, each[0]) for one in each):
+        best = ", ".join(f"{name} {m.values[m.best]:.1g}" for name, m in found.methods.items())
         raise ValueError(
-            "the figure needs methods that were all tried at the same multiples of their usual rates"
+            "the figure needs methods that were all tried at the same multiples of their usual rates: no "
+            f"best value may lie more than two steps of the grid from `usual` in the table. Best were {best}"
         )
     if any(len(m.loss) != STEPS for m in found.methods.values()):
         raise ValueError(f"the figure needs a comparison of {STEPS} steps")
