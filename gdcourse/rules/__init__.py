@@ -6,6 +6,7 @@ from gdcourse.rules.adam import Adam, AdamW
 from gdcourse.rules.gradient_descent import GradientDescent
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.momentum import Momentum
+from gdcourse.rules.names import explain_names, hinted
 from gdcourse.rules.nesterov import Nesterov
 from gdcourse.rules.radam import RAdam
 from gdcourse.rules.rmsprop import RMSProp
@@ -29,9 +30,14 @@ __all__ = [
     "Rule",
     "Scalar",
     "Values",
+    "hinted",
     "lr_of",
     "ratio",
     "validate",
     "where",
     "with_lr",
 ]
+
+explain_names(
+    [GradientDescent, Momentum, Nesterov, Adagrad, RMSProp, Adadelta, Adam, AdamW, RAdam, Lookahead, Method]
+)
