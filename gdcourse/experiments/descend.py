@@ -15,7 +15,8 @@ from gdcourse.experiments.block import walk_compiled
 from gdcourse.experiments.family import Cut, Fit, as_seeds, cut_out, cuts_of, part, runs_shape
 from gdcourse.experiments.progress import progress
 from gdcourse.experiments.walk import stack, walk
-from gdcourse.problems.problem import Function, Problem, as_problem
+from gdcourse.problems.given import as_problem
+from gdcourse.problems.problem import Function, Problem
 from gdcourse.rules import Rule, validate
 
 CACHED = 15 * 2**13
@@ -122,10 +123,7 @@ def descend(
         raise ValueError("compile=True gives the ends alone: it needs path=False, no record and no schedule")
 
     was_numpy = not isinstance(start, torch.Tensor)
-    if not isinstance(problem, Problem):
-        if start is None:
-            raise TypeError("a function has no start of its own: give one, as in start=[1.0, -2.0]")
-        problem = as_problem(problem, _as_array(start))
+    problem = as_problem(problem, None if start is None else _as_array(start))
     theta = _as_array(problem.start if start is None else start)
     if was_numpy and (compile or isinstance(problem, Function)):
         theta = torch.from_numpy(theta)
