@@ -12,9 +12,11 @@ from gdcourse.problems.classics import (
     ThreeHumpCamel,
     surface,
 )
-from gdcourse.problems.digits import Digits, Split, digits
+from gdcourse.problems.data import Data, Split, as_data
+from gdcourse.problems.digits import Digits, as_pixels, digits
 from gdcourse.problems.finite_sum import FiniteSum, LeastSquares, LogisticRegression
 from gdcourse.problems.given import as_problem
+from gdcourse.problems.modules import Modules, as_network
 from gdcourse.problems.network import Network
 from gdcourse.problems.problem import ArrayFunction, Function, Problem
 from gdcourse.problems.surfaces import (
@@ -41,6 +43,7 @@ __all__ = [
     "Beale",
     "Booth",
     "Branin",
+    "Data",
     "Digits",
     "Easom",
     "FiniteSum",
@@ -51,6 +54,7 @@ __all__ = [
     "LeastSquares",
     "LogisticRegression",
     "Matyas",
+    "Modules",
     "Network",
     "NoisyQuadratic",
     "Plane",
@@ -64,6 +68,9 @@ __all__ = [
     "Split",
     "StyblinskiTang",
     "ThreeHumpCamel",
+    "as_data",
+    "as_network",
+    "as_pixels",
     "as_problem",
     "digits",
     "ravine",
