@@ -30,8 +30,12 @@ class Shown:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name} {value}" for name, value in self.facts().items() if value)
-        return f"{type(self).__name__}: {told}"
+        told = {name: value for name, value in self.facts().items() if value}
+        # as a sentence: "50 steps of Momentum(lr=0.02) on ravine, loss 18 → 0.046"
+        start = [f"{told.pop(name)} {name}" for name in ("runs", "trainings", "steps") if name in told]
+        by = "".join(f" {name} {told.pop(name)}" for name in ("of", "by", "on") if name in told)
+        rest = [f"{name} {value}" for name, value in told.items()]
+        return f"{type(self).__name__}: {', '.join([', '.join(start) + by, *rest]).strip()}"
 
     def _repr_html_(self) -> str | None:
         return None if is_static() else table(self.facts(), type(self).__name__)
@@ -69,6 +73,8 @@ def describe(thing: Any, without: tuple[str, ...] = ()) -> str:
 
 def from_to(values: Any, runs: tuple[int, ...], form: str) -> str:
     """How a series went, shape ``(K, *runs)``: from its first to its last value; of many, where they end."""
+    if not runs and len(values) == 1:
+        return form.format(float(values[0]))
     if not runs:
         return f"{form.format(float(values[0]))} → {form.format(float(values[-1]))}"
     ends = np.asarray(values[-1], float)

@@ -126,7 +126,7 @@ class History(Shown):
             told["validation loss"] = from_to(self.validation_loss, runs, "{:.4g}")
         else:
             told["validation accuracy"] = from_to(100 * self.validation_accuracy, runs, "{:.1f} %")
-        if not runs and len(self.loss):
+        if not runs and len(self.loss) and self.diverged_at is None:
             told["loss"] = from_to(self.loss, runs, "{:.4g}")
         return told
 

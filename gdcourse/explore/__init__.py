@@ -1,5 +1,9 @@
 """What a reader moves: the signature figures, and sliders in a notebook."""
 
+from gdcourse.experiments.shown import needed
+
+needed("matplotlib", 'gdcourse.explore needs matplotlib and ipywidgets: pip install "gdcourse[book]"')
+
 from gdcourse.explore.chapters import (
     SIGNATURES,
     adadelta,

@@ -61,7 +61,7 @@ class Function(Problem):
             raise TypeError(f"function must be callable, got {function!r}")
         self.function = function
         self.ndim = ndim
-        self.name = name or getattr(function, "__name__", "function")
+        self.name = name or _called(function)
         self._loss = function
         self._grad = torch.func.grad(function)
 
@@ -106,7 +106,7 @@ class ArrayFunction(Problem):
         self.function = function
         self.gradient = gradient or self._differences
         self.ndim = ndim
-        self.name = name or getattr(function, "__name__", "function")
+        self.name = name or _called(function)
 
     def loss(self, theta: Any) -> Any:
         return self._over_runs(lambda one: number_of(self.function(one), self.name), theta)
@@ -148,6 +148,11 @@ def number_of(value: Any, name: str) -> float:
     if array.size != 1:
         raise ValueError(f"{name} returned an array of shape {array.shape} where one number was due")
     return float(array.reshape(()))
+
+
+def _called(function: Any) -> str:
+    name = getattr(function, "__name__", "")
+    return "a function" if name in ("", "<lambda>") else name
 
 
 def module_of(array: Any) -> ModuleType:
