@@ -31,7 +31,7 @@ if spec is None or spec.origin is None:
             raise NotFetched(
                 f"The library gdcourse is not here, and {why}. With a network, run `%pip install "
                 '"gdcourse[book] @ REPOSITORY_URL/archive/refs/heads/main.zip"` in a cell; without one, '
-                "upload the folder gdcourse of the repository, or its wheel and `%pip install` that. Then run "
-                "this cell again."
+                "upload the folder gdcourse of the repository, or its wheel and `%pip install` that. Then "
+                "run this cell again."
             ) from None
     sys.path.insert(0, str(found[0]))

@@ -128,7 +128,7 @@ def _of_rule_class(kind: type[Rule]) -> Method:
         if name != "lr" and f.default is MISSING and f.default_factory is MISSING and f.init
     ]
     if "lr" not in known or missing:
-        why = f"needs {', '.join(missing)}" if missing else "has no lr"
+        why = f"needs {', '.join(missing)}" if "lr" in known else "has no lr"
         raise TypeError(
             f"{kind.__name__} {why}: give a rule with its hyperparameters, or say what is to be tuned, as in "
             f"gd.rules.Method(lambda value: {kind.__name__}(…), usual=0.1, tuned=…)"
