@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from gdcourse.problems.network import Network
 from gdcourse.rules import Lookahead, Rule
@@ -56,6 +55,8 @@ def state_size(rule: Rule) -> int:
 def gradient_operations(network: Network) -> float:
     """How many operations a forward and a backward pass take, for each parameter and example, as torch
     counts those of its matrix products."""
+    from torch.utils.flop_counter import FlopCounterMode  # slow to import, and rarely wanted
+
     x, y = torch.zeros(1, network.sizes[0], dtype=torch.float64), torch.zeros(1, dtype=torch.long)
     with FlopCounterMode(display=False) as counter:
         network.grad(network.init(0), x, y)

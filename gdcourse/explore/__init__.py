@@ -2,6 +2,10 @@
 
 from collections.abc import Callable
 
+from gdcourse.experiments.shown import needed
+
+needed("matplotlib", 'gdcourse.explore needs matplotlib and ipywidgets: pip install "gdcourse[book]"')
+
 from gdcourse.explore.chapters import SIGNATURES
 from gdcourse.explore.figure import Figure
 from gdcourse.explore.sliders import live

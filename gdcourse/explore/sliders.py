@@ -10,9 +10,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from gdcourse.experiments import descend, is_static
+from gdcourse.experiments.shown import needed
 from gdcourse.figures import contours, path
-from gdcourse.problems import Problem
-from gdcourse.rules import Lookahead, Rule
+from gdcourse.figures.plots import plane_problem
+from gdcourse.rules import Lookahead, Rule, hinted, validate
+
+NO_WIDGETS = 'sliders need ipywidgets: pip install "gdcourse[book]"'
 
 # name: (lowest, highest, steps to a decade or None for a linear slider)
 RANGES: dict[str, tuple[float, float, int | None]] = {
@@ -26,8 +29,14 @@ RANGES: dict[str, tuple[float, float, int | None]] = {
 }
 
 
+@hinted
 def live(
-    rule: Rule, problem: Problem, x: tuple[float, float], y: tuple[float, float], steps: int = 60
+    rule: Rule,
+    problem: Any,
+    x: tuple[float, float],
+    y: tuple[float, float],
+    steps: int = 60,
+    start: Any = None,
 ) -> Any:
     """Sliders for a rule's hyperparameters and its start, and the path that the library walks with them.
 
@@ -36,10 +45,22 @@ def live(
     Parameters
     ----------
     rule : where the sliders stand at first.
-    problem : one with two coordinates.
+    problem : one with two coordinates: a problem, the name of a surface, or a function of one θ.
     x, y : the part of the plane to show.
     steps : how many steps to take at first. Default 60.
+    start : where to start at first, two numbers. Default: the problem's own start; for a function, the middle
+        of the plane.
+
+    Raises
+    ------
+    TypeError, ValueError : not a rule, or no problem with two coordinates.
     """
+    validate(rule)
+    problem = plane_problem(problem, x, y)
+    first = start if start is not None else problem.start
+    at = np.array([np.mean(x), np.mean(y)]) if first is None else np.asarray(first, float)
+    if at.shape != (2,):
+        raise ValueError(f"start must be two numbers, got {first!r}")
     names = [f.name for f in fields(rule) if f.name in RANGES]  # type: ignore[arg-type]
     inner = rule.inner_rule if isinstance(rule, Lookahead) else None
     if is_static():
@@ -47,15 +68,14 @@ def live(
         sentence = f"With a kernel behind this page, sliders stand here for: {', '.join(moved)}."
         print(textwrap.fill(sentence, width=80))
         return None
-    import ipywidgets as widgets
+    widgets = needed("ipywidgets", NO_WIDGETS)
 
     sliders: dict[str, Any] = {name: _slider(name, getattr(rule, name)) for name in names}
     if inner is not None:
         sliders["k"] = widgets.IntSlider(rule.k, 1, 20, description="k")  # type: ignore[attr-defined]
         sliders["inner_lr"] = _slider("lr", inner.lr)  # type: ignore[attr-defined]
-    start = np.asarray(problem.start, float)
-    sliders["start_1"] = widgets.FloatSlider(start[0], min=x[0], max=x[1], step=0.05, description="start θ₁")
-    sliders["start_2"] = widgets.FloatSlider(start[1], min=y[0], max=y[1], step=0.05, description="start θ₂")
+    sliders["start_1"] = widgets.FloatSlider(at[0], min=x[0], max=x[1], step=0.05, description="start θ₁")
+    sliders["start_2"] = widgets.FloatSlider(at[1], min=y[0], max=y[1], step=0.05, description="start θ₂")
     sliders["steps"] = widgets.IntSlider(steps, 1, 500, description="steps")
 
     def draw(steps: int, start_1: float, start_2: float, inner_lr: float = 0.0, **settings: float) -> None:
@@ -81,7 +101,7 @@ def moved_rule(rule: Rule, inner_lr: float = 0.0, **settings: float) -> Rule:
 
 
 def _slider(name: str, value: float) -> Any:
-    import ipywidgets as widgets
+    widgets = needed("ipywidgets", NO_WIDGETS)
 
     low, high, per_decade = RANGES[name]
     if per_decade is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,17 @@ def looks_of(methods: Mapping[str, Method], chosen: Mapping[str, Look]) -> dict[
 LOOKS = looks_of(METHODS, CHOSEN)
 
 
+SPARE = [
+    Look(),
+    *(
+        Look(color, dash, marker)
+        for dash, marker in (((0, (6, 1.5)), "v"), ("-.", "P"), ((0, (1, 1)), "X"))
+        for color in (INK, GREY, ORANGE, BLUE, PURPLE, GREEN)
+    ),
+]
+"""Looks for methods that have none of their own."""
+
+
 def key(method: Any) -> str:
     """A method's name in `LOOKS` and `gdcourse.METHODS`, from that name, its rule or its rule's class."""
     return method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
@@ -99,6 +110,15 @@ def key(method: Any) -> str:
 def look(method: Any) -> Look:
     """The look of a method, given as for `key`; a plain one if it is not in the table."""
     return LOOKS.get(key(method), Look())
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each of several methods: its own; and for those that are new one that no other has, as long
+    as there are any."""
+    names = list(names)
+    taken = {LOOKS[name] for name in names if name in LOOKS}
+    free = iter([one for one in SPARE if one not in taken])
+    return {name: LOOKS.get(name) or next(free, Look()) for name in names}
 
 
 def title(method: Any) -> str:

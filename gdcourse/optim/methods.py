@@ -120,16 +120,16 @@ def class_of(name: str) -> type[MethodOptimizer]:
     def __init__(self: MethodOptimizer, params: Any, *args: Any, **kwargs: Any) -> None:
         MethodOptimizer.__init__(self, params, *args, **kwargs)
 
-    signature = signature_of(method.kind)
+    own: Any = __init__
+    own.__qualname__ = f"{method.optim or name}.__init__"
+    # the signature stands on the function: a reader's subclass with other arguments does not inherit it
     of_self = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
-    signed: Any = (
-        __init__  # on the function, where a reader's subclass with other arguments does not inherit it
-    )
-    signed.__signature__ = signature.replace(parameters=[of_self, *signature.parameters.values()])
+    signature = signature_of(method.kind)
+    own.__signature__ = signature.replace(parameters=[of_self, *signature.parameters.values()])
     contents = {
         "__module__": __name__,
         "__doc__": docstring_of(method.kind),
-        "__init__": signed,
+        "__init__": own,
         "method": method,
     }
     return type(method.optim or name, (MethodOptimizer,), contents)

@@ -27,7 +27,7 @@ from gdcourse.optim.kernel import (
     working_dtype,
 )
 from gdcourse.optim.kernel import run as run_program
-from gdcourse.rules import METHODS, Adagrad, GradientDescent, Lookahead, Rule, Values, validate
+from gdcourse.rules import METHODS, Adagrad, GradientDescent, Lookahead, Rule, Values, hinted, validate
 from gdcourse.rules.validate import check
 
 Group = dict[str, Any]
@@ -145,6 +145,11 @@ class RuleOptimizer(torch.optim.Optimizer):
     _laid: dict[int, Laid]
     _set: dict[int, tuple[Any, Settings]]
     _planned: Plan | None
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if "__init__" in vars(cls):
+            cls.__init__ = hinted(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(
         self,

@@ -8,6 +8,8 @@ from gdcourse.rules.adam import Adam, AdamW
 from gdcourse.rules.gradient_descent import GradientDescent
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.momentum import Momentum
+from gdcourse.rules.names import explain_names as _explain
+from gdcourse.rules.names import hinted
 from gdcourse.rules.nesterov import Nesterov
 from gdcourse.rules.radam import RAdam
 from gdcourse.rules.rmsprop import RMSProp
@@ -22,6 +24,7 @@ __all__ = [
     "Rule",
     "Scalar",
     "Values",
+    "hinted",
     "lr_of",
     "ratio",
     "validate",
@@ -39,3 +42,6 @@ def __getattr__(name: str) -> _Any:
 
 def __dir__() -> list[str]:
     return [*{*globals(), *METHODS}]
+
+
+_explain([*(method.kind for method in METHODS.values()), Method])

@@ -321,7 +321,7 @@ def test_nothing_is_read_back_from_the_device():
             TypeError,
             "a function has no start of its own: give one",
         ),
-        (lambda: (gd.Momentum(0.1), "beale", [1.0]), TypeError, "or a function of θ; got 'beale'"),
+        (lambda: (gd.Momentum(0.1), "Beagle", None), ValueError, "no surface 'Beagle'; did you mean 'Beale'"),
         (
             lambda: (gd.Momentum(0.1), TURNED, None, -1),
             ValueError,

@@ -51,3 +51,17 @@ def test_moving_a_slider_runs_the_library_with_the_new_value(monkeypatch, name):
 def test_a_moved_lookahead_moves_its_inner_rule():
     moved = moved_rule(gd.Lookahead(gd.Momentum(0.1)), inner_lr=0.2, alpha=0.3, k=7)
     assert (moved.alpha, moved.k, moved.inner_rule.lr) == (0.3, 7, 0.2)
+
+
+def test_sliders_for_a_plain_function(monkeypatch):
+    monkeypatch.setenv("GDCOURSE_STATIC", "0")
+    seen = []
+    monkeypatch.setattr("gdcourse.explore.sliders.descend", lambda *a: seen.append(a) or gd.descend(*a))
+    live(gd.Momentum(0.1), lambda theta: (theta**2).sum(), (-1, 3), (-1, 2), steps=5)
+    assert seen[-1][2] == [1.0, 0.5], "in the middle of the plane"
+    live(gd.Momentum(0.1), "ravine", **PLANE, start=[1, -1])
+    assert seen[-1][2] == [1.0, -1.0]
+    with pytest.raises(ValueError, match="start must be two numbers"):
+        live(gd.Momentum(0.1), "ravine", **PLANE, start=[1])
+    with pytest.raises(TypeError, match="give it its hyperparameters"):
+        live(gd.Momentum, "ravine", **PLANE)

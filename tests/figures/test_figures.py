@@ -12,7 +12,7 @@ import pytest
 import gdcourse as gd
 from gdcourse.explore.parts import DASHES, MARKERS
 from gdcourse.figures import INK, LOOKS, contours, images, key, look, losses, path, show_source, title
-from gdcourse.figures.style import CHOSEN, COLORS, FAMILIES, looks_of
+from gdcourse.figures.style import CHOSEN, COLORS, FAMILIES, looks, looks_of
 from gdcourse.rules import Method
 from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE
 
@@ -81,6 +81,73 @@ def test_a_path_is_drawn_where_the_run_went():
     assert any(d.shape == run.theta.shape and np.allclose(d, run.theta) for d in drawn)
     assert any("gradient descent" in text.get_text() for text in ax.texts)
     plt.close("all")
+
+
+def test_a_path_finds_its_method_and_its_surface_by_itself():
+    run = gd.descend(gd.Nesterov(0.02), "ravine", steps=7)
+    path(run)
+    ax = plt.gca()
+    assert ax.collections and ax.texts[0].get_text() == "Nesterov"
+    path(run.theta.tolist(), "Adam", ax)
+    assert np.allclose(ax.lines[-1].get_xydata(), run.theta[0])
+    with pytest.raises(ValueError, match="Give ax, as contours returns it"):
+        path(run.theta)
+    with pytest.raises(ValueError, match=r"one run of two coordinates, .* got \(8,\)"):
+        path(run.theta[:, 0], "Adam", ax)
+    plt.close("all")
+
+
+def lines_of(ax):
+    return np.concatenate([p.vertices for c in ax.collections for p in c.get_paths()])
+
+
+@pytest.mark.parametrize(
+    "surface",
+    ["Beale", lambda t: gd.problems.Beale().loss(t), lambda t: gd.problems.Beale().loss(np.asarray(t))],
+    ids=["name", "torch or NumPy", "NumPy"],
+)
+def test_contours_take_a_name_and_plain_functions(surface):
+    box = {"x": (-2, 4), "y": (-2, 2)}
+    expected, found = (lines_of(contours(one, **box)) for one in (gd.problems.Beale(), surface))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    plt.close("all")
+
+
+def test_contours_look_by_themselves_where_the_minima_are():
+    ax = contours("Himmelblau")
+    for minimum in gd.problems.Himmelblau.minima:
+        assert ax.get_xlim()[0] < minimum[0] < ax.get_xlim()[1]
+        assert ax.get_ylim()[0] < minimum[1] < ax.get_ylim()[1]
+    plt.close("all")
+
+
+def test_contours_of_what_is_not_everywhere_finite_and_of_a_plain():
+    assert len(lines_of(contours(lambda t: np.log(t[0]) + t[1] ** 2, (-1, 1), (-1, 1))))
+    flat = contours(lambda t: 0 * t[0], (-1, 1), (-1, 1))
+    assert not flat.collections
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((lambda t: t[0] ** 2,), TypeError, "it must be said where to look"),
+        ((gd.problems.Quadratic([1.0, 2.0, 3.0]), (0, 1), (0, 1)), ValueError, "two coordinates"),
+        ((lambda t: t[0] * np.nan, (0, 1), (0, 1)), ValueError, "nowhere a finite number"),
+        (("Beagle", (0, 1), (0, 1)), ValueError, "did you mean 'Beale'"),
+    ],
+)
+def test_what_has_no_level_lines_is_told(arguments, error, message):
+    with pytest.raises(error, match=message):
+        contours(*arguments)
+    plt.close("all")
+
+
+def test_methods_that_are_new_look_different_from_each_other():
+    names = ["Adam", *map(str, range(12))]
+    found = looks(names)
+    assert found["Adam"] is LOOKS["Adam"] and found["0"] == look("new")
+    assert len({(one.color, str(one.dash), one.marker) for one in found.values()}) == len(names)
 
 
 def test_losses_are_drawn_and_labelled_directly():
