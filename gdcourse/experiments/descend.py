@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gdcourse.experiments.block import walk_compiled
-from gdcourse.experiments.family import Cut, Fit, as_seeds, cut_out, cuts_of, part, runs_shape
+from gdcourse.experiments.family import Cut, Fit, as_seeds, cut_out, cuts_of, part, runs_shape, with_arrays
 from gdcourse.experiments.progress import progress
 from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame, from_to
 from gdcourse.experiments.walk import stack, walk
@@ -196,6 +196,7 @@ def descend(
     >>> print(f"{run.loss[-1]:.3e}")
     1.328e-05
     """
+    rule = with_arrays(rule)
     rule_at = rule if callable(rule) and not isinstance(rule, (Rule, type)) else None
     first: Any = rule_at(1) if rule_at else rule
     validate(first)

@@ -34,8 +34,9 @@ class Shown:
         # as a sentence: "50 steps of Momentum(lr=0.02) on ravine, loss 18 → 0.046"
         start = [f"{told.pop(name)} {name}" for name in ("runs", "trainings", "steps") if name in told]
         by = "".join(f" {name} {told.pop(name)}" for name in ("of", "by", "on") if name in told)
+        first = (", ".join(start) + by).strip()
         rest = [f"{name} {value}" for name, value in told.items()]
-        return f"{type(self).__name__}: {', '.join([', '.join(start) + by, *rest]).strip()}"
+        return f"{type(self).__name__}: {', '.join(one for one in (first, *rest) if one)}"
 
     def _repr_html_(self) -> str | None:
         return None if is_static() else table(self.facts(), type(self).__name__)

@@ -21,6 +21,7 @@ from gdcourse.experiments.family import (
     first_state,
     part,
     runs_shape,
+    with_arrays,
     zeros_like,
 )
 from gdcourse.experiments.progress import progress
@@ -226,13 +227,14 @@ def train(
     if not seeds.ndim:
         picks = picks[:, 0]
     theta = network.init(seeds, data.train.x.dtype).to(data.train.x.device)
+    optimizer = with_arrays(optimizer)
     mover = _mover(optimizer, schedule, compile, network, theta, seeds)
     seen = _Seen(network, data.validation, steps, examine, keep)
     seen.look(0, mover, theta)
     losses = []
     with torch.no_grad():
         for t in progress(range(1, steps + 1), "training", steps):
-            x, y = data.train.batch(picks[t - 1])
+            x, y = data.train.batch(picks[t - 1])  # batch
             theta = mover.look(t)
             outputs = network.forward(theta, x)  # forward
             losses.append(network.loss_of(outputs[-1], y))  # loss

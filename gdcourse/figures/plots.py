@@ -87,7 +87,7 @@ def contours(
     ValueError : not two coordinates, or nowhere a finite number.
     """
     if x is None or y is None:
-        if callable(problem):
+        if callable(problem) and not isinstance(problem, type):
             raise TypeError("of a function it must be said where to look: x=(-2, 2), y=(-2, 2)")
         found = as_problem(problem)
         around = view_of([*minima_of(found), *np.reshape(np.asarray(found.start, float), (-1, 2))])

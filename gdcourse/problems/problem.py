@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +25,11 @@ class Problem:
     minimum : the minimiser to look for, or None where there is none or more than one.
     """
 
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        for name in {"loss", "grad"} & vars(cls).keys():
+            setattr(cls, name, _takes_lists(getattr(cls, name)))
+
     name: str = "problem"
     ndim: int = 1
     start: Any = None
@@ -43,6 +49,18 @@ class Problem:
         None, as here, where the gradient is not random.
         """
         return None
+
+
+def _takes_lists(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method, which also takes θ as a number or as a list of numbers."""
+
+    @wraps(method)
+    def taking(self: Any, theta: Any, *rest: Any, **named: Any) -> Any:
+        if isinstance(theta, (list, tuple, int, float)):
+            theta = np.asarray(theta, float)
+        return method(self, theta, *rest, **named)
+
+    return taking
 
 
 class Function(Problem):

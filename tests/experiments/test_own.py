@@ -80,6 +80,14 @@ def test_a_grid_of_modules_is_its_single_trainings(data):
             assert mean.abs().max() > 0 and not one.module.training
 
 
+def test_what_a_module_draws_is_each_seeds_and_each_steps_own(data):
+    """One module, all examples at every step, and no update: losses differ by what dropout drew alone."""
+    frozen = lambda params: torch.optim.SGD(params, lr=0.0)  # noqa: E731
+    history = gd.train(dropped(), data, frozen, seed=[0, 1, 0], steps=3, batch=None)
+    assert (history.loss[:, 0] == history.loss[:, 2]).all()
+    assert len(np.unique(history.loss[:, :2])) == 6
+
+
 def test_the_loop_of_a_module_by_hand(data):
     """Batch norm in training mode while training, in evaluation mode when examined."""
     torch.manual_seed(1)
@@ -149,6 +157,12 @@ def test_epochs_are_passes(data):
     by_steps = gd.train(OURS, data, gd.Adam(0.01), steps=12, batch=16)
     np.testing.assert_array_equal(by_epochs.loss, by_steps.loss)
     assert len(gd.train(OURS, data, gd.Adam(0.01), epochs=3, batch=None).loss) == 3
+
+
+def test_a_list_of_learning_rates_is_a_grid(data):
+    lists = gd.train(OURS, data, gd.Adam([0.01, 0.02]), **SETTINGS)
+    arrays = gd.train(OURS, data, gd.Adam(np.array([0.01, 0.02])), **SETTINGS)
+    np.testing.assert_array_equal(lists.loss, arrays.loss)
 
 
 def test_dtype_of_the_training(data):

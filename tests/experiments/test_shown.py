@@ -183,7 +183,9 @@ def test_a_history_and_a_comparison_as_tables(pandas, history):
     tuned = gd.experiments.Tuned(
         "Adam", "lr", np.array([0.1, 1.0]), np.full((2, 3), 0.5), np.ones((1, 2, 3)), 1, np.full(3, 0.4)
     )
-    rows = gd.experiments.Comparison({"Adam": tuned}).to_pandas()
+    found = gd.experiments.Comparison({"Adam": tuned})
+    assert repr(found) == "Comparison: Adam 40.0 % (40.0 … 40.0) at lr 1"
+    rows = found.to_pandas()
     assert len(rows) == 6 and [row["is_best"] for row in rows] == [False] * 3 + [True] * 3
     assert np.isnan(rows[0]["test_accuracy"]) and rows[5]["test_accuracy"] == 0.4
 

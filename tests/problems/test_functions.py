@@ -100,3 +100,21 @@ def test_many_starts_of_a_function_are_many_runs(function):
 def test_a_function_without_a_start_is_told_so():
     with pytest.raises(TypeError, match="a function has no start of its own"):
         gd.descend(gd.Momentum(0.1), for_numpy)
+
+
+@pytest.mark.parametrize("theta", [[3.0, 0.5], (3, 0.5), [[3.0, 0.5], [1, 2]]])
+def test_problems_take_lists(theta):
+    for method in (BEALE.loss, BEALE.grad):
+        np.testing.assert_array_equal(method(theta), method(np.array(theta, float)))
+    assert gd.problems.Quadratic(2.0).loss(3) == 9.0
+    least = gd.problems.LeastSquares([[1, 2], [3, 4], [5, 6]], [1, 2, 3])
+    run = gd.descend(gd.Momentum(0.01), least.with_batch(1), steps=3, seed=[0, 1])
+    assert run.theta.shape == (4, 2, 2) and least.loss([0, 0]) == pytest.approx(14 / 6)
+
+
+def test_lists_of_settings_are_grids():
+    lists = gd.descend(gd.Lookahead(gd.Momentum([0.001, 0.002]), alpha=(0.5, 0.6)), BEALE, steps=9)
+    rule = gd.Lookahead(gd.Momentum(np.array([0.001, 0.002])), alpha=np.array([0.5, 0.6]))
+    np.testing.assert_array_equal(lists.theta, gd.descend(rule, BEALE, steps=9).theta)
+    with pytest.raises(TypeError, match="Invalid learning rate"):
+        gd.descend(gd.Momentum(["a", "b"]), BEALE)
