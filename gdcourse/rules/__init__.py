@@ -6,7 +6,8 @@ from gdcourse.rules.adam import Adam, AdamW
 from gdcourse.rules.gradient_descent import GradientDescent
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.momentum import Momentum
-from gdcourse.rules.names import explain_names, hinted
+from gdcourse.rules.names import explain_names as _explain_names
+from gdcourse.rules.names import hinted
 from gdcourse.rules.nesterov import Nesterov
 from gdcourse.rules.radam import RAdam
 from gdcourse.rules.rmsprop import RMSProp
@@ -38,6 +39,6 @@ __all__ = [
     "with_lr",
 ]
 
-explain_names(
+_explain_names(
     [GradientDescent, Momentum, Nesterov, Adagrad, RMSProp, Adadelta, Adam, AdamW, RAdam, Lookahead, Method]
 )
