@@ -3,11 +3,12 @@ PYTHON ?= python3
 PORT ?= 8000
 PY := .venv/bin/python
 CHAPTERS ?=
+NAME ?=
 BENCH ?=
 LAB ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test verify bench notebooks lint lab clean
+.PHONY: help setup book serve test verify bench notebooks new lint lab clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)$$/make \1\t\2/' | expand -t 18
@@ -36,6 +37,9 @@ bench: setup ## how fast it is beside torch.optim and optax (a quarter of an hou
 
 notebooks: setup ## make and run the notebooks from book/src (some alone: make notebooks CHAPTERS="adam radam")
 	@$(PY) scripts/notebooks.py $(CHAPTERS)
+
+new: setup ## begin an optimizer: its rule, its line in the table, its chapter (make new NAME=Lion)
+	@$(PY) scripts/new.py "$(NAME)"
 
 lint: setup ## ruff and mypy
 	@$(PY) -m ruff check .

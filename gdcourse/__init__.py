@@ -6,8 +6,11 @@ What to call first:
 
     run = gd.descend(gd.Momentum(lr=0.02), gd.problems.ravine(), steps=50)     # walk down a surface
     run = gd.descend(gd.Adam(0.1), lambda x: (x**2).sum(), start=[3.0, 4.0])   # or a function of your own
-    gd.figures.contours(gd.problems.Beale(), x=(-2, 4), y=(-2, 2))             # look at a surface
+    run.plot(), run.animate(), run.to_pandas()                                 # look at it
+    gd.figures.contours("Beale", x=(-2, 4), y=(-2, 2))                         # look at a surface
     history = gd.train(gd.problems.Network(), gd.digits(), gd.Adam(lr=0.01))   # a network reads digits
+    history.read(gd.digits().test.images[0])                                   # and one of your own
+    found = gd.compare(["Momentum", gd.Adam(0.01), torch.optim.NAdam])         # which is best, fairly tuned?
     optimizer = gd.optim.Adam(model.parameters(), lr=1e-3)                     # in your own training loop
     optimizer = gd.optim.from_rule(gd.Nesterov(0.1), model.parameters())       # any rule, also your own
 
@@ -20,7 +23,7 @@ import importlib
 from typing import Any
 
 from gdcourse import experiments, optim, problems, rules, theory
-from gdcourse.experiments import descend, train
+from gdcourse.experiments import compare, descend, train
 from gdcourse.problems import digits
 from gdcourse.rules import (
     METHODS,
@@ -45,8 +48,13 @@ _LATER = ("explore", "figures")  # they draw: matplotlib and ipywidgets are load
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"gdcourse.{name}")
+    if name in METHODS:
+        return METHODS[name].kind
     raise AttributeError(f"module 'gdcourse' has no attribute {name!r}")
 
 
+experiments.drawn_by(lambda: importlib.import_module("gdcourse.figures"))
+
+
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LATER])
+    return sorted({*globals(), *_LATER, *METHODS})

@@ -30,7 +30,8 @@ if spec is None or spec.origin is None:
             why = "git is not installed" if isinstance(error, FileNotFoundError) else "git could not reach it"
             raise NotFetched(
                 f"The library gdcourse is not here, and {why}. With a network, run `%pip install "
-                "REPOSITORY_URL/archive/refs/heads/main.zip` in a cell; without one, upload the folder "
-                "gdcourse of the repository, or its wheel and `%pip install` that. Then run this cell again."
+                '"gdcourse[book] @ REPOSITORY_URL/archive/refs/heads/main.zip"` in a cell; without one, '
+                "upload the folder gdcourse of the repository, or its wheel and `%pip install` that. Then "
+                "run this cell again."
             ) from None
     sys.path.insert(0, str(found[0]))

@@ -18,7 +18,10 @@ import setup_env  # scripts/setup_env.py
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGETS = {"book", "serve", "test", "verify", "bench", "notebooks", "lint", "lab", "clean", "help", "setup"}
+TARGETS = {
+    *("setup", "book", "serve", "test", "verify", "bench"),
+    *("notebooks", "new", "lint", "lab", "clean", "help"),
+}
 
 
 def text(name: str) -> str:

@@ -1,9 +1,16 @@
 """What `import gdcourse` gives, and what it does not load."""
 
+import os
 import subprocess
 import sys
 
+import matplotlib
+import pytest
+import torch
+
 import gdcourse
+
+matplotlib.use("Agg")
 
 HEAVY = ("matplotlib", "ipywidgets", "IPython", "triton", "pandas", "torch._dynamo", "torch._inductor")
 
@@ -28,12 +35,82 @@ def test_what_is_not_there_is_an_attribute_error():
     assert not hasattr(gdcourse, "nonsense")
 
 
+CALLS = [
+    line.strip()
+    for line in gdcourse.__doc__.split("What to call first:")[1].split("Rooms:")[0].splitlines()
+    if line.strip()
+]
+
+
 def test_help_starts_with_what_to_call_first():
     first = gdcourse.__doc__.split("\n\n")[1:3]
-    assert first[0] == "What to call first:" and "gd.descend" in gdcourse.__doc__
+    assert first[0] == "What to call first:" and CALLS[0] == "import gdcourse as gd" and len(CALLS) > 9
+
+
+def test_what_help_says_to_call_first_runs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", type("fake", (), {"DataFrame": dict}))
+    short = {"steps": 3, "trials": 3, "seeds": 2}
+
+    class Quick:  # the same calls, with fewer steps where they take long
+        train = staticmethod(lambda *a: gdcourse.train(*a, steps=20, examine=1))
+        compare = staticmethod(lambda *a: gdcourse.compare(*a, **short))
+
+        def __getattr__(self, name):
+            return getattr(gdcourse, name)
+
+    scope = {"gd": Quick(), "torch": torch, "model": torch.nn.Linear(2, 1)}
+    for call in CALLS[1:]:
+        exec(call, scope)
+    assert type(scope["optimizer"]).__name__ == "RuleOptimizer" and len(scope["found"].methods) == 3
 
 
 def test_type_checkers_find_its_types():
     from importlib.resources import files
 
     assert (files("gdcourse") / "py.typed").is_file()
+
+
+IMPORT_S = 0.15
+"""What the import may take beside torch's: of the processor's time, which others' work does not lengthen."""
+
+
+def test_the_import_takes_next_to_nothing_beside_torch():
+    code = (
+        "import time, torch; start = time.process_time(); import gdcourse; print(time.process_time() - start)"
+    )
+    command = [sys.executable, "-c", code]
+    times = [float(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(3)]
+    assert min(times) < IMPORT_S
+
+
+@pytest.mark.parametrize(
+    ("missing", "code", "asks_for"),
+    [
+        ("matplotlib", "gd.figures", "gdcourse.figures needs matplotlib"),
+        ("matplotlib", "gd.descend(gd.Momentum(0.02), 'ravine').plot()", "gdcourse.figures needs matplotlib"),
+        ("matplotlib", "import gdcourse.figures", "gdcourse.figures needs matplotlib"),
+        ("matplotlib", "gd.explore", "gdcourse.explore needs matplotlib and ipywidgets"),
+        (
+            "ipywidgets",
+            "gd.explore.live(gd.Momentum(0.1), 'ravine', (-5, 5), (-2, 2))",
+            "sliders need ipywidgets",
+        ),
+    ],
+)
+def test_without_the_extra_one_sentence_says_how_to_get_it(missing, code, asks_for):
+    hide = f"import sys; sys.modules[{missing!r}] = None; import gdcourse as gd; {code}"
+    command = [sys.executable, "-c", hide]
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}  # without GDCOURSE_STATIC
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode and last == f'ModuleNotFoundError: {asks_for}: pip install "gdcourse[book]"'
+
+
+def test_what_draws_comes_with_the_extra_alone():
+    import tomllib
+    from pathlib import Path
+
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    names = lambda wanted: {one.split(">")[0].split("<")[0] for one in wanted}  # noqa: E731
+    assert names(project["dependencies"]) == {"numpy", "torch", "tqdm"}
+    assert {"matplotlib", "ipywidgets"} <= names(project["optional-dependencies"]["book"])

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from gdcourse.experiments import ledger
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "book" / "_ext"))
+import registered  # noqa: E402  book/_ext/registered.py
+
 PAGE = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
 ROOMS = ("rules", "theory", "problems", "optim", "experiments", "figures", "explore")
 
@@ -21,6 +25,8 @@ def entries():
             module = match[1]
         elif match := re.match(r"\.\. auto(?:function|class|data):: ([\w.]+)", line):
             found.add(f"{module}.{match[1]}")
+        elif match := re.match(r"\.\. registered:: (\w+)", line):
+            found |= {entry.split(":: ")[1] for entry in registered.entries(match[1])}
     return found
 
 

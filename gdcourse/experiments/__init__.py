@@ -6,9 +6,11 @@ from gdcourse.experiments.claims import Claim, Measured, at_least, at_most, deci
 from gdcourse.experiments.compare import Comparison, Tuned, compare
 from gdcourse.experiments.cost import gradient_operations, state_size, step_operations
 from gdcourse.experiments.descend import Run, descend
+from gdcourse.experiments.entrants import method_of
 from gdcourse.experiments.progress import is_static, progress
 from gdcourse.experiments.settle import largest_converged, settled, steps_in_words
-from gdcourse.experiments.train import History, train
+from gdcourse.experiments.shown import drawn_by
+from gdcourse.experiments.train import History, Step, train
 from gdcourse.experiments.words import plain
 
 __all__ = [
@@ -17,12 +19,14 @@ __all__ = [
     "History",
     "Measured",
     "Run",
+    "Step",
     "Tuned",
     "at_least",
     "at_most",
     "compare",
     "decide",
     "descend",
+    "drawn_by",
     "expect",
     "gradient_operations",
     "is_static",
@@ -30,6 +34,7 @@ __all__ = [
     "largest_converged",
     "largest_gap",
     "ledger",
+    "method_of",
     "plain",
     "progress",
     "settled",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import textwrap
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -68,6 +67,8 @@ def ledger() -> dict[str, Claim]:
     ------
     ValueError : an id that occurs twice, or a verdict or kind that is none.
     """
+    import tomllib  # slow to import, and only wanted here
+
     claims: list[Claim] = []
     for file in sorted(LEDGER.glob("*.toml")):
         for entry in tomllib.loads(file.read_text(encoding="utf-8")).get("claim", []):

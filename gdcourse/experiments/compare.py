@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from gdcourse.experiments.train import Schedule, train
-from gdcourse.problems.digits import Digits
+from gdcourse.experiments.entrants import entrants_of
+from gdcourse.experiments.shown import Shown, draw, needed
+from gdcourse.experiments.train import History, Schedule, accuracy_of, train
+from gdcourse.problems.data import Split
+from gdcourse.problems.digits import digits
+from gdcourse.problems.modules import as_network
 from gdcourse.problems.network import Network
-from gdcourse.rules import METHODS, Method
+from gdcourse.rules import Method, Rule, hinted
 
 SPACING = 10**0.5  # between neighbouring values of a grid: two to a decade
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tuned:
     """One method after its search.
 
@@ -28,6 +32,8 @@ class Tuned:
     loss : mini-batch loss before each step, shape ``(T, K, S)``.
     best : the index into ``values`` of the highest mean validation accuracy.
     test : test accuracy at the best value, shape ``(S,)``. Nothing was chosen by it.
+    diverged : at which values how many seeds' loss was no longer a finite number, shape ``(K,)``; None where
+        nobody looked.
     """
 
     name: str
@@ -37,10 +43,18 @@ class Tuned:
     loss: np.ndarray
     best: int
     test: np.ndarray
+    diverged: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Tuned: {self.name}, {self.tuned} {self.values[self.best]:.2g} of {len(self.values)} tried, "
+            f"validation accuracy {100 * self.validation[self.best].mean():.1f} %, "
+            f"test accuracy {100 * self.test.mean():.1f} %"
+        )
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Shown):
     """What `compare` found, by method in the order given."""
 
     methods: dict[str, Tuned]
@@ -50,6 +64,48 @@ class Comparison:
         if name not in self.methods:
             raise KeyError(f"{name} was not compared: put it into the list beside {', '.join(self.methods)}")
         return self.methods[name]
+
+    def facts(self) -> dict[str, str]:
+        told = {}
+        for name, m in self.methods.items():
+            seeds = f"{100 * m.test.min():.1f} … {100 * m.test.max():.1f}"
+            told[name] = f"{100 * m.test.mean():.1f} % ({seeds}) at {m.tuned} {m.values[m.best]:.1g}"
+        return told
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame, a row for each method, value and seed: ``method``, ``tuned``, ``value``,
+        ``seed`` (0, 1, …), ``validation_accuracy``, ``is_best``, and ``test_accuracy``, NaN but for the best.
+
+        Raises
+        ------
+        ModuleNotFoundError : pandas is not installed.
+        """
+        pandas = needed("pandas", "to_pandas needs pandas: pip install pandas")
+        rows = [
+            {
+                "method": name,
+                "tuned": m.tuned,
+                "value": float(value),
+                "seed": seed,
+                "validation_accuracy": float(m.validation[k, seed]),
+                "is_best": k == m.best,
+                "test_accuracy": float(m.test[seed]) if k == m.best else np.nan,
+            }
+            for name, m in self.methods.items()
+            for k, value in enumerate(m.values)
+            for seed in range(m.validation.shape[1])
+        ]
+        return pandas.DataFrame(rows)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw validation error over what was tuned, see `gdcourse.figures.learning_rate_curves`. Returns the
+        axes.
+
+        Parameters
+        ----------
+        ax : where to draw, matplotlib's. Default: a new figure.
+        """
+        return draw("learning_rate_curves", self, ax)
 
     def table(self) -> str:
         """A line for each method: what was tried, the best value, validation and test accuracy in
@@ -79,16 +135,20 @@ class Comparison:
         return f"{a} and {b}: no difference beyond the spread of the seeds."
 
 
+@hinted
 def compare(
-    methods: Sequence[str] | Mapping[str, Method],
-    data: Digits,
+    methods: Any,
+    data: Any = None,
     *,
-    network: Network | None = None,
-    steps: int = 200,
+    network: Any = None,
+    steps: int | None = None,
+    epochs: int | None = None,
     batch: int | None = 64,
     trials: int = 7,
     seeds: int = 5,
     schedule: Schedule | None = None,
+    dtype: Any = None,
+    device: Any = None,
 ) -> Comparison:
     """Compare methods on the digits, each tuned by the same number of trials.
 
@@ -99,38 +159,77 @@ def compare(
 
     Parameters
     ----------
-    methods : names from `gdcourse.rules.METHODS`, or a mapping from names to methods.
-    data : `gdcourse.digits()`.
-    network : default 784–32–10.
-    steps, batch, schedule : as in `gdcourse.train`. Defaults 200, 64, none.
+    methods : one or several, mixed as you like: names from `gdcourse.rules.METHODS`; rules, each searched
+        around its own learning rate; classes of rules, your own, too; classes of torch optimizers; functions
+        of ``(params, lr)`` that make one; or a mapping from names to these. Where each search starts,
+        `gdcourse.experiments.method_of` says.
+    data : as for `gdcourse.train`; with three parts, if they are your own. Default: `gdcourse.digits()`.
+    network : as for `gdcourse.train`. Default 784–32–10.
+    steps, epochs, batch, schedule, dtype, device : as in `gdcourse.train`. Defaults 200 steps, 64, none. A
+        schedule is for rules.
     trials : an odd number of values to start with. Default 7.
     seeds : how many; they are 0, 1, …. Default 5.
 
     Raises
     ------
-    ValueError : an unknown method, an even number of trials, fewer than two seeds, or a best value that
-        still lies at the end of its grid after 10 widenings.
+    TypeError : a method of no kind named above.
+    ValueError : an unknown method, an even number of trials, fewer than two seeds, no test split, targets
+        that are no labels, or a best value that still lies at the end of its grid after 10 widenings.
+
+    Examples
+    --------
+    >>> import torch, gdcourse as gd
+    >>> methods = ["Momentum", gd.Adam(0.01, beta2=0.99), torch.optim.NAdam]
+    >>> list(gd.compare(methods, steps=50, trials=3, seeds=2).methods)
+    ['Momentum', 'Adam(beta2=0.99)', 'torch.optim.NAdam']
     """
-    network = network or Network()
-    table = dict(methods) if isinstance(methods, Mapping) else {name: _known(name) for name in methods}
-    if trials < 3 or trials % 2 == 0:
+    if isinstance(trials, bool) or not isinstance(trials, (int, np.integer)) or trials < 3 or trials % 2 == 0:
         raise ValueError(f"trials must be an odd number ≥ 3, got {trials!r}")
+    if isinstance(seeds, bool) or not isinstance(seeds, (int, np.integer)):
+        raise ValueError(f"seeds must be how many there are, a whole number, got {seeds!r}")
     if seeds < 2:
         raise ValueError(f"seeds must be at least 2: one run shows no spread; got {seeds!r}")
+    given = Network() if network is None else network
+    fitted, data = as_network(given, digits() if data is None else data, None, dtype, device)
+    if not len(data.test):
+        raise ValueError("data must have a test split: give three parts, for train, validation and test")
+    table = entrants_of(methods, lambda: _parameters(fitted, data.train.x))
+    steps = 200 if steps is None and epochs is None else steps
 
-    def run(method: Method, exponents: range) -> _Searched:
-        values = method.usual * SPACING ** np.array(exponents)
-        history = train(
-            network,
+    def once(optimizer: Any) -> History:
+        return train(
+            given,
             data,
-            method.make(values[:, None]),
+            optimizer,
             steps=steps,
+            epochs=epochs,
             batch=batch,
             seed=range(seeds),
             examine=1,
             schedule=schedule,
         )
-        return _Searched(exponents, values, history.validation_accuracy[-1], history.loss, history.theta)
+
+    def run(method: Method, exponents: range) -> _Searched:
+        values = method.usual * SPACING ** np.array(exponents)
+        if isinstance(method.make(float(values[0])), Rule):
+            grid = once(method.make(values[:, None]))
+            return _Searched(
+                exponents,
+                values,
+                grid.validation_accuracy[-1],
+                grid.loss,
+                (grid.diverged_at >= 0).sum(-1),
+                [_Trained(grid, i) for i in range(len(values))],
+            )
+        each = [once(method.make(float(value))) for value in values]
+        return _Searched(
+            exponents,
+            values,
+            np.stack([history.validation_accuracy[-1] for history in each]),
+            np.stack([history.loss for history in each], 1),
+            np.array([(history.diverged_at >= 0).sum() for history in each]),
+            [_Trained(history, ...) for history in each],
+        )
 
     half = trials // 2
     found = {name: run(method, range(-half, half + 1)) for name, method in table.items()}
@@ -149,7 +248,27 @@ def compare(
                 found[name] = found[name].join(run(method, more), first=False)
     else:
         raise ValueError("after 10 widenings some method's best value still lies at the end of its grid")
-    return Comparison({name: found[name].report(name, table[name], network, data) for name in table})
+    return Comparison({name: found[name].report(name, table[name], data.test) for name in table})
+
+
+def _parameters(network: Any, x: torch.Tensor) -> list[torch.Tensor]:
+    """Parameters of a network as an optimizer gets them."""
+    theta = network.init(0, x.dtype).to(x.device)
+    return [part.clone().requires_grad_() for part in network.parts(theta)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """The networks of one value, one for each seed: where they stand in a history."""
+
+    history: History
+    at: Any
+
+    def accuracy(self, split: Split) -> np.ndarray:
+        network, theta = self.history.network, self.history.theta
+        if isinstance(network, Network):
+            return network.accuracy(theta[self.at], split.x, split.y).cpu().numpy()
+        return accuracy_of(network.scores(theta, split.x), split.y)[self.at].cpu().numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +277,8 @@ class _Searched:
     values: np.ndarray
     validation: np.ndarray
     loss: np.ndarray
-    theta: torch.Tensor
+    diverged: np.ndarray
+    trained: list[_Trained]
 
     @property
     def best(self) -> int:
@@ -175,15 +295,11 @@ class _Searched:
             np.concatenate([a.values, b.values]),
             np.concatenate([a.validation, b.validation]),
             np.concatenate([a.loss, b.loss], 1),
-            torch.cat([a.theta, b.theta]),
+            np.concatenate([a.diverged, b.diverged]),
+            a.trained + b.trained,
         )
 
-    def report(self, name: str, method: Method, network: Network, data: Digits) -> Tuned:
-        test = network.accuracy(self.theta[self.best], data.test.x, data.test.y).cpu().numpy()
-        return Tuned(name, method.tuned, self.values, self.validation, self.loss, self.best, test)
-
-
-def _known(name: str) -> Method:
-    if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}; known are {', '.join(METHODS)}")
-    return METHODS[name]
+    def report(self, name: str, method: Method, test: Split) -> Tuned:
+        accuracy = self.trained[self.best].accuracy(test)
+        found = self.values, self.validation, self.loss, self.best, accuracy, self.diverged
+        return Tuned(name, method.tuned, *found)

@@ -5,30 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.overrides import TorchFunctionMode
 
 from gdcourse.problems.network import Network
 from gdcourse.rules import Lookahead, Rule
 
 
-class _Counted:
-    """A number that counts the arithmetic done with it: a rule takes anything that knows operators."""
+class _Counting(TorchFunctionMode):
+    """Counts what is done with tensors: one for each operator or function that a rule calls on them, `abs`, a
+    comparison and `where` included. Reading an attribute (a shape, a transpose) is no operation."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.operations = 0
 
-    def _did(self, *others: Any) -> _Counted:
-        self.operations += 1
-        return self
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _did
-    __truediv__ = __rtruediv__ = __pow__ = __neg__ = __eq__ = _did  # type: ignore[assignment]
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.operations += func.__name__ != "__get__"
+        return func(*args, **(kwargs or {}))
 
 
 def step_operations(rule: Rule, t: int = 1000) -> float:
     """How many arithmetic operations step t takes for each parameter; what depends on t alone, and is
-    computed once for all parameters, is not counted. Lookahead's synchronisation is shared out over its k
-    steps."""
+    computed once for all parameters, is not counted.
+
+    Each operator or function counts as one: a root and a comparison as a sum does, and so does a product of
+    matrices, whose cost depends on their sizes: for a rule with one, the count is too low. Lookahead's
+    synchronisation is shared out over its k steps.
+    """
     if isinstance(rule, Lookahead):
         inner = step_operations(rule.inner_rule, t)
         return inner + (_counted(rule, t) - inner) / rule.k
@@ -36,11 +39,12 @@ def step_operations(rule: Rule, t: int = 1000) -> float:
 
 
 def _counted(rule: Rule, t: int) -> int:
-    number = _Counted()
+    number = torch.ones(1, 1, dtype=torch.float64)  # a matrix, for rules that take one
     state, at = rule.init(number, number), rule.at(t)
-    rule.look(number, state)
-    rule.step(number, number, state, at)
-    return number.operations
+    with _Counting() as counting:
+        rule.look(number, state)
+        rule.step(number, number, state, at)
+    return counting.operations
 
 
 def state_size(rule: Rule) -> int:
@@ -51,6 +55,8 @@ def state_size(rule: Rule) -> int:
 def gradient_operations(network: Network) -> float:
     """How many operations a forward and a backward pass take, for each parameter and example, as torch
     counts those of its matrix products."""
+    from torch.utils.flop_counter import FlopCounterMode  # slow to import, and rarely wanted
+
     x, y = torch.zeros(1, network.sizes[0], dtype=torch.float64), torch.zeros(1, dtype=torch.long)
     with FlopCounterMode(display=False) as counter:
         network.grad(network.init(0), x, y)

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from gdcourse.experiments.block import walk_compiled
-from gdcourse.experiments.family import Cut, Fit, as_seeds, cut_out, cuts_of, part, runs_shape
+from gdcourse.experiments.family import Cut, Fit, as_seeds, cut_out, cuts_of, part, runs_shape, with_arrays
 from gdcourse.experiments.progress import progress
+from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame, from_to
 from gdcourse.experiments.walk import stack, walk
-from gdcourse.problems.problem import Function, Problem, as_problem
-from gdcourse.rules import Rule, validate
+from gdcourse.problems.given import as_problem
+from gdcourse.problems.problem import Function, Problem
+from gdcourse.rules import Rule, hinted, validate
 
 CACHED = 15 * 2**13
 """Bytes of θ. On a CPU, so many runs at a time take all their steps: what a step makes stays in the cache
@@ -31,8 +33,8 @@ LITTLE = 2**20
 """Bytes up to which it is not asked whether they are free: to ask takes as long as dozens of steps."""
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
+@dataclass(frozen=True, eq=False, repr=False)
+class Run(Shown):
     """What `descend` gives back. Arrays are of the kind that it was given: NumPy or torch.
 
     Attributes
@@ -44,6 +46,7 @@ class Run:
         start (at least a million). For one run a step or None; for many an array of steps, −1 for never.
     recorded : what was asked for by name, each with a leading axis of T steps. ``run.v`` is
         ``run.recorded["v"]``.
+    rule, problem : what ran, and on what.
     """
 
     theta: Any
@@ -51,6 +54,8 @@ class Run:
     grad: Any
     diverged_at: Any
     recorded: dict[str, Any] = field(default_factory=dict)
+    rule: Any = None
+    problem: Any = None
 
     def __getattr__(self, name: str) -> Any:
         recorded = self.__dict__.get("recorded", {})
@@ -59,7 +64,85 @@ class Run:
         have = ", ".join(sorted(recorded)) or "nothing"
         raise AttributeError(f"this run has no {name!r}; recorded by name: {have}. Ask with record={name!r}")
 
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """The shape of the family; () for one run."""
+        return tuple(self.loss.shape[1:])
 
+    def facts(self) -> dict[str, str]:
+        loss = self.to_numpy("loss")
+        one_broke = not self.runs and self.diverged_at is not None
+        kept = len(loss) > 1 or self.grad is not None
+        went = loss if kept or self.runs else loss[-1:]
+        return {
+            "runs": " × ".join(map(str, self.runs)),
+            "steps": f"{len(loss) - 1:,}" if kept else "",
+            "of": describe(self.rule) if self.rule is not None else "",
+            "on": getattr(self.problem, "name", ""),
+            "diverged": divergence(self.diverged_at, "θ left for infinity"),
+            "loss": "" if one_broke else from_to(went, self.runs, "{:.4g}"),
+        }
+
+    def to_numpy(self, name: str = "theta") -> np.ndarray:
+        """One of the arrays by its name as a NumPy array, wherever the run was."""
+        values = getattr(self, name)
+        return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame, a row for each step and run: ``step`` (0 … T), ``run`` (or ``run_0``,
+        ``run_1``, … for each axis of a family), ``loss``, ``theta`` or ``theta_1``, ``theta_2``, …, and what
+        was recorded in that step, NaN at step 0.
+
+        Raises
+        ------
+        ModuleNotFoundError : pandas is not installed.
+        """
+        columns = {"loss": self.to_numpy("loss")}
+        steps = columns["loss"].shape[0]
+        for name in ("theta", *self.recorded):
+            values = self.to_numpy(name).astype(float)
+            if name != "theta":
+                first = np.full((1, *values.shape[1:]), np.nan)
+                values = np.concatenate([first, values])[-steps:]
+            if values.ndim <= columns["loss"].ndim:
+                columns[name] = np.broadcast_to(_spread(values, columns["loss"].ndim), columns["loss"].shape)
+            else:
+                columns |= {f"{name}_{i + 1}": values[..., i] for i in range(values.shape[-1])}
+        return frame(columns, self.runs)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the run: its path over the problem's level lines where θ has two coordinates, and else its
+        loss over steps. Returns the axes.
+
+        Parameters
+        ----------
+        ax : where to draw, matplotlib's. Default: a new figure.
+
+        Raises
+        ------
+        ValueError : a run whose steps were not kept (``path=False``), or more runs than can be told apart.
+        """
+        return draw("plot_run", self, ax)
+
+    def animate(self, seconds: float = 5.0) -> Any:
+        """The path over the level lines, step by step, as an animation that a notebook plays.
+
+        Parameters
+        ----------
+        seconds : how long it takes. Default 5.
+
+        Returns
+        -------
+        A `gdcourse.figures.Animation`; its ``save("path.gif")`` writes a file.
+
+        Raises
+        ------
+        ValueError : as `plot`; or θ has not two coordinates.
+        """
+        return draw("animate", self, seconds)
+
+
+@hinted
 def descend(
     rule: Rule | Callable[[int], Rule],
     problem: Problem | Callable[[Any], Any],
@@ -78,9 +161,10 @@ def descend(
     rule : an update rule; or a function from the step number t = 1, 2, … to one, for a schedule.
         Hyperparameters that are arrays make a family of runs: their shapes, the seeds' and the starts'
         broadcast to ``runs``.
-    problem : one of `gdcourse.problems`, or a function of one θ: torch differentiates it if it takes tensors;
-        one for NumPy arrays is differentiated by differences, see `gdcourse.problems.as_problem`, or with a
-        gradient of yours: ``gd.problems.ArrayFunction(function, gradient)``.
+    problem : one of `gdcourse.problems`, the name of a surface, or a function of one θ: torch differentiates
+        it if it takes tensors; one for NumPy arrays is differentiated by differences, see
+        `gdcourse.problems.as_problem`, or with a gradient of yours:
+        ``gd.problems.ArrayFunction(function, gradient)``.
     start : θ_0, a number, list, array or tensor of shape ``(*runs, d)`` (``(*runs,)`` where a single θ is a
         number). Its kind, dtype and device are those of the run; numbers and lists run in float64. Default:
         the problem's own.
@@ -112,6 +196,7 @@ def descend(
     >>> print(f"{run.loss[-1]:.3e}")
     1.328e-05
     """
+    rule = with_arrays(rule)
     rule_at = rule if callable(rule) and not isinstance(rule, (Rule, type)) else None
     first: Any = rule_at(1) if rule_at else rule
     validate(first)
@@ -122,10 +207,7 @@ def descend(
         raise ValueError("compile=True gives the ends alone: it needs path=False, no record and no schedule")
 
     was_numpy = not isinstance(start, torch.Tensor)
-    if not isinstance(problem, Problem):
-        if start is None:
-            raise TypeError("a function has no start of its own: give one, as in start=[1.0, -2.0]")
-        problem = as_problem(problem, _as_array(start))
+    problem = as_problem(problem, None if start is None else _as_array(start))
     theta = _as_array(problem.start if start is None else start)
     if was_numpy and (compile or isinstance(problem, Function)):
         theta = torch.from_numpy(theta)
@@ -173,6 +255,8 @@ def descend(
         grad=back(whole["grad"]) if path else None,
         diverged_at=diverged if runs else (int(diverged) if diverged >= 0 else None),
         recorded={name: back(whole[name]) for name in (*by_step, *names)},
+        rule=rule,
+        problem=problem,
     )
 
 
@@ -268,6 +352,11 @@ def _draw(problem: Problem, seeds: np.ndarray, steps: int, theta: Any) -> Any:
         return samples.astype(theta.dtype) if is_float else samples
     dtype = theta.dtype if is_float else torch.long
     return torch.as_tensor(samples, dtype=dtype, device=theta.device)
+
+
+def _spread(values: np.ndarray, ndim: int) -> np.ndarray:
+    """Values of each step, which may be the same for all runs, with as many axes as the losses have."""
+    return values.reshape(values.shape + (1,) * (ndim - values.ndim))
 
 
 def _to_numpy(values: Any) -> Any:

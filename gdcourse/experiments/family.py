@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from itertools import product
 from math import prod
 from typing import Any
@@ -26,6 +26,19 @@ def runs_shape(rule: Rule, **others: tuple[int, ...]) -> tuple[int, ...]:
     except ValueError:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
         raise ValueError(f"these shapes do not broadcast to one family of runs: {listed}") from None
+
+
+def with_arrays(rule: Any) -> Any:
+    """The rule, with arrays where its hyperparameters are lists or tuples; anything else as it is."""
+    if not isinstance(rule, Rule) or not is_dataclass(rule):
+        return rule
+    given = _hyperparameters(rule)
+    changed = {
+        name: with_arrays(value) if isinstance(value, Rule) else np.asarray(value)
+        for name, value in given.items()
+        if isinstance(value, (Rule, list, tuple))
+    }
+    return replace(rule, **changed) if any(given[name] is not changed[name] for name in changed) else rule
 
 
 Cut = tuple[slice, ...]

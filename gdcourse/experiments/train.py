@@ -21,19 +21,50 @@ from gdcourse.experiments.family import (
     first_state,
     part,
     runs_shape,
+    with_arrays,
     zeros_like,
 )
 from gdcourse.experiments.progress import progress
-from gdcourse.problems.digits import Digits
-from gdcourse.problems.network import Network, cross_entropy
-from gdcourse.rules import Rule, lr_of, validate, with_lr
+from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame, from_to
+from gdcourse.problems.data import Split
+from gdcourse.problems.modules import Modules, as_network
+from gdcourse.rules import Rule, hinted, lr_of, validate, with_lr
 
 MakeOptimizer = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
 Schedule = Callable[[int], float]
+STEPS = 300
+"""How many steps a training takes that is told neither steps nor epochs."""
 
 
 @dataclass(frozen=True, eq=False)
-class History:
+class Step:
+    """What a callback of `train` sees after each step.
+
+    Attributes
+    ----------
+    step : t = 1, 2, …, T.
+    loss : the mini-batch's loss before the update, in nats: a number, or an array of the grid's shape.
+    validation_loss, validation_accuracy : what was found after this step, in the same shape; None at a step
+        after which nothing was examined.
+    """
+
+    step: int
+    loss: Any
+    validation_loss: Any
+    validation_accuracy: Any
+    _theta: Callable[[], torch.Tensor]
+
+    @property
+    def theta(self) -> torch.Tensor:
+        """The parameters after this step, a copy, shape ``(*runs, P)``."""
+        return self._theta().clone()
+
+
+Callback = Callable[[Step], Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class History(Shown):
     """How a training went. ``runs`` is the shape of the grid: () for one training.
 
     Attributes
@@ -41,9 +72,14 @@ class History:
     loss : each step's mini-batch loss before its update, in nats, shape ``(T, *runs)``.
     steps : the steps after which the network was examined on the validation split, shape ``(K,)``; 0 is
         the untrained network, the last is T.
-    validation_loss, validation_accuracy : what was found, shape ``(K, *runs)``.
+    validation_loss, validation_accuracy : what was found, shape ``(K, *runs)``; an accuracy is NaN where the
+        targets are no labels.
     theta : the trained parameters, shape ``(*runs, P)``.
     kept : the parameters at each of ``steps``, shape ``(K, *runs, P)``, where asked for; else None.
+    diverged_at : after how many steps the loss, or at the end a parameter, was no longer a finite number. For
+        one training a step or None; for a grid an array of steps, −1 for never.
+    network : what was trained: the `Network`, or `gdcourse.problems.Modules`.
+    optimizer : what trained it.
     """
 
     loss: np.ndarray
@@ -52,33 +88,113 @@ class History:
     validation_accuracy: np.ndarray
     theta: torch.Tensor
     kept: torch.Tensor | None = None
+    diverged_at: Any = None
+    network: Any = None
+    optimizer: Any = None
+
+    @property
+    def module(self) -> Any:
+        """The trained torch module, or an array of them, shape ``runs``, where one was trained.
+
+        Raises
+        ------
+        TypeError : a `Network` was trained: its parameters are ``theta``.
+        """
+        if not isinstance(self.network, Modules):
+            raise TypeError("a Network was trained, and no torch module: its parameters are history.theta")
+        return self.network.trained(self.theta)
+
+    def read(self, pictures: Any) -> Any:
+        """What pictures of your own show, by the trained network; see `gdcourse.problems.Network.read`.
+
+        Examples
+        --------
+        >>> import gdcourse as gd
+        >>> history = gd.train(gd.problems.Network(), gd.digits(), gd.Adam(lr=0.003))
+        >>> history.read(gd.digits().test.images[0])
+        0
+        """
+        return self.network.read(self.theta, pictures)
+
+    def facts(self) -> dict[str, str]:
+        runs, last = self.loss.shape[1:], self.validation_accuracy[-1:]
+        told = {"trainings": " × ".join(map(str, runs)) if runs else ""}
+        told["steps"] = f"{len(self.loss):,}"
+        if self.optimizer is not None:
+            told["by"] = describe(self.optimizer)
+        told["diverged"] = divergence(self.diverged_at, "the loss was no longer a finite number")
+        if np.isnan(last).all():
+            told["validation loss"] = from_to(self.validation_loss, runs, "{:.4g}")
+        else:
+            told["validation accuracy"] = from_to(100 * self.validation_accuracy, runs, "{:.1f} %")
+        if not runs and len(self.loss) and self.diverged_at is None:
+            told["loss"] = from_to(self.loss, runs, "{:.4g}")
+        return told
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame, a row for each step and training: ``step`` (0 … T), ``run`` (or ``run_0``,
+        ``run_1``, … for each axis of a grid), ``loss`` before that step's update, and what was examined after
+        it; NaN where there is nothing.
+
+        Raises
+        ------
+        ModuleNotFoundError : pandas is not installed.
+        """
+        steps = len(self.loss) + 1
+        runs = self.loss.shape[1:]
+        columns = {"loss": np.full((steps, *runs), np.nan)}
+        columns["loss"][1:] = self.loss
+        for name in ("validation_loss", "validation_accuracy"):
+            columns[name] = np.full((steps, *runs), np.nan)
+            columns[name][self.steps] = getattr(self, name)
+        return frame(columns, runs)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the validation loss over steps, a line for each training, and one training's mini-batch losses
+        behind it. Returns the axes.
+
+        Parameters
+        ----------
+        ax : where to draw, matplotlib's. Default: a new figure.
+        """
+        return draw("plot_history", self, ax)
 
 
+@hinted
 def train(
-    network: Network,
-    data: Digits,
+    network: Any,
+    data: Any,
     optimizer: Rule | MakeOptimizer,
     *,
-    steps: int = 300,
+    steps: int | None = None,
+    epochs: int | None = None,
     batch: int | None = 64,
     seed: int | Sequence[int] = 0,
     examine: int = 10,
     keep: bool = False,
     schedule: Schedule | None = None,
+    callback: Callback | None = None,
+    loss: Any = None,
+    dtype: Any = None,
+    device: Any = None,
     compile: bool = False,
 ) -> History:
-    """Train a network on the digits.
+    """Train a network on the digits, or another network on other data.
 
     Parameters
     ----------
-    network : its shape.
-    data : `digits()`; its dtype and device are those of the training.
+    network : a `gdcourse.problems.Network`, many of which run side by side. Or a torch module, or what makes
+        one when it is called, such as its class: see `gdcourse.problems.Modules`. Modules run one after the
+        other; one that is given is copied, and found trained in ``history.module``.
+    data : `digits()`; or a pair ``(x, y)`` of arrays, tensors or lists, a torch Dataset, or parts of your
+        own: see `gdcourse.problems.as_data`.
     optimizer : an update rule. Hyperparameters that are arrays train a whole grid as one stacked
         program; their shapes broadcast with the seeds', the last axis: ``Adam(lr=grid[:, None])`` and
         five seeds are ``(len(grid), 5)`` trainings. On a CPU the rule gets NumPy arrays.
         Or a function from a list of parameters to a torch optimizer, such as
         ``lambda params: torch.optim.Adam(params, lr=1e-3)``, called once for each seed.
     steps : T, how many updates. Default 300.
+    epochs : how many passes over the training examples, in place of ``steps``.
     batch : examples in a mini-batch; None for all of the training split. Default 64.
     seed : of the starting weights and of the order of the examples; a sequence trains once with each.
         Default 0.
@@ -86,6 +202,10 @@ def train(
         the start. Default 10.
     keep : whether to keep the parameters at those steps. Default False.
     schedule : what step t's learning rate is multiplied by, for a rule; a function of t = 1, 2, …, T.
+    callback : called after each step with a `Step`. If it returns True, the training ends there, and T is
+        that step.
+    loss : of outputs and targets, for a torch module. Default: the mean cross-entropy.
+    dtype, device : of the training, as torch names them. Default: the data's; float64 for whole numbers.
     compile : whether the update of a rule runs as one kernel of torch.compile's, for all networks at once.
         The first update compiles it, which takes some seconds; other hyperparameters or a schedule compile
         nothing anew, another number of networks does. Where torch.compile fails, a warning says why, and the
@@ -94,10 +214,12 @@ def train(
     Raises
     ------
     TypeError : an optimizer that is neither a rule nor makes a torch optimizer, or a schedule or
-        ``compile=True`` for the latter.
+        ``compile=True`` for the latter; a network or data of no kind named above.
     ValueError : a hyperparameter, ``batch``, ``steps`` or ``examine`` out of range; shapes that do not
-        broadcast.
+        broadcast; both steps and epochs; data that do not fit the network.
     """
+    network, data = as_network(network, data, loss, dtype, device)
+    steps = _steps_of(steps, epochs, batch, len(data.train))
     _check_sizes(steps, batch, examine, len(data.train))
     seeds = as_seeds(seed)
     order = np.stack([batches(int(s), len(data.train), batch, steps) for s in seeds.ravel()], 1)
@@ -105,46 +227,24 @@ def train(
     if not seeds.ndim:
         picks = picks[:, 0]
     theta = network.init(seeds, data.train.x.dtype).to(data.train.x.device)
-    if isinstance(optimizer, type) and issubclass(optimizer, Rule):
-        validate(optimizer)  # type: ignore[arg-type]  # raises: a class is not a rule yet
-    mover: _ByRule | _ByKernel | _ByTorch
-    asked = schedule is not None or compile
-    if isinstance(optimizer, Rule):
-        mover = (_ByKernel if compile else _ByRule)(optimizer, schedule, theta, seeds.shape)
-    elif not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer) or asked:
-        raise TypeError(
-            "optimizer must be a rule, or (without schedule and compile) a function from parameters to a "
-            f"torch optimizer; got {optimizer!r}"
-        )
-    else:
-        mover = _ByTorch(optimizer, network, theta)
-
-    examined = np.unique(np.linspace(0, steps, examine + 1).round().astype(int))
-    runs = mover.theta.shape[:-1]
-    loss, accuracy = _examine(network, theta, data)  # one for each seed
-    losses, kept = [], [mover.theta]
-    seen = [(np.broadcast_to(loss, runs), np.broadcast_to(accuracy, runs))]
+    optimizer = with_arrays(optimizer)
+    mover = _mover(optimizer, schedule, compile, network, theta, seeds)
+    seen = _Seen(network, data.validation, steps, examine, keep)
+    seen.look(0, mover, theta)
+    losses = []
     with torch.no_grad():
         for t in progress(range(1, steps + 1), "training", steps):
-            x, y = data.train.batch(picks[t - 1])
+            x, y = data.train.batch(picks[t - 1])  # batch
             theta = mover.look(t)
             outputs = network.forward(theta, x)  # forward
-            losses.append(cross_entropy(outputs[-1], y))  # loss
+            losses.append(network.loss_of(outputs[-1], y))  # loss
             grad = network.backward(theta, outputs, y)  # backward
             mover.update(t, grad)  # update: the one line in which optimizers differ
-            if t in examined:
-                seen.append(_examine(network, mover.theta, data))
-                if keep:
-                    kept.append(mover.theta)
-    validation_loss, validation_accuracy = (np.stack(part) for part in zip(*seen, strict=True))
-    return History(
-        loss=torch.stack(losses).cpu().numpy() if losses else np.zeros((0, *runs)),
-        steps=examined,
-        validation_loss=validation_loss,
-        validation_accuracy=validation_accuracy,
-        theta=mover.theta,
-        kept=torch.stack(kept) if keep else None,
-    )
+            seen.look(t, mover)
+            if callback is not None and _stops(callback, t, losses[-1], seen, mover):
+                seen.look(t, mover, mover.theta)
+                break
+    return seen.history(losses, mover, optimizer)
 
 
 def batches(seed: int, examples: int, batch: int | None, steps: int) -> np.ndarray:
@@ -159,6 +259,17 @@ def batches(seed: int, examples: int, batch: int | None, steps: int) -> np.ndarr
     return np.concatenate([np.zeros(0, int), *passes])[: steps * batch].reshape(steps, batch)
 
 
+def _steps_of(steps: int | None, epochs: int | None, batch: int | None, examples: int) -> int:
+    if steps is not None and epochs is not None:
+        raise ValueError(f"give steps or epochs, not both; got steps={steps!r} and epochs={epochs!r}")
+    if epochs is None:
+        return STEPS if steps is None else steps
+    _check_sizes(0, batch, 1, examples)
+    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
+        raise ValueError(f"epochs must be a whole number ≥ 0, got {epochs!r}")
+    return int(epochs) * (1 if batch is None else examples // batch)
+
+
 def _check_sizes(steps: int, batch: int | None, examine: int, examples: int) -> None:
     limits: list[tuple[str, Any, int, float]] = [("steps", steps, 0, np.inf), ("examine", examine, 1, np.inf)]
     if batch is not None:
@@ -167,14 +278,104 @@ def _check_sizes(steps: int, batch: int | None, examine: int, examples: int) -> 
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not whole or not low <= value <= high:
             allowed = f"from {low} to {high}" if high < np.inf else f"≥ {low}"
-            raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}")
+            hint = "; None takes all examples" if name == "batch" else ""
+            raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}{hint}")
 
 
-def _examine(network: Network, theta: torch.Tensor, data: Digits) -> tuple[np.ndarray, np.ndarray]:
-    x, y = data.validation.x, data.validation.y
-    scores = network.forward(theta, x)[-1]
+def _mover(
+    optimizer: Any,
+    schedule: Schedule | None,
+    compile: bool,
+    network: Any,
+    theta: torch.Tensor,
+    seeds: np.ndarray,
+) -> _ByRule | _ByKernel | _ByTorch:
+    """What moves θ."""
+    if isinstance(optimizer, type) and issubclass(optimizer, Rule):
+        validate(optimizer)  # type: ignore[arg-type]  # raises: a class is not a rule yet
+    if isinstance(optimizer, Rule):
+        return (_ByKernel if compile else _ByRule)(optimizer, schedule, theta, seeds.shape)
+    asked = schedule is not None or compile
+    if not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer) or asked:
+        raise TypeError(
+            "optimizer must be a rule, or (without schedule and compile) a function from parameters to a "
+            "torch optimizer, as in lambda params: torch.optim.Adam(params, lr=1e-3); got "
+            f"{type(optimizer).__name__ if isinstance(optimizer, torch.optim.Optimizer) else repr(optimizer)}"
+        )
+    return _ByTorch(optimizer, network, theta)
+
+
+def accuracy_of(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """The share of examples whose label has the highest score, shape ``(*runs,)``; NaN where y is no labels.
+    Scores that are not finite read nothing right."""
+    if y.is_floating_point() or scores.ndim < 2 or not len(y):
+        return torch.full(scores.shape[: max(0, scores.ndim - 2)], torch.nan, dtype=torch.float64)
     right = (scores.argmax(-1) == y) & scores.isfinite().all(-1)
-    return cross_entropy(scores, y).cpu().numpy(), right.double().mean(-1).cpu().numpy()
+    return right.double().mean(-1)
+
+
+class _Seen:
+    """What examining on the validation split finds."""
+
+    def __init__(self, network: Any, validation: Split, steps: int, examine: int, keep: bool) -> None:
+        self.network, self.validation, self.keep = network, validation, keep
+        self.due = set(np.linspace(0, steps, examine + 1).round().astype(int).tolist())
+        self.steps: list[int] = []
+        self.loss: list[np.ndarray] = []
+        self.accuracy: list[np.ndarray] = []
+        self.kept: list[torch.Tensor] = []
+
+    def look(self, t: int, mover: Any, theta: torch.Tensor | None = None) -> None:
+        """Examine after step t if it is due, or at this θ: at the start, one for each seed."""
+        if t in self.steps or (theta is None and t not in self.due):
+            return
+        runs = mover.theta.shape[:-1]
+        scores = self.network.scores(mover.theta if theta is None else theta, self.validation.x)
+        found = self.network.loss_of(scores, self.validation.y), accuracy_of(scores, self.validation.y)
+        self.steps.append(t)
+        for values, into in zip(found, (self.loss, self.accuracy), strict=True):
+            into.append(np.broadcast_to(values.cpu().numpy(), runs))
+        if self.keep:
+            self.kept.append(mover.theta)
+
+    def history(self, losses: list[torch.Tensor], mover: Any, optimizer: Any) -> History:
+        """How the training went."""
+        theta = mover.theta
+        runs = theta.shape[:-1]
+        loss = torch.stack(losses).cpu().numpy() if losses else np.zeros((0, *runs))
+        return History(
+            loss=loss,
+            steps=np.array(self.steps),
+            validation_loss=np.stack(self.loss),
+            validation_accuracy=np.stack(self.accuracy),
+            theta=theta,
+            kept=torch.stack(self.kept) if self.keep else None,
+            diverged_at=_diverged(loss, theta),
+            network=self.network,
+            optimizer=optimizer,
+        )
+
+
+def _diverged(loss: np.ndarray, theta: torch.Tensor) -> Any:
+    """After how many steps what was computed was no longer finite, −1 for never; for one run None for it."""
+    ends = ~theta.isfinite().all(-1).cpu().numpy()
+    broken = np.concatenate([~np.isfinite(loss), ends[None]])
+    first = np.where(broken.any(0), broken.argmax(0), -1)
+    if first.ndim:
+        return first
+    return int(first) if first >= 0 else None
+
+
+def _stops(callback: Callback, t: int, loss: torch.Tensor, seen: _Seen, mover: Any) -> bool:
+    """Whether a callback ends the training."""
+    examined = bool(seen.steps) and seen.steps[-1] == t
+    found = (seen.loss[-1], seen.accuracy[-1]) if examined else (None, None)
+    seen_now = (loss.cpu().numpy(), *found)
+    numbers: list[Any] = [None if x is None else x if np.ndim(x) else float(x) for x in seen_now]
+    answer = callback(Step(t, *numbers, lambda: mover.theta))  # type: ignore[call-arg]
+    if answer is None or isinstance(answer, (bool, np.bool_)):
+        return bool(answer)
+    raise TypeError(f"callback must return True to stop the training, or nothing; it returned {answer!r}")
 
 
 class _ByRule:
@@ -290,7 +491,7 @@ def _for_rules(tensor: torch.Tensor) -> Any:
 class _ByTorch:
     """Moves one network for each seed by a torch optimizer, which sees each layer's tensors."""
 
-    def __init__(self, make: MakeOptimizer, network: Network, theta: torch.Tensor) -> None:
+    def __init__(self, make: MakeOptimizer, network: Any, theta: torch.Tensor) -> None:
         self.network, self.shape = network, theta.shape
         self.params = [
             [part.clone().requires_grad_() for part in self._parts(one)] for one in self._each(theta)
@@ -306,7 +507,7 @@ class _ByTorch:
         return flat.reshape(-1, flat.shape[-1])
 
     def _parts(self, one: torch.Tensor) -> list[torch.Tensor]:
-        return [part for layer in self.network.layers(one) for part in layer]
+        return self.network.parts(one)
 
     @property
     def theta(self) -> torch.Tensor:

@@ -1,49 +1,24 @@
 """What a reader moves: the signature figures, and sliders in a notebook."""
 
-from gdcourse.explore.chapters import (
-    SIGNATURES,
-    adadelta,
-    adagrad,
-    adam,
-    backpropagation,
-    batch,
-    conclusion,
-    cover,
-    drawing,
-    gradient_descent,
-    lookahead,
-    mini_batch,
-    momentum,
-    nesterov,
-    network,
-    radam,
-    rmsprop,
-    stochastic,
-    why_it_matters,
-)
+from collections.abc import Callable
+
+from gdcourse.experiments.shown import needed
+
+needed("matplotlib", 'gdcourse.explore needs matplotlib and ipywidgets: pip install "gdcourse[book]"')
+
+from gdcourse.explore.chapters import SIGNATURES
 from gdcourse.explore.figure import Figure
 from gdcourse.explore.sliders import live
 
-__all__ = [
-    "SIGNATURES",
-    "Figure",
-    "adadelta",
-    "adagrad",
-    "adam",
-    "backpropagation",
-    "batch",
-    "conclusion",
-    "cover",
-    "drawing",
-    "gradient_descent",
-    "live",
-    "lookahead",
-    "mini_batch",
-    "momentum",
-    "nesterov",
-    "network",
-    "radam",
-    "rmsprop",
-    "stochastic",
-    "why_it_matters",
-]
+__all__ = [*SIGNATURES, "SIGNATURES", "Figure", "live"]
+
+
+def __getattr__(name: str) -> Callable[..., Figure]:
+    """A figure of a chapter, by the name of the function that makes it."""
+    if name in SIGNATURES:
+        return SIGNATURES[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

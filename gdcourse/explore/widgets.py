@@ -7,9 +7,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
+from gdcourse.experiments.shown import needed
 from gdcourse.explore.figure import Figure
 from gdcourse.explore.parts import Control
 from gdcourse.explore.poster import View, draw
+from gdcourse.explore.sliders import NO_WIDGETS
 
 
 def widgets_of(figure: Figure) -> Any:
@@ -18,7 +20,7 @@ def widgets_of(figure: Figure) -> Any:
     A slider over numbers that the figure computes with goes to any value between the smallest and the
     largest; the figure is computed anew for it. The other controls choose among their values.
     """
-    import ipywidgets as widgets
+    widgets = needed("ipywidgets", NO_WIDGETS)
 
     handles = {control.name: _widget(figure, control) for control in figure.controls}
 
@@ -65,7 +67,7 @@ def _is_continuous(control: Control) -> bool:
 
 
 def _widget(figure: Figure, control: Control) -> Any:
-    import ipywidgets as widgets
+    widgets = needed("ipywidgets", NO_WIDGETS)
 
     # a label is given what it takes: by default it has 80 pixels, and the rest is cut
     shape = {

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.pyplot as plt
+
+from gdcourse.rules import METHODS, Method
+from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE
 
 # name: on a light ground, on a dark one. Each but `faint`, which is for lines, has a contrast of at least 4.5
 # to its ground.
@@ -40,7 +44,13 @@ class Look:
 GREY, ORANGE, BLUE, PURPLE, GREEN = (
     COLORS[name][0] for name in ("grey", "orange", "blue", "purple", "green")
 )
-LOOKS = {
+FAMILIES = {ONE_RATE: ORANGE, OWN_RATE: BLUE, BOTH: PURPLE, AROUND: GREEN}
+"""The colours of the families of the table; any other has the text's."""
+
+DASHES, MARKERS = ("-", "--", ":"), ("o", "s", "^", "D")
+PAIRS = [(dash, MARKERS[(i + turn) % 4]) for turn in range(4) for i, dash in enumerate(DASHES)]
+
+CHOSEN = {
     "GradientDescent": Look(GREY),
     "batch": Look(GREY),
     "mini-batch": Look(GREY, "--"),
@@ -55,6 +65,41 @@ LOOKS = {
     "RAdam": Look(PURPLE, "--", "s"),
     "Lookahead": Look(GREEN, "-", "D"),
 }
+"""The looks that the chapters' words and pictures know. Any other method gets the next that is free."""
+
+
+def looks_of(methods: Mapping[str, Method], chosen: Mapping[str, Look]) -> dict[str, Look]:
+    """The look of each method by name: the one that was chosen, or its family's colour with the first dash
+    and marker that no other of this colour has. As long as there are some, both are new.
+
+    Raises
+    ------
+    ValueError : all dashes and markers of a colour are taken.
+    """
+    looks = dict(chosen)
+    for name in [name for name in methods if name not in chosen]:
+        color = FAMILIES.get(methods[name].family, INK)
+        near = (INK, GREY) if color == INK else (color,)  # the two can hardly be told apart
+        taken = {(look.dash, look.marker) for look in looks.values() if look.color in near}
+        free = [pair for pair in PAIRS if pair not in taken]
+        if not free:
+            raise ValueError(f"no dash and marker is left for {name} in {color}: choose its look in CHOSEN")
+        looks[name] = Look(color, *free[0])
+    return looks
+
+
+LOOKS = looks_of(METHODS, CHOSEN)
+
+
+SPARE = [
+    Look(),
+    *(
+        Look(color, dash, marker)
+        for dash, marker in (((0, (6, 1.5)), "v"), ("-.", "P"), ((0, (1, 1)), "X"))
+        for color in (INK, GREY, ORANGE, BLUE, PURPLE, GREEN)
+    ),
+]
+"""Looks for methods that have none of their own."""
 
 
 def key(method: Any) -> str:
@@ -63,8 +108,17 @@ def key(method: Any) -> str:
 
 
 def look(method: Any) -> Look:
-    """The look of a method, given as for `key`; a plain one if it is new."""
+    """The look of a method, given as for `key`; a plain one if it is not in the table."""
     return LOOKS.get(key(method), Look())
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each of several methods: its own; and for those that are new one that no other has, as long
+    as there are any."""
+    names = list(names)
+    taken = {LOOKS[name] for name in names if name in LOOKS}
+    free = iter([one for one in SPARE if one not in taken])
+    return {name: LOOKS.get(name) or next(free, Look()) for name in names}
 
 
 def title(method: Any) -> str:

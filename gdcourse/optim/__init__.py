@@ -1,7 +1,10 @@
 """The update rules as optimizers for torch: any training loop, schedule or checkpoint takes them."""
 
+from typing import Any
+
 from gdcourse.optim.lookahead import Lookahead
 from gdcourse.optim.methods import (
+    CLASSES,
     SGD,
     Adadelta,
     Adagrad,
@@ -15,17 +18,15 @@ from gdcourse.optim.methods import (
 )
 from gdcourse.optim.optimizer import RuleOptimizer
 
-__all__ = [
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Lookahead",
-    "Momentum",
-    "Nesterov",
-    "RAdam",
-    "RMSProp",
-    "RuleOptimizer",
-    "from_rule",
-]
+__all__ = [*CLASSES, "Lookahead", "RuleOptimizer", "from_rule"]
+
+
+def __getattr__(name: str) -> Any:
+    """A class that is made from the table and not named above: those are for type checkers and editors."""
+    if name in CLASSES:
+        return CLASSES[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -80,6 +80,7 @@ class Lookahead(torch.optim.Optimizer):
     pullback_momentum: str
     steps: int
 
+    @rules.hinted
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,

@@ -1,289 +1,168 @@
-"""The nine optimizers, and one for any rule. Each names its arguments as torch does, and takes its
-defaults from the rule. The formulas are in `gdcourse.rules`."""
+"""Every rule of the table as a class for torch, and `from_rule` for any other.
+
+One maker makes the classes: arguments have torch's names, defaults and descriptions are the rule's. The
+formulas are in `gdcourse.rules`."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from inspect import Parameter, Signature, getdoc
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from gdcourse import rules
 from gdcourse.optim.lookahead import Lookahead
-from gdcourse.optim.optimizer import RuleOptimizer, pair
+from gdcourse.optim.optimizer import RuleOptimizer, pair, torchs_names
+from gdcourse.rules import METHODS, Method, Rule
+
+POSITIONAL = ("lr", "momentum", "alpha", "rho", "betas", "eps", "weight_decay")
+"""What torch's optimizers call so may be given by position here, too; anything else by its name alone."""
 
 
-class SGD(RuleOptimizer):
-    """Gradient descent (`gdcourse.GradientDescent`) over whatever examples the gradient was taken.
+class MethodOptimizer(RuleOptimizer):
+    """What the classes of the table's rules have in common: a rule is made of arguments with torch's names.
 
-    Parameters
-    ----------
-    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
-    lr : η ≥ 0, the step size. No default: it depends on the loss.
-
-    torch: ``torch.optim.SGD(params, lr=lr, weight_decay=weight_decay)``, exactly.
+    Raises
+    ------
+    TypeError : an argument that the class has not, or one missing; else as `RuleOptimizer`.
     """
 
-    def __init__(
-        self, params: Any, lr: Any, weight_decay: Any = 0.0, *, maximize: bool = False, compile: bool = False
-    ) -> None:
-        super().__init__(
-            params, rules.GradientDescent(lr), weight_decay=weight_decay, maximize=maximize, compile=compile
-        )
+    method: ClassVar[Method]
+
+    def __init__(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        kind = self.method.kind
+        try:
+            bound = signature_of(kind).bind(params, *args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{type(self).__name__}.__init__() {error}") from None
+        bound.apply_defaults()
+        given = dict(bound.arguments)
+        hyperparameters = {}
+        for name, key in torchs_names(kind).items():
+            value = given[key]
+            hyperparameters[name] = pair(value)[name == "beta2"] if key == "betas" else value
+        others = {key: value for key, value in given.items() if key not in torchs_names(kind).values()}
+        super().__init__(rule=kind(**hyperparameters), **others)
 
 
-class Momentum(RuleOptimizer):
-    """Gradient descent that remembers (`gdcourse.Momentum`).
-
-    Parameters
-    ----------
-    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
-    lr : η ≥ 0, the step size. No default: it depends on the loss.
-    momentum : γ in [0, 1). Default 0.9.
-
-    torch: ``torch.optim.SGD(params, lr=lr, momentum=momentum, weight_decay=weight_decay)`` while lr is
-    constant. Here v holds η of the step that added to it; torch multiplies its whole sum by today's η.
-    """
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Any,
-        momentum: Any = rules.Momentum.gamma,
-        weight_decay: Any = 0.0,
-        *,
-        maximize: bool = False,
-        compile: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            rules.Momentum(lr, momentum),
-            weight_decay=weight_decay,
-            maximize=maximize,
-            compile=compile,
-        )
+def signature_of(kind: type[Rule]) -> Signature:
+    """The arguments of a rule's class for torch: the parameters, what the rule has, and what `RuleOptimizer`
+    has beside that."""
+    renamed = torchs_names(kind)
+    defaults: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        key = renamed[field.name]
+        default = Parameter.empty if field.default is MISSING else field.default
+        defaults[key] = (*defaults.get(key, ()), default) if key == "betas" else default
+    own_rate = {} if "lr" in defaults else {"lr": 1.0}
+    defaults = {**own_rate, **defaults, **({} if "weight_decay" in defaults else {"weight_decay": 0.0})}
+    by_position = sorted(
+        (key for key in defaults if key in POSITIONAL), key=lambda key: defaults[key] is not Parameter.empty
+    )
+    by_name = {key: value for key, value in defaults.items() if key not in POSITIONAL}
+    return Signature(
+        [
+            Parameter("params", Parameter.POSITIONAL_OR_KEYWORD),
+            *(Parameter(k, Parameter.POSITIONAL_OR_KEYWORD, default=defaults[k]) for k in by_position),
+            *(
+                Parameter(key, Parameter.KEYWORD_ONLY, default=value)
+                for key, value in {**by_name, "maximize": False, "compile": False}.items()
+            ),
+        ]
+    )
 
 
-class Nesterov(RuleOptimizer):
-    """Momentum that takes its gradient where the momentum leads (`gdcourse.Nesterov`).
+LOOKS = """The parameters are the points at which the rule takes its gradient (`look`), not θ. θ is
+``optimizer.theta(p)``; to evaluate or save there, use ``with optimizer.at_theta(): ...``. Under a schedule
+the gradient of step t is taken where the hyperparameters of step t−1 put it: the point was set before those
+of step t were known.
 
-    The parameters are the look-ahead points p = θ − γv, where the gradient is wanted. θ is
-    ``optimizer.theta(p)``; to evaluate or save there, use ``with optimizer.at_theta(): ...``.
-    Under a schedule of γ the gradient of step t is taken at θ_{t−1} − γ_{t−1} v_{t−1}: the point was set
-    before γ_t was known.
-
-    Parameters
-    ----------
-    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
-    lr : η ≥ 0, the step size. No default: it depends on the loss.
-    momentum : γ in [0, 1). Default 0.9.
-
-    torch: ``torch.optim.SGD(params, lr=lr, momentum=momentum, nesterov=True,
-    weight_decay=weight_decay)`` while lr and momentum are constant; its parameters are the same p.
-    """
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Any,
-        momentum: Any = rules.Nesterov.gamma,
-        weight_decay: Any = 0.0,
-        *,
-        maximize: bool = False,
-        compile: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            rules.Nesterov(lr, momentum),
-            weight_decay=weight_decay,
-            maximize=maximize,
-            compile=compile,
-        )
+"""
+RATE = """lr : what a step is multiplied by, ≥ 0, without unit. Default 1.0, the rule as it is; there for
+    schedules."""
 
 
-class Adagrad(RuleOptimizer):
-    """Each coordinate's step shrinks with the gradients that it has seen (`gdcourse.Adagrad`).
-
-    Parameters
-    ----------
-    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
-    lr : η ≥ 0. Default 0.01.
-    eps : ε ≥ 0, inside the root. Default 1e-8.
-
-    torch: ``torch.optim.Adagrad(params, lr=lr, initial_accumulator_value=eps, eps=0,
-    weight_decay=weight_decay)``, exactly.
-    """
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = rules.Adagrad.lr,
-        eps: Any = rules.Adagrad.eps,
-        weight_decay: Any = 0.0,
-        *,
-        maximize: bool = False,
-        compile: bool = False,
-    ) -> None:
-        super().__init__(
-            params, rules.Adagrad(lr, eps), weight_decay=weight_decay, maximize=maximize, compile=compile
-        )
+def docstring_of(kind: type[Rule]) -> str:
+    """The docstring of a rule's class for torch: the rule's own, with torch's names."""
+    renamed, text = torchs_names(kind), getdoc(kind) or ""
+    head, _, rest = text.partition("Parameters\n----------\n")
+    described, _, notes = rest.partition("\n\n")
+    notes = notes.partition("Examples\n--------\n")[0]  # they are of the rule
+    common = [key for key in ("params", "weight_decay", "maximize", "compile") if key not in renamed]
+    entries = [f"{', '.join(common)} : as in `RuleOptimizer`.", *([] if "lr" in renamed else [RATE])]
+    entries += _entries(described, renamed)
+    for name, key in renamed.items():  # in the call of torch's that the notes give
+        notes = notes.replace("betas=(beta1, beta2)", "betas=betas")
+        notes = re.sub(rf"=\b{name}\b(?!\()", f"={key}", notes)
+    parameters = "Parameters\n----------\n" + "\n".join(entries)
+    looks = LOOKS if kind.look is not Rule.look else ""
+    title = f"`gdcourse.{kind.__name__}` as an optimizer for torch.\n\n"
+    return "\n\n".join(part.strip() for part in (title + head + looks, parameters, notes) if part.strip())
 
 
-class RMSProp(RuleOptimizer):
-    """Adagrad that forgets (`gdcourse.RMSProp`).
-
-    Parameters
-    ----------
-    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
-    lr : η ≥ 0. Default 0.001.
-    alpha : γ in [0, 1), the decay of the average. Default 0.9.
-    eps : ε ≥ 0, beside the root. Default 1e-8.
-
-    torch: ``torch.optim.RMSprop(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)``,
-    exactly; torch's own defaults are lr=0.01 and alpha=0.99.
-    """
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = rules.RMSProp.lr,
-        alpha: Any = rules.RMSProp.gamma,
-        eps: Any = rules.RMSProp.eps,
-        weight_decay: Any = 0.0,
-        *,
-        maximize: bool = False,
-        compile: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            rules.RMSProp(lr, alpha, eps),
-            weight_decay=weight_decay,
-            maximize=maximize,
-            compile=compile,
-        )
+def _entries(described: str, renamed: dict[str, str]) -> Iterator[str]:
+    """The entries of a rule's parameters under torch's names; the two of a pair as one."""
+    found: dict[str, str] = {}
+    for names, words in re.findall(r"^(\w+(?:, \w+)*) : (.*(?:\n +.*)*)", described, re.M):
+        key = ", ".join(dict.fromkeys(renamed.get(name, name) for name in names.split(", ")))
+        found[key] = f"{found[key]}\n    {words}" if key in found else words
+    for key, words in found.items():
+        yield f"{key} : {'a pair. ' if key == 'betas' else ''}{words}"
 
 
-class Adadelta(RuleOptimizer):
-    """Steps in the units of θ (`gdcourse.Adadelta`).
+def class_of(name: str) -> type[MethodOptimizer]:
+    """The class for torch of one of the table's rules."""
+    method = METHODS[name]
 
-    Parameters
-    ----------
-    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
-    lr : what a step is multiplied by, ≥ 0, without unit. Default 1.0, the paper's method; there for
-        schedules.
-    rho : γ in [0, 1), the decay of both averages. Default 0.95.
-    eps : ε ≥ 0, inside both roots. Default 1e-6.
+    def __init__(self: MethodOptimizer, params: Any, *args: Any, **kwargs: Any) -> None:
+        MethodOptimizer.__init__(self, params, *args, **kwargs)
 
-    torch: ``torch.optim.Adadelta(params, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay)``,
-    exactly; torch's own default is rho=0.9.
-    """
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 1.0,
-        rho: Any = rules.Adadelta.gamma,
-        eps: Any = rules.Adadelta.eps,
-        weight_decay: Any = 0.0,
-        *,
-        maximize: bool = False,
-        compile: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            rules.Adadelta(rho, eps),
-            lr=lr,
-            weight_decay=weight_decay,
-            maximize=maximize,
-            compile=compile,
-        )
+    own: Any = __init__
+    own.__qualname__ = f"{method.optim or name}.__init__"
+    # the signature stands on the function: a reader's subclass with other arguments does not inherit it
+    of_self = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
+    signature = signature_of(method.kind)
+    own.__signature__ = signature.replace(parameters=[of_self, *signature.parameters.values()])
+    contents = {
+        "__module__": __name__,
+        "__doc__": docstring_of(method.kind),
+        "__init__": own,
+        "method": method,
+    }
+    return type(method.optim or name, (MethodOptimizer,), contents)
 
 
-class Adam(RuleOptimizer):
-    """A smoothed gradient over the root of a smoothed squared gradient (`gdcourse.Adam`).
+CLASSES = {
+    kind.__name__: kind
+    for kind in map(class_of, METHODS)
+    if "inner_rule" not in torchs_names(kind.method.kind)
+}
+"""All of them by name. A rule around another one is `Lookahead`'s, which goes around any optimizer."""
 
-    Parameters
-    ----------
-    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
-    lr : η ≥ 0. Default 0.001.
-    betas : (β₁, β₂), each in [0, 1). Default (0.9, 0.999).
-    eps : ε ≥ 0, beside the root. Default 1e-8.
+globals().update(CLASSES)
 
-    torch: ``torch.optim.Adam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)``, exactly.
-    """
+if TYPE_CHECKING:  # for type checkers and editors; a class that is not named here is there all the same
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = rules.Adam.lr,
-        betas: tuple[Any, Any] = (rules.Adam.beta1, rules.Adam.beta2),
-        eps: Any = rules.Adam.eps,
-        weight_decay: Any = 0.0,
-        *,
-        maximize: bool = False,
-        compile: bool = False,
-    ) -> None:
-        rule = rules.Adam(lr, *pair(betas), eps)
-        super().__init__(params, rule, weight_decay=weight_decay, maximize=maximize, compile=compile)
+    class SGD(MethodOptimizer): ...
 
+    class Momentum(MethodOptimizer): ...
 
-class AdamW(RuleOptimizer):
-    """Adam with a weight decay that its averages do not see (`gdcourse.AdamW`).
+    class Nesterov(MethodOptimizer): ...
 
-    Parameters
-    ----------
-    params, maximize, compile : as in `RuleOptimizer`.
-    lr : η ≥ 0. Default 0.001.
-    betas : (β₁, β₂), each in [0, 1). Default (0.9, 0.999).
-    eps : ε ≥ 0, beside the root. Default 1e-8.
-    weight_decay : λ ≥ 0; every step takes η λ θ away from θ, outside of the averages. Default 0.01.
+    class Adagrad(MethodOptimizer): ...
 
-    torch: ``torch.optim.AdamW(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)``, exactly.
-    """
+    class RMSProp(MethodOptimizer): ...
 
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = rules.AdamW.lr,
-        betas: tuple[Any, Any] = (rules.AdamW.beta1, rules.AdamW.beta2),
-        eps: Any = rules.AdamW.eps,
-        weight_decay: Any = rules.AdamW.weight_decay,
-        *,
-        maximize: bool = False,
-        compile: bool = False,
-    ) -> None:
-        rule = rules.AdamW(lr, *pair(betas), eps, weight_decay)
-        super().__init__(params, rule, maximize=maximize, compile=compile)
+    class Adadelta(MethodOptimizer): ...
 
+    class Adam(MethodOptimizer): ...
 
-class RAdam(RuleOptimizer):
-    """Adam that holds back until its denominator can be trusted (`gdcourse.RAdam`).
+    class AdamW(MethodOptimizer): ...
 
-    Parameters
-    ----------
-    params, weight_decay, maximize, compile : as in `RuleOptimizer`.
-    lr : η ≥ 0. Default 0.001.
-    betas : (β₁, β₂), each in [0, 1). Default (0.9, 0.999).
-    threshold : the ρ_t from which on the step is adapted. Default 4, the paper's.
-    eps : ε ≥ 0, added to √v_t before its bias is corrected. Default 0: the paper has none.
-
-    torch: ``torch.optim.RAdam(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)`` equals
-    this one with ``threshold=5`` and the same eps (torch's is 1e-8). With threshold=4, none exists.
-    """
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = rules.RAdam.lr,
-        betas: tuple[Any, Any] = (rules.RAdam.beta1, rules.RAdam.beta2),
-        eps: Any = rules.RAdam.eps,
-        weight_decay: Any = 0.0,
-        *,
-        threshold: Any = rules.RAdam.threshold,
-        maximize: bool = False,
-        compile: bool = False,
-    ) -> None:
-        rule = rules.RAdam(lr, *pair(betas), threshold, eps)
-        super().__init__(params, rule, weight_decay=weight_decay, maximize=maximize, compile=compile)
+    class RAdam(MethodOptimizer): ...
 
 
 def from_rule(

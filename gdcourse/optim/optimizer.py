@@ -27,14 +27,10 @@ from gdcourse.optim.kernel import (
     working_dtype,
 )
 from gdcourse.optim.kernel import run as run_program
-from gdcourse.rules import Adadelta, Adagrad, GradientDescent, Lookahead, RMSProp, Rule, Values, validate
+from gdcourse.rules import METHODS, Adagrad, GradientDescent, Lookahead, Rule, Values, hinted, validate
 from gdcourse.rules.validate import check
 
 Group = dict[str, Any]
-
-TORCH_NAME_OF_GAMMA: dict[type[Rule], str] = {Adadelta: "rho", RMSProp: "alpha"}
-"""What torch calls γ, where it is not momentum."""
-
 
 ROW_BY_ROW = (GradientDescent, Adagrad)
 """The rules that leave everything as it is where the gradient is 0, so that a sparse gradient's rows are all
@@ -149,6 +145,11 @@ class RuleOptimizer(torch.optim.Optimizer):
     _laid: dict[int, Laid]
     _set: dict[int, tuple[Any, Settings]]
     _planned: Plan | None
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if "__init__" in vars(cls):
+            cls.__init__ = hinted(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -552,6 +553,11 @@ def _looks(rule: Rule) -> bool:
     return type(rule).look is not Rule.look
 
 
+def torchs_names(kind: Any) -> dict[str, str]:
+    """What each hyperparameter of a rule's class is called in a parameter group, in the rule's order."""
+    return {name: _renamed_of(kind).get(name, name) for name in names_of(kind)}
+
+
 def _renamed(rule: Rule) -> dict[str, str]:
     """Which hyperparameters go by another name in torch; a name that the rule itself uses is not taken."""
     kind: Any = type(rule)
@@ -561,7 +567,8 @@ def _renamed(rule: Rule) -> dict[str, str]:
 @cache
 def _renamed_of(kind: Any) -> dict[str, str]:
     names = names_of(kind)
-    renamed = {"gamma": TORCH_NAME_OF_GAMMA.get(kind, "momentum")}
+    by_the_table = next((method.torch for method in METHODS.values() if method.kind is kind), {})
+    renamed = {"gamma": "momentum", **by_the_table}
     if "beta1" in names and "beta2" in names:
         renamed |= {"beta1": "betas", "beta2": "betas"}
     return {name: key for name, key in renamed.items() if name in names and key not in names}

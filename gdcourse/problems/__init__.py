@@ -1,15 +1,31 @@
 """What is minimised: surfaces, sums over examples, the digits, and the network of the slides."""
 
-from gdcourse.problems.digits import Digits, Split, digits
+from gdcourse.problems.classics import (
+    SURFACES,
+    Booth,
+    Branin,
+    Easom,
+    GoldsteinPrice,
+    Griewank,
+    Matyas,
+    SixHumpCamel,
+    ThreeHumpCamel,
+    surface,
+)
+from gdcourse.problems.data import Data, Split, as_data
+from gdcourse.problems.digits import Digits, as_pixels, digits
 from gdcourse.problems.finite_sum import FiniteSum, LeastSquares, LogisticRegression
+from gdcourse.problems.given import as_problem
+from gdcourse.problems.modules import Modules, as_network
 from gdcourse.problems.network import Network
-from gdcourse.problems.problem import ArrayFunction, Function, Problem, as_problem
+from gdcourse.problems.problem import ArrayFunction, Function, Problem
 from gdcourse.problems.surfaces import (
     Absolute,
     Ackley,
     Beale,
     Himmelblau,
     NoisyQuadratic,
+    Plane,
     Quadratic,
     Rastrigin,
     Rosenbrock,
@@ -20,27 +36,43 @@ from gdcourse.problems.surfaces import (
 )
 
 __all__ = [
+    "SURFACES",
     "Absolute",
     "Ackley",
     "ArrayFunction",
     "Beale",
+    "Booth",
+    "Branin",
+    "Data",
     "Digits",
+    "Easom",
     "FiniteSum",
     "Function",
+    "GoldsteinPrice",
+    "Griewank",
     "Himmelblau",
     "LeastSquares",
     "LogisticRegression",
+    "Matyas",
+    "Modules",
     "Network",
     "NoisyQuadratic",
+    "Plane",
     "Problem",
     "Quadratic",
     "Rastrigin",
     "Rosenbrock",
     "Saddle",
+    "SixHumpCamel",
     "Slope",
     "Split",
     "StyblinskiTang",
+    "ThreeHumpCamel",
+    "as_data",
+    "as_network",
+    "as_pixels",
     "as_problem",
     "digits",
     "ravine",
+    "surface",
 ]

@@ -37,6 +37,8 @@ class FiniteSum(Problem):
     ndim = 1
 
     def __post_init__(self) -> None:
+        for name in ("X", "y"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), float))
         if np.ndim(self.X) != 2 or np.shape(self.y) != np.shape(self.X)[:1]:
             raise ValueError(f"X must be (N, d) and y (N,), got {np.shape(self.X)} and {np.shape(self.y)}")
         if self.batch is not None and not (isinstance(self.batch, int) and 1 <= self.batch <= len(self.X)):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
+
+from gdcourse.problems.digits import as_pixels
 
 # each activation, and its derivative as a function of its own output; a ReLU's is never below 0
 ACTIVATIONS = {
@@ -35,8 +38,10 @@ class Network:
     activation: str = "relu"
 
     def __post_init__(self) -> None:
-        if len(self.sizes) < 2 or any(not isinstance(n, int) or n < 1 for n in self.sizes):
+        is_row = isinstance(self.sizes, (tuple, list, np.ndarray))
+        if not is_row or len(self.sizes) < 2 or any(not _is_count(n) for n in self.sizes):
             raise ValueError(f"sizes must be two or more whole numbers ≥ 1, got {self.sizes!r}")
+        object.__setattr__(self, "sizes", tuple(map(int, self.sizes)))
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {self.activation!r}")
 
@@ -79,6 +84,10 @@ class Network:
             at += n_out
         return views
 
+    def parts(self, theta: torch.Tensor) -> list[torch.Tensor]:
+        """θ as views: weights and biases of one layer after the other."""
+        return [part for layer in self.layers(theta) for part in layer]
+
     def forward(self, theta: torch.Tensor, x: torch.Tensor) -> list[torch.Tensor]:
         """Every layer's output: the pixels x themselves first, the scores ("logits") last.
 
@@ -116,6 +125,14 @@ class Network:
                 delta = delta @ weights.mT * slope(outputs[number])
         return grad
 
+    def scores(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """A score for each class, shape ``(*runs, B, classes)``."""
+        return self.forward(theta, x)[-1]
+
+    def loss_of(self, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """The mean cross-entropy of such scores, in nats, shape ``(*runs,)``."""
+        return cross_entropy(scores, y)
+
     def loss(self, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """The mean cross-entropy over the batch, in nats, shape ``(*runs,)``."""
         return cross_entropy(self.forward(theta, x)[-1], y)
@@ -128,12 +145,41 @@ class Network:
         """The class with the highest score, shape ``(*runs, B)``."""
         return self.forward(theta, x)[-1].argmax(-1)
 
+    def read(self, theta: torch.Tensor, pictures: Any) -> Any:
+        """What pictures of a reader's own show: the class with the highest score.
+
+        Parameters
+        ----------
+        theta : a trained θ, shape ``(*runs, P)``, as `History.theta` has it.
+        pictures : one picture, shape ``(28, 28)`` or ``(784,)``, or many, shape ``(N, 28, 28)`` or
+            ``(N, 784)``; arrays, tensors or lists of any kind of number, see `as_pixels`.
+
+        Returns
+        -------
+        A whole number for one picture and one θ; else a NumPy array of shape ``(*runs,)`` or ``(*runs, N)``.
+
+        Raises
+        ------
+        TypeError, ValueError : as `as_pixels`; or a θ that is not finite, which reads nothing.
+        """
+        rows, is_one = as_pixels(pictures, self.sizes[0])
+        theta = torch.as_tensor(theta)
+        if not theta.isfinite().all():
+            raise ValueError("θ is not finite: the training diverged, and this network reads nothing")
+        found = self.predict(theta, rows.to(theta)).cpu().numpy()
+        found = found[..., 0] if is_one else found
+        return found if found.ndim else int(found)
+
     def accuracy(self, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """The share of the examples that are read right, shape ``(*runs,)``. Scores that are not
         finite read nothing right."""
         scores = self.forward(theta, x)[-1]
         right = (scores.argmax(-1) == y) & scores.isfinite().all(-1)
         return right.to(scores.dtype).mean(-1)
+
+
+def _is_count(n: Any) -> bool:
+    return isinstance(n, (int, np.integer)) and not isinstance(n, bool) and bool(n >= 1)
 
 
 # torch takes five times as long for the softmax of short rows as for that of long columns. So both functions

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
+from functools import wraps
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +24,11 @@ class Problem:
     start : a good place to start from.
     minimum : the minimiser to look for, or None where there is none or more than one.
     """
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        for name in {"loss", "grad"} & vars(cls).keys():
+            setattr(cls, name, _takes_lists(getattr(cls, name)))
 
     name: str = "problem"
     ndim: int = 1
@@ -46,6 +51,18 @@ class Problem:
         return None
 
 
+def _takes_lists(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method, which also takes θ as a number or as a list of numbers."""
+
+    @wraps(method)
+    def taking(self: Any, theta: Any, *rest: Any, **named: Any) -> Any:
+        if isinstance(theta, (list, tuple, int, float)):
+            theta = np.asarray(theta, float)
+        return method(self, theta, *rest, **named)
+
+    return taking
+
+
 class Function(Problem):
     """A function of one θ that torch can differentiate, as a problem.
 
@@ -62,7 +79,7 @@ class Function(Problem):
             raise TypeError(f"function must be callable, got {function!r}")
         self.function = function
         self.ndim = ndim
-        self.name = name or getattr(function, "__name__", "function")
+        self.name = name or _called(function)
         self._loss = function
         self._grad = torch.func.grad(function)
 
@@ -107,10 +124,10 @@ class ArrayFunction(Problem):
         self.function = function
         self.gradient = gradient or self._differences
         self.ndim = ndim
-        self.name = name or getattr(function, "__name__", "function")
+        self.name = name or _called(function)
 
     def loss(self, theta: Any) -> Any:
-        return self._over_runs(lambda one: _number(self.function(one), self.name), theta)
+        return self._over_runs(lambda one: number_of(self.function(one), self.name), theta)
 
     def grad(self, theta: Any, sample: Any = None) -> Any:
         return self._over_runs(self._gradient_of_one, theta)
@@ -128,7 +145,9 @@ class ArrayFunction(Problem):
             apart = np.zeros_like(flat)
             apart[i] = h
             ends = [np.reshape(flat + sign * apart, np.shape(theta)) for sign in (1, -1)]
-            above, below = (_number(self.function(end if self.ndim else end[()]), self.name) for end in ends)
+            above, below = (
+                number_of(self.function(end if self.ndim else end[()]), self.name) for end in ends
+            )
             out.append((above - below) / (2 * h))
         return np.reshape(out, np.shape(theta))
 
@@ -141,54 +160,17 @@ class ArrayFunction(Problem):
         return out.reshape((*runs, *out.shape[1:]))
 
 
-def as_problem(problem: Any, start: Any) -> Problem:
-    """A problem as it is; a function of one θ as a problem: differentiated by torch if it takes tensors, else
-    by differences of the numbers that it gives for NumPy arrays.
-
-    Parameters
-    ----------
-    problem : a `Problem`, or a function of one θ that returns a number.
-    start : a θ to try it at, a number or of shape ``(d,)``.
-
-    Raises
-    ------
-    TypeError : what is neither, or a function that returns no number for either kind.
-    """
-    if isinstance(problem, Problem):
-        return problem
-    if not callable(problem) or isinstance(problem, type):
-        raise TypeError(
-            "problem must be one of gdcourse.problems, made with its arguments (as in Beale()), or a "
-            f"function of θ; got {problem!r}"
-        )
-    theta = start.detach() if isinstance(start, torch.Tensor) else torch.as_tensor(np.asarray(start, float))
-    ndim = theta.ndim
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tensors that functions for numbers turn into numbers
-            slope = torch.func.grad(problem)(theta)
-        if slope.shape == theta.shape:
-            return Function(problem, ndim=ndim)
-    except Exception as error:  # whatever a function that is not for tensors raises; NumPy's turn
-        reason = error
-    else:
-        reason = TypeError(f"its gradient has shape {tuple(slope.shape)}")
-    try:
-        value = problem(theta.cpu().numpy() if ndim else float(theta))
-        _number(value, "the function")
-    except Exception as error:
-        raise TypeError(
-            f"a function to minimise must return one number, for a tensor or for a NumPy array of shape "
-            f"{tuple(theta.shape)}; for a tensor: {reason}; for an array: {error}"
-        ) from None
-    return ArrayFunction(problem, ndim=ndim)
-
-
-def _number(value: Any, name: str) -> float:
+def number_of(value: Any, name: str) -> float:
+    """The one number that a function returned; ValueError for anything else."""
     array = np.asarray(value, float)
     if array.size != 1:
         raise ValueError(f"{name} returned an array of shape {array.shape} where one number was due")
     return float(array.reshape(()))
+
+
+def _called(function: Any) -> str:
+    name = getattr(function, "__name__", "")
+    return "a function" if name in ("", "<lambda>") else name
 
 
 def module_of(array: Any) -> ModuleType:

@@ -100,8 +100,11 @@ def _beside(dx: Any, dy: Any) -> Any:
     return both if both.ndim == 1 else np.moveaxis(both, 0, -1)
 
 
-class _Plane(Problem):
-    """A function of (x, y), given by its value and its two partial derivatives."""
+class Plane(Problem):
+    """A function of (x, y), given by its value and its two partial derivatives.
+
+    A subclass defines both, and may have a ``start``, a ``minimum`` or several ``minima``, shape ``(K, 2)``.
+    """
 
     def loss(self, theta: Any) -> Any:
         return self.value(theta[..., 0], theta[..., 1])
@@ -110,13 +113,15 @@ class _Plane(Problem):
         return _beside(*self.slopes(theta[..., 0], theta[..., 1]))
 
     def value(self, x: Any, y: Any) -> Any:
+        """J(x, y)."""
         raise NotImplementedError
 
     def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """∂J/∂x and ∂J/∂y."""
         raise NotImplementedError
 
 
-class Beale(_Plane):
+class Beale(Plane):
     """Beale's function: steep walls, a valley that grows flatter the further out it runs, and one minimum, at
     (3, ½), of value 0.
 
@@ -137,7 +142,7 @@ class Beale(_Plane):
         return dx, dy
 
 
-class Rosenbrock(_Plane):
+class Rosenbrock(Plane):
     """Rosenbrock's function: a curved valley, easy to enter and hard to follow to (1, 1).
 
     J = (1 − x)² + b (y − x²)².
@@ -162,7 +167,7 @@ class Rosenbrock(_Plane):
         return -2 * (1 - x) - 4 * self.b * x * wall, 2 * self.b * wall
 
 
-class Saddle(_Plane):
+class Saddle(Plane):
     """J = ½x² + ¼y⁴ − ½y²: a saddle at (0, 0) between two minima at (0, ±1) of value −¼."""
 
     name = "saddle"
@@ -175,7 +180,7 @@ class Saddle(_Plane):
         return x, y**3 - y
 
 
-class Himmelblau(_Plane):
+class Himmelblau(Plane):
     """Himmelblau's function: four minima, all of value 0. Where a run ends depends on where it starts.
 
     J = (x² + y − 11)² + (x + y² − 7)².
@@ -193,7 +198,7 @@ class Himmelblau(_Plane):
         return 4 * x * a + 2 * b, 2 * a + 4 * y * b
 
 
-class Rastrigin(_Plane):
+class Rastrigin(Plane):
     """Rastrigin's function: a bowl with a dent near each pair of whole numbers that are not larger than about
     πA; the deepest, of value 0, is at (0, 0).
 
@@ -220,7 +225,7 @@ class Rastrigin(_Plane):
         return 2 * x + turn * self.a * sin(turn * x), 2 * y + turn * self.a * sin(turn * y)
 
 
-class Ackley(_Plane):
+class Ackley(Plane):
     """Ackley's function: nearly flat far out, full of dents, with a steep hole of value 0 at (0, 0), where it
     has no gradient (here: 0).
 
@@ -244,7 +249,7 @@ class Ackley(_Plane):
         return inward * x + dents * m.sin(turn * x), inward * y + dents * m.sin(turn * y)
 
 
-class StyblinskiTang(_Plane):
+class StyblinskiTang(Plane):
     """The function of Styblinski and Tang: four minima of different depth, the deepest, of value −78.3323, at
     (−2.9035, −2.9035).
 

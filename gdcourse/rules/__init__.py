@@ -1,11 +1,15 @@
 """The update rules: one file per optimizer, the slide's equations and nothing else."""
 
+from typing import Any as _Any
+
 from gdcourse.rules.adadelta import Adadelta
 from gdcourse.rules.adagrad import Adagrad
 from gdcourse.rules.adam import Adam, AdamW
 from gdcourse.rules.gradient_descent import GradientDescent
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.momentum import Momentum
+from gdcourse.rules.names import explain_names as _explain
+from gdcourse.rules.names import hinted
 from gdcourse.rules.nesterov import Nesterov
 from gdcourse.rules.radam import RAdam
 from gdcourse.rules.rmsprop import RMSProp
@@ -14,24 +18,30 @@ from gdcourse.rules.table import METHODS, Method, lr_of, with_lr
 from gdcourse.rules.validate import validate
 
 __all__ = [
+    *METHODS,
     "METHODS",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "GradientDescent",
-    "Lookahead",
     "Method",
-    "Momentum",
-    "Nesterov",
-    "RAdam",
-    "RMSProp",
     "Rule",
     "Scalar",
     "Values",
+    "hinted",
     "lr_of",
     "ratio",
     "validate",
     "where",
     "with_lr",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    """A rule that stands in the table and is not named above: those are for type checkers and editors."""
+    if name in METHODS:
+        return METHODS[name].kind
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*{*globals(), *METHODS}]
+
+
+_explain([*(method.kind for method in METHODS.values()), Method])

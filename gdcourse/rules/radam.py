@@ -24,8 +24,8 @@ class RAdam(Rule):
     State: ``m`` in units of g and ``v`` in units of g², with θ's shape.
 
     Source: Liu et al. (2020), Algorithm 2; the talk's slide "Rectified Adam".
-    torch: ``torch.optim.RAdam(params, lr=lr, betas=(beta1, beta2), eps=eps)`` equals
-    ``RAdam(lr, beta1, beta2, threshold=5, eps=eps)``, exactly; torch's eps is 1e-8.
+    torch: ``torch.optim.RAdam(params, lr=lr, betas=(beta1, beta2), eps=eps)`` equals this one with
+    ``threshold=5`` and the same ε, exactly (torch's own is 1e-8). With threshold=4, none exists.
     """
 
     lr: Scalar = 1e-3

@@ -6,7 +6,7 @@ One step of any method in this package is
     grad  = the gradient at that point
     theta, new = rule.step(theta, grad, state, rule.at(t))        # t = 1, 2, 3, …
 
-A rule uses arithmetic operators and `where` only. It imports neither NumPy nor torch, so
+A rule uses operators, `abs`, `where` and `ratio` only. It imports neither NumPy nor torch, so
 the same lines run on a float, an array, or a tensor on any device, and every
 hyperparameter may itself be an array of settings that broadcasts against θ.
 """

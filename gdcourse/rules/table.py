@@ -1,10 +1,10 @@
-"""The one table of all rules. A new optimizer adds a line here; every test, figure and
-comparison that runs over all rules picks it up."""
+"""The one table of all rules. A new optimizer adds a line here (and the import above it): its names in the
+package, its class for torch, its look in figures, its place in tests and comparisons are made from that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from gdcourse.rules.adadelta import Adadelta
 from gdcourse.rules.adagrad import Adagrad
@@ -17,10 +17,15 @@ from gdcourse.rules.radam import RAdam
 from gdcourse.rules.rmsprop import RMSProp
 from gdcourse.rules.rule import Rule, Scalar
 
+ONE_RATE = "one rate for all parameters"
+OWN_RATE = "a rate for each parameter"
+BOTH = "a rate for each, and a memory"
+AROUND = "around another method"
+
 
 @dataclass(frozen=True)
 class Method:
-    """A rule as it enters a comparison.
+    """A rule as it enters the package and a comparison.
 
     Parameters
     ----------
@@ -28,24 +33,36 @@ class Method:
     usual : where a search on the digits starts, the middle of its grid.
     tuned : which hyperparameter a comparison searches over. Default ``"lr"``, the learning rate; Adadelta
         has none, there it is ε.
+    family : with which others it is drawn, in one panel and one colour. Default: those without a family.
+    torch : what torch calls a hyperparameter, where that is neither its name here, nor ``momentum`` for
+        ``gamma``, nor ``betas`` for the pair of ``beta1`` and ``beta2``. Default: none.
+    optim : the name of its class in `gdcourse.optim`. Default: the rule's.
     """
 
     make: Callable[[Scalar], Rule]
     usual: float
     tuned: str = "lr"
+    family: str = "other"
+    torch: Mapping[str, str] = field(default_factory=dict)
+    optim: str = ""
+
+    @property
+    def kind(self) -> type[Rule]:
+        """The rule's class."""
+        return type(self.make(self.usual))
 
 
 METHODS: dict[str, Method] = {
-    "GradientDescent": Method(lambda lr: GradientDescent(lr), usual=0.3),
-    "Momentum": Method(lambda lr: Momentum(lr), usual=0.1),
-    "Nesterov": Method(lambda lr: Nesterov(lr), usual=0.1),
-    "Adagrad": Method(lambda lr: Adagrad(lr), usual=0.03),
-    "RMSProp": Method(lambda lr: RMSProp(lr), usual=0.003),
-    "Adadelta": Method(lambda eps: Adadelta(eps=eps), usual=1e-5, tuned="eps"),
-    "Adam": Method(lambda lr: Adam(lr), usual=0.01),
-    "AdamW": Method(lambda lr: AdamW(lr), usual=0.01),
-    "RAdam": Method(lambda lr: RAdam(lr), usual=0.01),
-    "Lookahead": Method(lambda lr: Lookahead(Momentum(lr)), usual=0.1),
+    "GradientDescent": Method(lambda lr: GradientDescent(lr), 0.3, family=ONE_RATE, optim="SGD"),
+    "Momentum": Method(lambda lr: Momentum(lr), 0.1, family=ONE_RATE),
+    "Nesterov": Method(lambda lr: Nesterov(lr), 0.1, family=ONE_RATE),
+    "Adagrad": Method(lambda lr: Adagrad(lr), 0.03, family=OWN_RATE),
+    "RMSProp": Method(lambda lr: RMSProp(lr), 0.003, family=OWN_RATE, torch={"gamma": "alpha"}),
+    "Adadelta": Method(lambda eps: Adadelta(eps=eps), 1e-5, "eps", OWN_RATE, {"gamma": "rho"}),
+    "Adam": Method(lambda lr: Adam(lr), 0.01, family=BOTH),
+    "AdamW": Method(lambda lr: AdamW(lr), 0.01, family=BOTH),
+    "RAdam": Method(lambda lr: RAdam(lr), 0.01, family=BOTH),
+    "Lookahead": Method(lambda lr: Lookahead(Momentum(lr)), 0.1, family=AROUND),
 }
 
 

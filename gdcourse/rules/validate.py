@@ -12,14 +12,13 @@ from typing import Any
 
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.rule import Rule
+from gdcourse.rules.table import METHODS
 
-# name: (how torch begins its own message, what is allowed in words, the same as a test);
-# Rule.name where torch has another word for that rule's
+# name: (how torch begins its own message, what is allowed in words, the same as a test); where the table has
+# torch's word for a rule's hyperparameter, the message begins with that
 ALLOWED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "lr": ("Invalid learning rate", "a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf"))),
     "gamma": ("Invalid momentum value", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
-    "Adadelta.gamma": ("Invalid rho value", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
-    "RMSProp.gamma": ("Invalid alpha value", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
     "beta1": ("Invalid beta parameter at index 0", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
     "beta2": ("Invalid beta parameter at index 1", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
     "eps": ("Invalid epsilon value", "a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf"))),
@@ -64,7 +63,9 @@ def validate(rule: Rule) -> None:
 
 def check(owner: str, name: str, value: Any) -> None:
     """Check one hyperparameter by name; raises as `validate` does."""
-    torch_text, words, test = ALLOWED.get(f"{owner}.{name}") or ALLOWED[name]
+    torch_text, words, test = ALLOWED[name]
+    if owner in METHODS and name in METHODS[owner].torch:
+        torch_text = f"Invalid {METHODS[owner].torch[name]} value"
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (is_number or _is_array_of_numbers(value)):
         raise TypeError(f"{torch_text}: {value!r} ({owner}'s {name} must be a number or an array of numbers)")

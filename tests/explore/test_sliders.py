@@ -51,3 +51,38 @@ def test_moving_a_slider_runs_the_library_with_the_new_value(monkeypatch, name):
 def test_a_moved_lookahead_moves_its_inner_rule():
     moved = moved_rule(gd.Lookahead(gd.Momentum(0.1)), inner_lr=0.2, alpha=0.3, k=7)
     assert (moved.alpha, moved.k, moved.inner_rule.lr) == (0.3, 7, 0.2)
+
+
+def test_sliders_for_a_plain_function(monkeypatch):
+    monkeypatch.setenv("GDCOURSE_STATIC", "0")
+    seen = []
+    monkeypatch.setattr("gdcourse.explore.sliders.descend", lambda *a: seen.append(a) or gd.descend(*a))
+    live(gd.Momentum(0.1), lambda theta: (theta**2).sum(), (-1, 3), (-1, 2), steps=5)
+    assert seen[-1][2] == [1.0, 0.5], "in the middle of the plane"
+    live(gd.Momentum(0.1), "ravine", **PLANE, start=[1, -1])
+    assert seen[-1][2] == [1.0, -1.0]
+    with pytest.raises(ValueError, match="start must be two numbers"):
+        live(gd.Momentum(0.1), "ravine", **PLANE, start=[1])
+    with pytest.raises(TypeError, match="give it its hyperparameters"):
+        live(gd.Momentum, "ravine", **PLANE)
+
+
+def test_two_rules_stand_side_by_side_each_with_its_own_sliders(monkeypatch, capsys):
+    pair = [gd.GradientDescent(0.05), gd.Momentum(0.02)]
+    monkeypatch.setenv("GDCOURSE_STATIC", "1")
+    assert live(pair, gd.problems.ravine(), **PLANE) is None
+    told = " ".join(capsys.readouterr().out.split())
+    assert "gradient descent's lr, Momentum's lr, Momentum's gamma, start, steps." in told
+    monkeypatch.setenv("GDCOURSE_STATIC", "0")
+    seen = []
+    monkeypatch.setattr("gdcourse.explore.sliders.descend", lambda *a: seen.append(a) or gd.descend(*a))
+    first, second, common, _ = live(pair, gd.problems.ravine(), **PLANE).children
+    assert [w.description for w in common.children] == ["start θ₁", "start θ₂", "steps"]
+    assert first.children[0].value == "gradient descent:" and second.children[0].value == "Momentum:"
+    seen.clear()
+    second.children[2].value = 0.5
+    assert [type(a[0]).__name__ for a in seen] == ["GradientDescent", "Momentum"]
+    assert (seen[0][0].lr, seen[1][0].lr, seen[1][0].gamma) == (0.05, 0.02, 0.5)
+    assert len(plt.gcf().axes) == 2
+    with pytest.raises(TypeError, match="expected a rule"):
+        live([gd.GradientDescent(0.05), "Adam"], gd.problems.ravine(), **PLANE)

@@ -10,8 +10,24 @@ import numpy as np
 import pytest
 
 import gdcourse as gd
-from gdcourse.figures import LOOKS, contours, images, key, look, losses, path, show_source, title
-from gdcourse.figures.style import COLORS
+from gdcourse.experiments import Comparison, Tuned
+from gdcourse.explore.parts import DASHES, MARKERS
+from gdcourse.figures import (
+    INK,
+    LOOKS,
+    contours,
+    images,
+    key,
+    learning_rate_curves,
+    look,
+    losses,
+    path,
+    show_source,
+    title,
+)
+from gdcourse.figures.style import CHOSEN, COLORS, FAMILIES, looks, looks_of
+from gdcourse.rules import Method
+from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE
 
 
 def luminance(color):
@@ -37,6 +53,22 @@ def test_every_rule_of_the_table_has_a_look_and_no_two_share_colour_dash_and_mar
     assert set(gd.METHODS) <= set(LOOKS)
     looks = [(LOOKS[n].color, LOOKS[n].dash, LOOKS[n].marker) for n in gd.METHODS]
     assert len(set(looks)) == len(looks)
+
+
+@pytest.mark.parametrize("family", [ONE_RATE, OWN_RATE, BOTH, AROUND, "of its own"])
+def test_new_methods_get_their_familys_colour_and_what_is_free_in_it(family):
+    new = {f"New{i}": Method(gd.GradientDescent, 0.1, family=family) for i in range(13)}
+    few = dict([*new.items()][:8])
+    looks = looks_of(gd.METHODS | few, CHOSEN)
+    assert {name: looks[name] for name in CHOSEN} == CHOSEN
+    colors = {looks[name].color for name in few}
+    assert colors == {FAMILIES.get(family, INK)}
+    near = colors | ({LOOKS["batch"].color} if family == "of its own" else set())
+    drawn = [(one.dash, one.marker) for name, one in looks.items() if one.color in near and name != "batch"]
+    assert len(drawn) > len(few) and len(set(drawn)) == len(drawn)
+    assert all(dash in DASHES and marker in MARKERS for dash, marker in drawn)  # as interactive figures ask
+    with pytest.raises(ValueError, match="no dash and marker is left for New"):
+        looks_of(gd.METHODS | new, CHOSEN)
 
 
 def test_a_method_is_found_by_name_rule_and_class_and_a_new_one_gets_a_plain_look():
@@ -69,6 +101,86 @@ def test_a_path_that_is_shorter_than_its_labels_place_is_labelled_at_its_end():
     ax = contours(gd.problems.ravine(5.0), (-5, 5), (-2, 2))
     path(run, "GradientDescent", ax, label_at=6)
     assert np.allclose(ax.texts[0].xy, run.theta[-1])
+    plt.close("all")
+
+
+def test_a_path_finds_its_method_and_its_surface_by_itself():
+    run = gd.descend(gd.Nesterov(0.02), "ravine", steps=7)
+    path(run)
+    ax = plt.gca()
+    assert ax.collections and ax.texts[0].get_text() == "Nesterov"
+    path(run.theta.tolist(), "Adam", ax)
+    assert np.allclose(ax.lines[-1].get_xydata(), run.theta[0])
+    with pytest.raises(ValueError, match="Give ax, as contours returns it"):
+        path(run.theta)
+    with pytest.raises(ValueError, match=r"one run of two coordinates, .* got \(8,\)"):
+        path(run.theta[:, 0], "Adam", ax)
+    plt.close("all")
+
+
+def lines_of(ax):
+    return np.concatenate([p.vertices for c in ax.collections for p in c.get_paths()])
+
+
+@pytest.mark.parametrize(
+    "surface",
+    ["Beale", lambda t: gd.problems.Beale().loss(t), lambda t: gd.problems.Beale().loss(np.asarray(t))],
+    ids=["name", "torch or NumPy", "NumPy"],
+)
+def test_contours_take_a_name_and_plain_functions(surface):
+    box = {"x": (-2, 4), "y": (-2, 2)}
+    expected, found = (lines_of(contours(one, **box)) for one in (gd.problems.Beale(), surface))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    plt.close("all")
+
+
+def test_contours_look_by_themselves_where_the_minima_are():
+    ax = contours("Himmelblau")
+    for minimum in gd.problems.Himmelblau.minima:
+        assert ax.get_xlim()[0] < minimum[0] < ax.get_xlim()[1]
+        assert ax.get_ylim()[0] < minimum[1] < ax.get_ylim()[1]
+    plt.close("all")
+
+
+def test_contours_of_what_is_not_everywhere_finite_and_of_a_plain():
+    assert len(lines_of(contours(lambda t: np.log(t[0]) + t[1] ** 2, (-1, 1), (-1, 1))))
+    flat = contours(lambda t: 0 * t[0], (-1, 1), (-1, 1))
+    assert not flat.collections
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((lambda t: t[0] ** 2,), TypeError, "it must be said where to look"),
+        ((gd.problems.Quadratic([1.0, 2.0, 3.0]), (0, 1), (0, 1)), ValueError, "two coordinates"),
+        ((lambda t: t[0] * np.nan, (0, 1), (0, 1)), ValueError, "nowhere a finite number"),
+        (("Beagle", (0, 1), (0, 1)), ValueError, "did you mean 'Beale'"),
+    ],
+)
+def test_what_has_no_level_lines_is_told(arguments, error, message):
+    with pytest.raises(error, match=message):
+        contours(*arguments)
+    plt.close("all")
+
+
+def test_methods_that_are_new_look_different_from_each_other():
+    names = ["Adam", *map(str, range(12))]
+    found = looks(names)
+    assert found["Adam"] is LOOKS["Adam"] and found["0"] == look("new")
+    assert len({(one.color, str(one.dash), one.marker) for one in found.values()}) == len(names)
+
+
+def test_labels_of_curves_that_begin_alike_stand_apart():
+    values, accuracy = np.array([0.1, 1.0]), np.array([[0.8, 0.8], [0.9, 0.9]])
+    alike = {
+        name: Tuned(name, "lr", values, accuracy, accuracy, 1, accuracy[1])
+        for name in ("Momentum", "Nesterov", "Adam")
+    }
+    ax = learning_rate_curves(Comparison(alike))
+    heights = sorted(text.xy[1] for text in ax.texts)
+    assert np.diff(np.log(heights)).min() > 0.2
+    assert heights[-1] == pytest.approx(20.0)  # the first stands where its curve begins
     plt.close("all")
 
 

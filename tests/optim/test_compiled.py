@@ -5,7 +5,6 @@ import operator
 import pickle
 import warnings
 from dataclasses import dataclass
-from functools import cache
 
 import pytest
 import torch
@@ -18,19 +17,10 @@ from torch.optim import lr_scheduler
 import gdcourse as gd
 from gdcourse.optim import compilation, flat, kernel
 from tests.conftest import needs_a_compiler
+from tests.optimizers import MAKERS as OURS
+from tests.optimizers import ahead, give_gradients, values, walk
 
-MAKERS = {
-    "SGD": lambda params, **kw: gd.optim.SGD(params, lr=0.1, **kw),
-    "Momentum": lambda params, **kw: gd.optim.Momentum(params, lr=0.03, **kw),
-    "Nesterov": lambda params, **kw: gd.optim.Nesterov(params, lr=0.03, **kw),
-    "Adagrad": gd.optim.Adagrad,
-    "RMSProp": gd.optim.RMSProp,
-    "Adadelta": gd.optim.Adadelta,
-    "Adam": gd.optim.Adam,
-    "AdamW": gd.optim.AdamW,
-    "RAdam": gd.optim.RAdam,
-    "Lookahead": lambda params, **kw: gd.optim.Lookahead(gd.optim.Nesterov(params, lr=0.03, **kw), k=3),
-}
+MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3)}
 every = pytest.mark.parametrize("name", MAKERS)
 SHAPES = [(20, 3), (7,), (1,), (), (5, 4, 3), (0, 2), (6,), (3, 3), (300,)]
 STEPS = 300
@@ -47,26 +37,6 @@ def parameters(dtype=torch.float64, shapes=SHAPES):
     generator = torch.Generator().manual_seed(0)
     params = [torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype) for shape in shapes]
     return [torch.nn.Parameter(p.permute(2, 0, 1) if p.ndim == 3 else p) for p in params]
-
-
-@cache
-def noise(i, shape):
-    return torch.randn(STEPS, *shape, generator=torch.Generator().manual_seed(i), dtype=torch.float64)
-
-
-def give_gradients(params, t, resting=()):
-    for i, p in enumerate(params):
-        p.grad = None if i in resting else 0.5 * p.detach() + noise(i, p.shape)[t - 1].to(p.dtype)
-
-
-def walk(params, optimizer, steps, first=1):
-    for t in range(first, first + steps):
-        give_gradients(params, t)
-        optimizer.step()
-
-
-def values(params):
-    return [p.detach().clone() for p in params]
 
 
 def story(make, dtype=torch.float64, alone=False, steps=STEPS, **extra):

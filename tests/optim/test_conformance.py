@@ -2,7 +2,6 @@
 its suite asks of every optimizer. The same for compile=True and for Lookahead around ours and torch's."""
 
 import copy
-import inspect
 import io
 import pickle
 import warnings
@@ -23,7 +22,9 @@ from torch.testing._internal.common_utils import TestCase
 
 import gdcourse as gd
 from gdcourse.optim import flat
+from gdcourse.optim.methods import CLASSES
 from tests.conftest import needs_a_compiler
+from tests.optimizers import ORACLES, arguments, equal, give_gradients, rate, values
 
 DATABASE = {info.name: info for info in optim_db}
 
@@ -32,18 +33,6 @@ DATABASE = {info.name: info for info in optim_db}
 # A configuration of torch's is taken where our arguments can say it. Whatever torch has a default for is
 # said, so that the two mean the same.
 
-# ours: torch's class, what ours is to be told besides, and what torch's is
-TORCHS = {
-    "SGD": (torch.optim.SGD, {}, {}),
-    "Momentum": (torch.optim.SGD, {"momentum": 0.9}, {"momentum": 0.9}),
-    "Nesterov": (torch.optim.SGD, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}),
-    "Adagrad": (torch.optim.Adagrad, {"eps": 1e-8}, {"eps": 0, "initial_accumulator_value": 1e-8}),
-    "RMSProp": (torch.optim.RMSprop, {}, {}),
-    "Adadelta": (torch.optim.Adadelta, {}, {}),
-    "Adam": (torch.optim.Adam, {}, {}),
-    "AdamW": (torch.optim.AdamW, {}, {}),
-    "RAdam": (torch.optim.RAdam, {"threshold": 5}, {}),
-}
 OWN_INPUTS = [
     OptimizerInput(None, {"lr": torch.tensor(0.002, dtype=torch.float64)}, "tensor lr"),
     OptimizerInput(None, {"maximize": True}, "maximize"),
@@ -51,28 +40,28 @@ OWN_INPUTS = [
 ]
 
 
-def arguments(function):
-    return {name: p.default for name, p in inspect.signature(function).parameters.items()}
-
-
 def inputs(name, device, dtype=None):
-    """Torch's configurations that our class `name` can be told, in our words."""
-    theirs, told, _ = TORCHS[name]
-    ours = arguments(getattr(gd.optim, name))
-    common = {key: value for key, value in arguments(theirs).items() if key in ours and key != "params"}
-    found = []
-    for given in [*DATABASE[theirs.__name__].optim_inputs_func(device, dtype), *OWN_INPUTS]:
+    """Torch's configurations that our class `name` can be told, in our words; for a class that torch has not,
+    some of our own."""
+    ours = arguments(CLASSES[name])
+    if name not in ORACLES:
+        given, small = [OptimizerInput(None, {}, "default"), *OWN_INPUTS], {"lr": 1e-3} if rate(name) else {}
+        return [OptimizerInput(None, {**small, **own.kwargs}, own.desc) for own in given]
+    oracle, found = ORACLES[name], []
+    theirs = arguments(oracle.kind)
+    common = {key: value for key, value in theirs.items() if key in ours and key != "params"}
+    for given in [*DATABASE[oracle.kind.__name__].optim_inputs_func(device, dtype), *OWN_INPUTS]:
         if given.kwargs.keys() <= ours.keys():
-            found.append(OptimizerInput(None, {**common, **told, **given.kwargs}, given.desc))
+            found.append(OptimizerInput(None, {**common, **oracle.ours, **given.kwargs}, given.desc))
     return found
 
 
 def error_inputs(name, device, dtype):
     """Torch's errors whose configuration our class `name` can be told, and those that are ours alone."""
-    theirs, _, _ = TORCHS[name]
-    ours, found = arguments(getattr(gd.optim, name)), []
-    needed = {"lr": 0.1} if ours["lr"] is inspect.Parameter.empty else {}
-    for error in DATABASE[theirs.__name__].optim_error_inputs_func(device, dtype):
+    ours, found = arguments(CLASSES[name]), []
+    needed = {"lr": 0.1} if rate(name) else {}
+    entry = DATABASE[ORACLES[name].kind.__name__ if name in ORACLES else "SGD"]
+    for error in entry.optim_error_inputs_func(device, dtype):
         given = error.optimizer_error_input
         mixed = "either both floats or both Tensors" in given.desc  # ours takes any pair of numbers
         if given.kwargs.keys() <= ours.keys() and not mixed:
@@ -100,20 +89,26 @@ GENTLE = (
     [lambda optimizer: lr_scheduler.LinearLR(optimizer, start_factor=0.4, total_iters=4)],
     [lambda optimizer: lr_scheduler.ConstantLR(optimizer, factor=0.4, total_iters=4)],
 )
-"""For the momenta. Their v holds the rate of the step that added to it: where a schedule takes the rate to 0
-within some steps, as others of torch's do, the ball rolls on."""
+"""For the momenta, and for what torch has not. A momentum's v holds the rate of the step that added to it:
+where a schedule takes the rate to 0 within some steps, as others of torch's do, the ball rolls on."""
+
+
+def schedules_for(name):
+    keeps_its_rate = name not in ORACLES or "momentum" in ORACLES[name].ours
+    return GENTLE if keeps_its_rate else DATABASE[ORACLES[name].kind.__name__].scheduler_inputs
+
 
 OURS = {
     name: OptimizerInfo(
-        getattr(gd.optim, name),
+        kind,
         optim_inputs_func=partial(inputs, name),
         optim_error_inputs_func=partial(error_inputs, name),
-        scheduler_inputs=GENTLE if "momentum" in told else DATABASE[theirs.__name__].scheduler_inputs,
+        scheduler_inputs=schedules_for(name),
         supported_impls=(),
         not_og_supported_flags=(),
         supports_complex=False,
     )
-    for name, (theirs, told, _) in TORCHS.items()
+    for name, kind in CLASSES.items()
 }
 
 
@@ -175,12 +170,6 @@ def parameters(dtype=torch.float64):
     return [torch.nn.Parameter(x[..., 0] if x.ndim == 3 else x) for x in drawn]
 
 
-def give_gradients(params, t):
-    for i, p in enumerate(params):
-        noise = torch.Generator().manual_seed(10 * t + i)
-        p.grad = torch.randn(p.shape, generator=noise, dtype=torch.float64).to(p.dtype) + 0.1 * p.detach()
-
-
 def walk(name, params, optimizer, steps, first=1):
     for t in range(first, first + steps):
         give_gradients(params, t)
@@ -193,14 +182,6 @@ def step(name, optimizer):
         optimizer.step(lambda: torch.tensor(1.0))
     else:
         optimizer.step()
-
-
-def values(params):
-    return [p.detach().clone() for p in params]
-
-
-def equal(a, b):
-    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 # ---- torch's database ----
@@ -230,7 +211,7 @@ def test_errors_are_torchs(name):
 
 def compare_with_torchs(name, configurations, **extra):
     """Step by step, each from torch's numbers; and no gradient is touched."""
-    theirs, _, told = TORCHS[name]
+    theirs, told = ORACLES[name].kind, ORACLES[name].theirs
     theirs_takes = arguments(theirs)
     for given in configurations:
         tracker = TensorTracker({"atol": 1e-12, "rtol": 0})
@@ -243,7 +224,7 @@ def compare_with_torchs(name, configurations, **extra):
             for p in params:
                 tracker.add(p)
         params = parameters()
-        optimizer = getattr(gd.optim, name)(params, **{**given.kwargs, **extra})
+        optimizer = CLASSES[name](params, **{**given.kwargs, **extra})
         for t in range(1, 11):
             give_gradients(params, t)
             grads = [(p, p.grad, p.grad.clone()) for p in params]
@@ -254,14 +235,14 @@ def compare_with_torchs(name, configurations, **extra):
         assert tracker.all_popped()
 
 
-@every_of_ours
+@pytest.mark.parametrize("name", ORACLES)
 def test_each_configuration_equals_torchs(name, monkeypatch):
     monkeypatch.setattr(flat, "LARGE", 10)  # the first parameter stands alone, beside a vector of the others
     compare_with_torchs(name, configurations(name))
 
 
 @needs_a_compiler
-@pytest.mark.parametrize("name", few(OURS))
+@pytest.mark.parametrize("name", few(ORACLES))
 def test_compiled_equals_torchs(name):
     compare_with_torchs(name, two_configurations(name), compile=True)
 

@@ -6,55 +6,22 @@ import pytest
 import torch
 
 import gdcourse as gd
+from gdcourse.rules import Rule
+from tests.optimizers import MAKERS as OURS
+from tests.optimizers import RULE_OF, ahead, gap, give_gradients, walk
+from tests.optimizers import parameters as drawn
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use (CUDA)")
 
-MAKERS = {
-    "SGD": lambda params, **kw: gd.optim.SGD(params, **{"lr": 0.1, **kw}),
-    "Momentum": lambda params, **kw: gd.optim.Momentum(params, **{"lr": 0.03, **kw}),
-    "Nesterov": lambda params, **kw: gd.optim.Nesterov(params, **{"lr": 0.03, **kw}),
-    "Adagrad": gd.optim.Adagrad,
-    "RMSProp": gd.optim.RMSProp,
-    "Adadelta": gd.optim.Adadelta,
-    "Adam": gd.optim.Adam,
-    "AdamW": gd.optim.AdamW,
-    "RAdam": gd.optim.RAdam,
-    "Lookahead": lambda params, **kw: gd.optim.Lookahead(gd.optim.Nesterov(params, lr=0.03, **kw), k=3),
-} | {
-    f"Lookahead, {how}": lambda params, how=how, **kw: gd.optim.Lookahead(
-        gd.optim.Nesterov(params, lr=0.03, **kw), 3, 0.5, how
-    )
-    for how in ("reset", "pullback")
-}
+MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3)}
+MAKERS |= {f"Lookahead, {how}": ahead(OURS["Nesterov"], 3, 0.5, how) for how in ("reset", "pullback")}
 every = pytest.mark.parametrize("name", MAKERS)
 # Their steps do not depend on t, and so a graph of one of them is a graph of each.
-without_t = pytest.mark.parametrize("name", ["SGD", "Momentum", "Nesterov", "Adagrad", "RMSProp", "Adadelta"])
+without_t = pytest.mark.parametrize("name", [name for name in OURS if RULE_OF[name].at is Rule.at])
 
 
 def parameters(device, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(0)
-    shapes = (4, 3), (5,), (), (300, 500)
-    return [
-        torch.nn.Parameter(torch.randn(s, generator=generator, dtype=torch.float64).to(device, dtype))
-        for s in shapes
-    ]
-
-
-def give_gradients(params, t):
-    for i, p in enumerate(params):
-        noise = torch.Generator().manual_seed(10 * t + i)
-        drawn = torch.randn(p.shape, generator=noise, dtype=torch.float64)
-        p.grad = drawn.to(p.device, p.dtype) + 0.1 * p.detach()
-
-
-def walk(params, optimizer, steps, first=1):
-    for t in range(first, first + steps):
-        give_gradients(params, t)
-        optimizer.step()
-
-
-def gap(a, b):
-    return max((x.cpu() - y.cpu()).abs().max().item() for x, y in zip(a, b, strict=True))
+    return drawn((4, 3), (5,), (), (300, 500), dtype=dtype, device=device)
 
 
 @every

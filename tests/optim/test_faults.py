@@ -8,40 +8,27 @@ import pytest
 import torch
 
 import gdcourse as gd
+from gdcourse.optim.methods import CLASSES
 from tests.optim.bit_for_bit import everything, same
+from tests.optimizers import (
+    BOUNDED,
+    ORACLES,
+    TORCHS,
+    UNUSUAL,
+    ahead,
+    arguments,
+    equal,
+    give_gradients,
+    pair_of,
+    torchs_maker,
+    twins_of,
+    walk,
+)
+from tests.optimizers import MAKERS as OURS
+from tests.optimizers import parameters as drawn
 
-OURS = {
-    "SGD": lambda params, **kw: gd.optim.SGD(params, **{"lr": 0.1, **kw}),
-    "Momentum": lambda params, **kw: gd.optim.Momentum(params, **{"lr": 0.03, **kw}),
-    "Nesterov": lambda params, **kw: gd.optim.Nesterov(params, **{"lr": 0.03, **kw}),
-    "Adagrad": gd.optim.Adagrad,
-    "RMSProp": gd.optim.RMSProp,
-    "Adadelta": gd.optim.Adadelta,
-    "Adam": gd.optim.Adam,
-    "AdamW": gd.optim.AdamW,
-    "RAdam": gd.optim.RAdam,
-}
-LOOKAHEADS = {
-    f"Lookahead({name})": lambda params, make=OURS[name], **kw: gd.optim.Lookahead(make(params, **kw), k=3)
-    for name in OURS
-} | {
-    f"Lookahead(torch's {make.__name__})": lambda params, make=make, **kw: gd.optim.Lookahead(
-        make(params, **{"lr": 0.01, **kw}), k=3
-    )
-    for make in (
-        torch.optim.SGD,
-        torch.optim.Adagrad,
-        torch.optim.RMSprop,
-        torch.optim.Adadelta,
-        torch.optim.Adam,
-        torch.optim.AdamW,
-        torch.optim.Adamax,
-        torch.optim.NAdam,
-        torch.optim.RAdam,
-        torch.optim.ASGD,
-        torch.optim.Rprop,
-        torch.optim.Adafactor,
-    )
+LOOKAHEADS = {f"Lookahead({name})": ahead(make, 3) for name, make in OURS.items()} | {
+    f"Lookahead(torch's {name})": ahead(torchs_maker(name), 3) for name in TORCHS if name not in UNUSUAL
 }
 LOOKAHEADS |= {
     f"{name}, {how}": lambda params, make=LOOKAHEADS[name], how=how, **kw: treating(make(params, **kw), how)
@@ -63,29 +50,7 @@ every = pytest.mark.parametrize("name", ALL)
 
 
 def parameters(dtype=torch.float32):
-    generator = torch.Generator().manual_seed(0)
-    shapes = (3, 2), (4,), ()
-    return [torch.nn.Parameter(torch.randn(shape, generator=generator).to(dtype)) for shape in shapes]
-
-
-def give_gradients(params, t):
-    for i, p in enumerate(params):
-        generator = torch.Generator().manual_seed(10 * t + i)
-        p.grad = torch.randn(p.shape, generator=generator).to(p.dtype) + 0.1 * p.detach()
-
-
-def walk(params, optimizer, steps, first=1):
-    for t in range(first, first + steps):
-        give_gradients(params, t)
-        optimizer.step()
-
-
-def twins_of(params):
-    return [torch.nn.Parameter(p.detach().clone()) for p in params]
-
-
-def equal(a, b):
-    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+    return drawn((3, 2), (4,), (), dtype=dtype)
 
 
 # ---- steps that a GradScaler skips ----
@@ -137,36 +102,21 @@ def test_half_precision_survives_gradients_at_its_ends(name, dtype):
         assert not any(x.isnan().any() for x in [param, *state])
         assert param[2] == 1
     assert all(v.dtype == torch.float32 for v in state)
-    if name not in ("SGD", "Momentum", "Nesterov"):  # whose steps are as large as the gradient
+    if name in BOUNDED:  # the others' steps are as large as the gradient
         assert param.isfinite().all()
 
 
 # ---- squares that float32 cannot hold ----
 
-# ours, and torch's with the same formula and numbers
-ROOTS = {
-    "Adagrad": (
-        lambda p, **kw: gd.optim.Adagrad(p, lr=0.1, eps=1e-8, **kw),
-        lambda p: torch.optim.Adagrad(p, lr=0.1, initial_accumulator_value=1e-8, eps=0),
-    ),
-    "RMSProp": (
-        lambda p, **kw: gd.optim.RMSProp(p, lr=0.1, alpha=0.9, eps=1e-8, **kw),
-        lambda p: torch.optim.RMSprop(p, lr=0.1, alpha=0.9, eps=1e-8),
-    ),
-    "Adadelta": (
-        lambda p, **kw: gd.optim.Adadelta(p, rho=0.9, eps=1e-6, **kw),
-        lambda p: torch.optim.Adadelta(p, rho=0.9, eps=1e-6),
-    ),
-    "Adam": (lambda p, **kw: gd.optim.Adam(p, lr=0.1, **kw), lambda p: torch.optim.Adam(p, lr=0.1)),
-    "AdamW": (
-        lambda p, **kw: gd.optim.AdamW(p, lr=0.1, weight_decay=0.0, **kw),
-        lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.0),
-    ),
-    "RAdam": (
-        lambda p, **kw: gd.optim.RAdam(p, lr=0.1, threshold=5, eps=1e-8, **kw),
-        lambda p: torch.optim.RAdam(p, lr=0.1, eps=1e-8),
-    ),
-}
+ROOTS = [name for name in ORACLES if "eps" in arguments(CLASSES[name])]
+
+
+def rooted(name):
+    """Ours, and torch's with the same formula and numbers."""
+    numbers = {"lr": 1.0 if name == "Adadelta" else 0.1, "eps": 1e-8, "weight_decay": 0.0}
+    return [lambda p, make=make, **kw: make(p, **{**numbers, **kw}) for make in pair_of(name)]
+
+
 with_a_root = pytest.mark.parametrize("name", ROOTS)
 
 
@@ -188,7 +138,7 @@ def path_of_extremes(param, optimizer):
 def test_a_square_that_float32_cannot_hold_does_what_it_does_in_torchs(name, compile):
     """One that is infinite stops its element for good, one that is 0 leaves the division to ε; nothing is
     NaN, and no other element notices."""
-    make, theirs = ROOTS[name]
+    make, theirs = rooted(name)
     param, twin = (torch.nn.Parameter(torch.tensor([1.0, 0.0, 1.0])) for _ in range(2))
     optimizer = make([param], compile=compile)
     path, expected = path_of_extremes(param, optimizer), path_of_extremes(twin, theirs([twin]))
@@ -206,7 +156,7 @@ def test_an_infinite_square_survives_lookahead_too(name, how):
     not adapt its first steps, has taken it too far."""
     for alpha in (0.0, 1.0, 0.5):
         param = torch.nn.Parameter(torch.tensor([1.0, 0.0, 1.0]))
-        path = path_of_extremes(param, gd.optim.Lookahead(ROOTS[name][0]([param]), 2, alpha, how))
+        path = path_of_extremes(param, gd.optim.Lookahead(rooted(name)[0]([param]), 2, alpha, how))
         assert path.isfinite().all()
     assert name == "RAdam" or (path[-1, 0] != path[8, 0]) == (how == "reset")
 
@@ -218,8 +168,7 @@ def test_without_eps_a_zero_gradient_is_a_zero_step(name, dtype, compile):
     """Where torch's parameter becomes NaN. A gradient whose square is 0 moves its element by less than
     itself."""
     param = torch.nn.Parameter(torch.tensor([1.0, 0.0, 1.0], dtype=dtype))
-    kind, extra = getattr(gd.optim, name), {"weight_decay": 0.0} if name == "AdamW" else {}
-    optimizer = kind([param], eps=0.0, compile=compile, **extra)
+    optimizer = OURS[name]([param], eps=0.0, compile=compile, weight_decay=0.0)
     for t in range(1, 8):
         grad = torch.tensor([0.0, 1e-30, float(t > 3)], dtype=dtype)
         param.grad = grad
@@ -386,25 +335,6 @@ def test_a_lookaheads_checkpoint_with_a_fault_is_refused(fault):
 
 # Of torch's optimizers: parameters of one and of two dimensions, a number, sizes alike and a size of 1
 
-EVERY_TORCHS = {
-    "SGD": {"momentum": 0.9},
-    "Adagrad": {},
-    "RMSprop": {"momentum": 0.5, "centered": True},
-    "Adadelta": {},
-    "Adam": {"amsgrad": True},
-    "AdamW": {},
-    "Adamax": {},
-    "NAdam": {},
-    "RAdam": {},
-    "ASGD": {},
-    "Rprop": {},
-    "Adafactor": {},
-    "SparseAdam": {},
-    "Muon": {},
-    "LBFGS": {"max_iter": 1},
-}
-EVERY_TORCHS = {name: options for name, options in EVERY_TORCHS.items() if hasattr(torch.optim, name)}
-
 
 def around_torchs(name, steps=3, **extra):
     """A Lookahead around torch's optimizer that has gone some steps."""
@@ -413,7 +343,7 @@ def around_torchs(name, steps=3, **extra):
     shapes += [(0,)] if name not in ("Muon", "Adafactor") else []  # which divides by the size
     generator = torch.Generator().manual_seed(0)
     params = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
-    optimizer = gd.optim.Lookahead(getattr(torch.optim, name)(params, **{**EVERY_TORCHS[name], **extra}))
+    optimizer = gd.optim.Lookahead(getattr(torch.optim, name)(params, **{**TORCHS[name], **extra}))
     for t in range(1, steps + 1):
         give_gradients(params, t)
         for p in params:
@@ -422,7 +352,7 @@ def around_torchs(name, steps=3, **extra):
     return params, optimizer
 
 
-@pytest.mark.parametrize("name", EVERY_TORCHS)
+@pytest.mark.parametrize("name", TORCHS)
 def test_a_torch_optimizers_state_with_a_fault_is_found_at_load(name):
     """Each entry missing, each of another shape, and one too many."""
     params, optimizer = around_torchs(name)
@@ -445,12 +375,12 @@ def test_a_torch_optimizers_state_with_a_fault_is_found_at_load(name):
     optimizer.load_state_dict(saved)
 
 
-@pytest.mark.parametrize("name", EVERY_TORCHS)
+@pytest.mark.parametrize("name", TORCHS)
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_a_torch_optimizers_good_state_is_never_refused(name, steps):
     """Whatever a schedule has done since, an lr below 0 by rounding and a momentum of 0 included."""
     switches = ("momentum", "amsgrad", "centered")
-    off = {key: type(value)(0) for key, value in EVERY_TORCHS[name].items() if key in switches}
+    off = {key: type(value)(0) for key, value in TORCHS[name].items() if key in switches}
     for extra in ({}, {"weight_decay": 0.1, "maximize": True}, off, {"foreach": True}):
         if not extra.keys() <= getattr(torch.optim, name)([torch.zeros(2, 2)]).param_groups[0].keys():
             continue
@@ -543,15 +473,8 @@ def test_a_checkpoint_is_a_snapshot_of_a_tensor_lr_too():
 
 # ---- torch's state ----
 
-TORCHS = {
-    "SGD": (torch.optim.SGD, {}, {"momentum": 0.9}),
-    "RMSProp": (torch.optim.RMSprop, {}, {"centered": True}),
-    "Adadelta": (torch.optim.Adadelta, {}, None),
-    "Adam": (torch.optim.Adam, {}, {"amsgrad": True}),
-    "AdamW": (torch.optim.AdamW, {}, {"amsgrad": True}),
-    "RAdam": (torch.optim.RAdam, {"threshold": 5}, {"decoupled_weight_decay": True}),
-}
-with_a_twin = pytest.mark.parametrize("name", TORCHS)
+TWINS = [name for name, oracle in ORACLES.items() if oracle.shares_state]
+with_a_twin = pytest.mark.parametrize("name", TWINS)
 
 
 def close(a, b):
@@ -562,7 +485,7 @@ def close(a, b):
 def test_state_goes_from_torchs_to_ours(name):
     """With torch's settings, over the step from which RAdam is adapted; and on as torch goes on."""
     theirs = parameters(torch.float64)
-    optimizer = TORCHS[name][0](theirs, lr=0.02, weight_decay=0.1)
+    optimizer = ORACLES[name].kind(theirs, lr=0.02, weight_decay=0.1)
     walk(theirs, optimizer, 3)
     ours = twins_of(theirs)
     loaded = OURS[name](ours)
@@ -581,7 +504,7 @@ TOLD_APART = "decoupled_weight_decay" in torch.optim.Adam(parameters()).defaults
 
 @with_a_twin
 def test_state_goes_from_ours_to_torchs(name):
-    make, told, _ = TORCHS[name]
+    make, told = ORACLES[name].kind, ORACLES[name].ours
     ours = parameters(torch.float64)
     optimizer = OURS[name](ours, lr=0.02, weight_decay=0.1, **told)
     walk(ours, optimizer, 3)
@@ -601,8 +524,8 @@ def test_state_goes_from_ours_to_torchs(name):
 
 @with_a_twin
 def test_torchs_variants_are_refused(name):
-    make, _, variant = TORCHS[name]
-    if variant is None:
+    make, variant = ORACLES[name].kind, ORACLES[name].variant
+    if not variant:
         pytest.skip("torch's Adadelta has no variant")
     params, strangers = parameters(), parameters()
     optimizer, stranger = OURS[name](params), make(strangers, **variant)
@@ -619,11 +542,11 @@ def test_adam_and_adamw_of_torchs_are_told_apart():
         refused(ours(params), params, theirs(parameters()).state_dict(), "decoupled_weight_decay=")
 
 
-@pytest.mark.parametrize("name", ["Momentum", "Nesterov", "Adagrad"])
+@pytest.mark.parametrize("name", [name for name in OURS if name not in TWINS])
 def test_where_states_differ_in_meaning_none_is_taken(name):
     params = parameters()
     optimizer = OURS[name](params)
-    theirs = torch.optim.Adagrad if name == "Adagrad" else torch.optim.SGD
+    theirs = ORACLES[name].kind if name in ORACLES else torch.optim.Adam
     message = f"no optimizer of torch's has a state that means what {name}'s does"
     refused(optimizer, params, theirs(parameters()).state_dict(), message)
     with pytest.raises(ValueError, match=message):

@@ -9,19 +9,9 @@ import torch
 import gdcourse as gd
 from gdcourse.optim import kernel
 from gdcourse.rules import Rule
+from tests import methods
 
-RULES = [
-    gd.GradientDescent(0.1),
-    gd.Momentum(0.1),
-    gd.Nesterov(0.1),
-    gd.Adagrad(0.1),
-    gd.RMSProp(0.1),
-    gd.Adadelta(),
-    gd.Adam(0.1),
-    gd.AdamW(0.1),
-    gd.RAdam(0.1),
-]
-every = pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+every = pytest.mark.parametrize("rule", [*map(methods.usual, methods.PLAIN)], ids=methods.PLAIN)
 
 
 def ready(rule, length=50, dtype=torch.float64):

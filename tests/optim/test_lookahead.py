@@ -10,31 +10,18 @@ import torch
 from torch.optim import lr_scheduler
 
 import gdcourse as gd
+from tests.optimizers import MAKERS, TORCHS, UNUSUAL, torchs_maker
 
 EXACT, STEPS = 1e-12, 60
 PROBLEM = gd.problems.NoisyQuadratic(np.array([1.0, 0.3, 0.1]), noise=1.0)
 START = np.array([1.0, -2.0, 3.0])
 SAMPLES = torch.as_tensor(PROBLEM.draw(np.random.default_rng(0), STEPS))  # descend's own, for seed=0
 
-TORCHS = {
-    "SGD": lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9),
-    "Adam": torch.optim.Adam,
-    "AdamW": torch.optim.AdamW,
-    "RMSprop": torch.optim.RMSprop,
-    "Adagrad": torch.optim.Adagrad,
-    "Adadelta": torch.optim.Adadelta,
-    "RAdam": torch.optim.RAdam,
-    "NAdam": torch.optim.NAdam,
-}
-OURS = {
-    "ours: SGD": lambda params: gd.optim.SGD(params, lr=0.1),
-    "ours: Momentum": lambda params: gd.optim.Momentum(params, lr=0.03),
-    "ours: Nesterov": lambda params: gd.optim.Nesterov(params, lr=0.03),
-    "ours: Adam": gd.optim.Adam,
-    "ours: Adadelta": gd.optim.Adadelta,
-}
-around_torchs = pytest.mark.parametrize("make", TORCHS.values(), ids=TORCHS)
-around_any = pytest.mark.parametrize("make", [*TORCHS.values(), *OURS.values()], ids=[*TORCHS, *OURS])
+AROUND_TORCHS = {name: torchs_maker(name) for name in TORCHS if name not in UNUSUAL}
+AROUND_OURS = {f"ours: {name}": make for name, make in MAKERS.items()}
+around_torchs = pytest.mark.parametrize("make", AROUND_TORCHS.values(), ids=AROUND_TORCHS)
+AROUND_ANY = {**AROUND_TORCHS, **AROUND_OURS}
+around_any = pytest.mark.parametrize("make", AROUND_ANY.values(), ids=AROUND_ANY)
 
 
 def a_parameter(dtype=torch.float64):

@@ -9,23 +9,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import gdcourse as gd
+from tests.optimizers import BOUNDED, ahead, equal
+from tests.optimizers import MAKERS as OURS
 
-MAKERS = {
-    "SGD": lambda params, **kw: gd.optim.SGD(params, **{"lr": 0.1, **kw}),
-    "Momentum": lambda params, **kw: gd.optim.Momentum(params, **{"lr": 0.03, **kw}),
-    "Nesterov": lambda params, **kw: gd.optim.Nesterov(params, **{"lr": 0.03, **kw}),
-    "Adagrad": gd.optim.Adagrad,
-    "RMSProp": gd.optim.RMSProp,
-    "Adadelta": gd.optim.Adadelta,
-    "Adam": gd.optim.Adam,
-    "AdamW": gd.optim.AdamW,
-    "RAdam": gd.optim.RAdam,
-    "Lookahead": lambda params, **kw: gd.optim.Lookahead(gd.optim.Adam(params, **kw), k=2),
-    "Lookahead, reset": lambda params: gd.optim.Lookahead(gd.optim.Adam(params), 2, 0.5, "reset"),
-    "Lookahead, pullback": lambda params: gd.optim.Lookahead(gd.optim.Adam(params), 2, 0.5, "pullback"),
+MAKERS = OURS | {
+    "Lookahead": ahead(OURS["Adam"], 2),
+    "Lookahead, reset": ahead(OURS["Adam"], 2, 0.5, "reset"),
+    "Lookahead, pullback": ahead(OURS["Adam"], 2, 0.5, "pullback"),
 }
 every = pytest.mark.parametrize("name", MAKERS)
-ADAPTIVE = [name for name in MAKERS if name not in ("SGD", "Momentum", "Nesterov")]
+ADAPTIVE = [*BOUNDED, *(name for name in MAKERS if name not in OURS)]
 STEPS = 4
 
 examples = settings(derandomize=True, deadline=None, max_examples=20, database=None)
@@ -56,10 +49,6 @@ def walk(params, optimizer, gradients):
 
 def gradients_of(shapes, seed, dtype=torch.float64, scale=1.0):
     return [drawn(shapes, seed + t + 1, dtype, scale) for t in range(STEPS)]
-
-
-def equal(a, b):
-    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 @every

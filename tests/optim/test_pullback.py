@@ -11,68 +11,35 @@ import pytest
 import torch
 
 import gdcourse as gd
+from tests import optimizers
 from tests.optim.bit_for_bit import everything, same
+from tests.optimizers import FILLED, MAKERS, gap, torchs_maker
 
 EXACT, STEPS, K, ALPHA = 1e-12, 17, 5, 0.3
-FILLED = 0.7
 
-TORCHS = {
-    "SGD": lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9),
-    "Adagrad": lambda params: torch.optim.Adagrad(params, lr=0.1, initial_accumulator_value=FILLED),
-    "RMSprop": lambda params: torch.optim.RMSprop(params, momentum=0.5, centered=True),
-    "Adadelta": torch.optim.Adadelta,
-    "Adam": lambda params: torch.optim.Adam(params, lr=0.1, amsgrad=True),
-    "AdamW": torch.optim.AdamW,
-    "Adamax": torch.optim.Adamax,
-    "NAdam": torch.optim.NAdam,
-    "RAdam": torch.optim.RAdam,
-    "ASGD": lambda params: torch.optim.ASGD(params, lr=0.1, t0=3),
-    "Rprop": torch.optim.Rprop,
-    "Adafactor": torch.optim.Adafactor,
-    "SparseAdam": torch.optim.SparseAdam,
-    "Muon": lambda params: torch.optim.Muon(params, lr=0.1),
-}
-TORCHS = {f"torch's {name}": make for name, make in TORCHS.items() if hasattr(torch.optim, name)}
-OURS = {
-    "SGD": lambda params, **kw: gd.optim.SGD(params, lr=0.1, **kw),
-    "Momentum": lambda params, **kw: gd.optim.Momentum(params, lr=0.1, **kw),
-    "Nesterov": lambda params, **kw: gd.optim.Nesterov(params, lr=0.1, **kw),
-    "Adagrad": gd.optim.Adagrad,
-    "RMSProp": gd.optim.RMSProp,
-    "Adadelta": gd.optim.Adadelta,
-    "Adam": gd.optim.Adam,
-    "AdamW": gd.optim.AdamW,
-    "RAdam": gd.optim.RAdam,
-}
+TORCHS = {f"torch's {name}": torchs_maker(name) for name in optimizers.TORCHS if name != "LBFGS"}
+OURS = MAKERS
 INNER = {**TORCHS, **OURS}
 around_any = pytest.mark.parametrize("name", INNER)
 treated = pytest.mark.parametrize("how", ["none", "reset", "pullback"])
 
 
 def parameters(dtype=torch.float64, shapes=((3, 2), (2, 4))):
-    generator = torch.Generator().manual_seed(0)
-    return [
-        torch.nn.Parameter(torch.randn(s, generator=generator, dtype=torch.float64).to(dtype)) for s in shapes
-    ]
+    return optimizers.parameters(*shapes, dtype=dtype)
 
 
 def give_gradients(name, params, t):
     """The second parameter starts late, rests in mid-run, and at a synchronisation."""
-    for i, p in enumerate(params):
-        noise = torch.randn(p.shape, generator=torch.Generator().manual_seed(10 * t + i), dtype=torch.float64)
-        grad = noise.to(p.dtype) + 0.1 * p.detach()
-        rests = i == 1 and t in (1, 2, 8, 9, 10)
-        p.grad = None if rests else grad.to_sparse() if name == "torch's SparseAdam" else grad
+    optimizers.give_gradients(params, t, resting={1} if t in (1, 2, 8, 9, 10) else ())
+    if name == "torch's SparseAdam":
+        for p in params:
+            p.grad = None if p.grad is None else p.grad.to_sparse()
 
 
 def walk(name, params, optimizer, steps=STEPS, first=1):
     for t in range(first, first + steps):
         give_gradients(name, params, t)
         optimizer.step()
-
-
-def gap(a, b):
-    return max((x.detach() - y.detach()).abs().max().item() for x, y in zip(a, b, strict=True))
 
 
 # ---- by hand ----

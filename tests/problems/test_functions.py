@@ -67,6 +67,7 @@ def test_a_family_of_runs_is_its_runs_one_by_one():
         (lambda theta: theta[9], "must return one number"),
         (Beale, r"as in Beale\(\)"),
         (3.0, "a function of θ; got 3.0"),
+        (lambda x, y: x**2 + y**2, r"It takes 2 numbers; .* lambda theta: function\(\*theta\)"),
     ],
 )
 def test_what_is_no_function_to_minimise_is_told(function, message):
@@ -79,3 +80,41 @@ def test_a_gradient_of_the_wrong_shape_is_told():
         gd.descend(gd.Momentum(0.1), ArrayFunction(BEALE.loss, lambda theta: np.ones(3)), START, 1)
     with pytest.raises(TypeError, match="must be callable"):
         ArrayFunction(BEALE.loss, gradient=1.0)
+
+
+def test_a_surface_by_its_name():
+    run = gd.descend(gd.Momentum(0.001), "Beale", steps=30)
+    np.testing.assert_array_equal(run.theta, gd.descend(gd.Momentum(0.001), BEALE, steps=30).theta)
+
+
+@pytest.mark.parametrize("function", [for_numpy, for_torch])
+def test_many_starts_of_a_function_are_many_runs(function):
+    starts = [[-1.0, 1.5], [0.5, 0.5], [2.0, 1.0]]
+    family = gd.descend(gd.Momentum(0.001), function, starts, 20)
+    assert family.theta.shape == (21, 3, 2) and family.loss.shape == (21, 3)
+    for i, start in enumerate(starts):
+        alone = gd.descend(gd.Momentum(0.001), function, start, 20)
+        np.testing.assert_allclose(family.theta[:, i], alone.theta, rtol=1e-12)
+
+
+def test_a_function_without_a_start_is_told_so():
+    with pytest.raises(TypeError, match="a function has no start of its own"):
+        gd.descend(gd.Momentum(0.1), for_numpy)
+
+
+@pytest.mark.parametrize("theta", [[3.0, 0.5], (3, 0.5), [[3.0, 0.5], [1, 2]]])
+def test_problems_take_lists(theta):
+    for method in (BEALE.loss, BEALE.grad):
+        np.testing.assert_array_equal(method(theta), method(np.array(theta, float)))
+    assert gd.problems.Quadratic(2.0).loss(3) == 9.0
+    least = gd.problems.LeastSquares([[1, 2], [3, 4], [5, 6]], [1, 2, 3])
+    run = gd.descend(gd.Momentum(0.01), least.with_batch(1), steps=3, seed=[0, 1])
+    assert run.theta.shape == (4, 2, 2) and least.loss([0, 0]) == pytest.approx(14 / 6)
+
+
+def test_lists_of_settings_are_grids():
+    lists = gd.descend(gd.Lookahead(gd.Momentum([0.001, 0.002]), alpha=(0.5, 0.6)), BEALE, steps=9)
+    rule = gd.Lookahead(gd.Momentum(np.array([0.001, 0.002])), alpha=np.array([0.5, 0.6]))
+    np.testing.assert_array_equal(lists.theta, gd.descend(rule, BEALE, steps=9).theta)
+    with pytest.raises(TypeError, match="Invalid learning rate"):
+        gd.descend(gd.Momentum(["a", "b"]), BEALE)

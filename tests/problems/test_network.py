@@ -167,6 +167,7 @@ def test_cross_entropy_does_not_overflow():
         (lambda: Network((784,)), r"sizes must be two or more whole numbers ≥ 1, got \(784,\)"),
         (lambda: Network((784, 0, 10)), "sizes must be"),
         (lambda: Network((784, 2.5, 10)), "sizes must be"),
+        (lambda: Network(784), "sizes must be two or more"),
         (lambda: Network((784, 10), "softplus"), r"activation must be one of .*relu.*, got 'softplus'"),
         (lambda: Network((2, 3)).layers(torch.zeros(8)), r"θ must have 9 entries for sizes \(2, 3\), got 8"),
     ],
@@ -174,3 +175,9 @@ def test_cross_entropy_does_not_overflow():
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_sizes_may_be_a_list():
+    assert Network([4, np.int64(3), 2]) == Network((4, 3, 2)) and hash(Network([4, 2])) == hash(
+        Network((4, 2))
+    )

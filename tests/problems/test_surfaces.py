@@ -5,21 +5,31 @@ import pytest
 import torch
 
 from gdcourse.problems import (
+    SURFACES,
     Absolute,
     Ackley,
     Beale,
+    Booth,
+    Branin,
+    Easom,
     Function,
+    GoldsteinPrice,
+    Griewank,
     Himmelblau,
     LeastSquares,
     LogisticRegression,
+    Matyas,
     NoisyQuadratic,
     Quadratic,
     Rastrigin,
     Rosenbrock,
     Saddle,
+    SixHumpCamel,
     Slope,
     StyblinskiTang,
+    ThreeHumpCamel,
     ravine,
+    surface,
 )
 
 RNG = np.random.default_rng(11)
@@ -38,6 +48,14 @@ PROBLEMS = {
     "Rastrigin": Rastrigin(3.0),
     "Ackley": Ackley(),
     "Styblinski-Tang": StyblinskiTang(),
+    "Booth": Booth(),
+    "Matyas": Matyas(),
+    "three-hump camel": ThreeHumpCamel(),
+    "six-hump camel": SixHumpCamel(),
+    "Branin": Branin(),
+    "Goldstein-Price": GoldsteinPrice(),
+    "Easom": Easom(),
+    "Griewank": Griewank(),
     "noisy parabola": NoisyQuadratic(2.0, 0.1),
     "noisy quadratic": NoisyQuadratic([1.0, 3.0], [0.1, 2.0]),
     "least squares": LeastSquares(X, RNG.standard_normal(9)),
@@ -117,6 +135,51 @@ def test_values_at_known_points():
     np.testing.assert_allclose(Himmelblau().grad(Himmelblau.minima), 0, atol=1e-4)
     assert Slope(2.0).loss(np.array(3.0)) == 6 and Slope(2.0).grad(np.array(0.0)) == 2
     assert ravine(50.0).loss(np.array([2.0, 2.0])) == pytest.approx(0.5 * 4 + 0.5 * 50 * 4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(Himmelblau, 0.0), (SixHumpCamel, -1.0316285), (Branin, 0.3978874)]
+)
+def test_where_there_are_several_deepest_points_each_is_one(kind, value):
+    problem = kind()
+    np.testing.assert_allclose(problem.loss(problem.minima), value, atol=1e-6)
+    np.testing.assert_allclose(problem.grad(problem.minima), 0, atol=1e-4)
+    around = problem.minima + 0.01 * np.random.default_rng(2).standard_normal((100, 1, 2))
+    assert (problem.loss(around) > value - 1e-7).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "point", "value"),
+    [
+        (Booth, [0.0, 0.0], 74.0),
+        (Matyas, [1.0, 1.0], 0.04),
+        (ThreeHumpCamel, [1.7475523, -0.8737762], 0.2986384),
+        (GoldsteinPrice, [0.0, -1.0], 3.0),
+        (GoldsteinPrice, [0.0, 0.0], 600.0),
+        (Easom, [np.pi, np.pi], -1.0),
+        (Griewank, [0.0, 0.0], 0.0),
+        (Branin, [0.0, 0.0], 55.6021126),
+        (SixHumpCamel, [1.0, 1.0], 3.2333333),
+    ],
+)
+def test_the_classics_have_their_published_values(kind, point, value):
+    assert kind().loss(np.array(point)) == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_a_surface_is_found_by_its_name(name):
+    expected = SURFACES[name]()
+    assert type(surface(name)) is type(expected)
+    assert type(surface(name.upper())) is type(expected)
+    if expected.name not in ("absolute value", "saddle"):
+        assert type(surface(expected.name)) is type(expected), "by the name that figures give it"
+
+
+def test_a_name_that_is_none_gets_the_nearest():
+    with pytest.raises(ValueError, match="no surface 'Himelblau'; did you mean 'Himmelblau'"):
+        surface("Himelblau")
+    with pytest.raises(ValueError, match="no surface 'zzz'; there are ravine, Absolute"):
+        surface("zzz")
 
 
 def test_the_saddle_is_a_saddle():

@@ -4,11 +4,18 @@ The gradients are given, so that nothing but the update is tested; where the poi
 gradient is that of a parabola, taken at the point that the equation names.
 """
 
+import doctest
 from math import sqrt
 
 import pytest
 
 import gdcourse as gd
+
+BY_HAND = {
+    *("GradientDescent", "Momentum", "Nesterov", "Adagrad", "RMSProp", "Adadelta"),
+    *("Adam", "AdamW", "RAdam", "Lookahead"),
+}
+"""The rules that are worked out here. Any other has its first steps in its docstring."""
 
 GRADIENTS = [2.0, -0.5, 0.25, 1.0, -3.0, 0.0, 0.125, 1.5, -1.0, 0.75]
 THETA_0 = 1.5
@@ -47,10 +54,43 @@ def test_first_steps_by_hand(follow):
         gd.Adadelta(0.75, eps=0.25): (1.5 - sqrt(0.8), 1.5 - sqrt(0.8) + 0.5 * sqrt(0.45 / 1.0625)),
         gd.Lookahead(gd.GradientDescent(0.1), k=2, alpha=0.5): (1.3, 1.5 + 0.5 * (1.35 - 1.5)),
     }
-    assert {type(rule).__name__ for rule in by_hand} == set(gd.METHODS)
+    assert {type(rule).__name__ for rule in by_hand} == BY_HAND
     for rule, thetas in by_hand.items():
         found = [theta for theta, _ in follow(rule, THETA_0, 0.0, given, 2)]
         assert found == pytest.approx(thetas, rel=1e-14), rule
+
+
+def examples_of(kind):
+    """How many examples a class's docstring has, and what is wrong with them, if anything is."""
+    (found,) = doctest.DocTestFinder(recurse=False, exclude_empty=False).find(kind)
+    said: list[str] = []
+    result = doctest.DocTestRunner().run(found, out=said.append)
+    count = sum(bool(example.want) for example in found.examples)
+    return count, "".join(said) if result.failed else ""
+
+
+def test_first_steps_as_other_rules_docstrings_have_them():
+    for name in gd.METHODS.keys() - BY_HAND:
+        count, wrong = examples_of(getattr(gd, name))
+        assert count, f"{name}'s docstring has no example: put its first steps there, worked out on paper"
+        assert not wrong, wrong
+
+
+def test_an_example_in_a_docstring_is_run():
+    class Right:
+        """
+        >>> 1 + 1
+        2
+        """
+
+    class Wrong:
+        """
+        >>> 1 + 1
+        3
+        """
+
+    assert examples_of(Right) == (1, "")
+    assert examples_of(Wrong)[1] and examples_of(gd.Momentum) == (0, "")
 
 
 def test_gradient_descent(follow):

@@ -1,7 +1,9 @@
 """The table that every comparison runs over."""
 
+import importlib
 import inspect
-from dataclasses import fields, replace
+import pkgutil
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pytest
@@ -10,16 +12,52 @@ import torch
 import gdcourse as gd
 from gdcourse import rules
 from gdcourse.rules import METHODS, Method, lr_of, validate, with_lr
+from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE
 
 
-def test_the_table_holds_every_rule_that_the_package_exports():
-    exported = {
-        name
-        for name, value in vars(rules).items()
-        if inspect.isclass(value) and issubclass(value, gd.Rule) and value is not gd.Rule
+def test_the_table_holds_every_rule_that_the_package_defines():
+    defined = {
+        kind
+        for module in pkgutil.iter_modules(rules.__path__)
+        for kind in vars(importlib.import_module(f"gdcourse.rules.{module.name}")).values()
+        if inspect.isclass(kind) and issubclass(kind, gd.Rule) and kind is not gd.Rule
     }
-    assert set(METHODS) == exported
-    assert {name for name in exported if getattr(gd, name, None) is getattr(rules, name)} == exported
+    assert {kind.__name__: kind for kind in defined} == {name: m.kind for name, m in METHODS.items()}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_rule_of_the_table_is_a_name_of_the_package(name):
+    kind = METHODS[name].kind
+    assert getattr(rules, name) is getattr(gd, name) is kind and kind.__name__ == name
+    assert name in rules.__all__ and name in dir(rules) and name in dir(gd)
+
+
+def test_a_line_of_the_table_is_enough(monkeypatch):
+    """Also for a rule that no `__init__` names."""
+
+    @dataclass(frozen=True, eq=False)
+    class Brand(gd.Rule):
+        lr: float
+
+    monkeypatch.setitem(METHODS, "Brand", Method(Brand, usual=0.1))
+    assert gd.Brand is rules.Brand is Brand
+    assert "Brand" in dir(gd) and "Brand" in dir(rules) and "ratio" in dir(rules)
+    for package in (gd, rules):
+        with pytest.raises(AttributeError, match="has no attribute 'Brend'"):
+            package.Brend  # noqa: B018
+
+
+def test_families_and_torchs_names_are_those_that_chapters_and_users_know():
+    families = {}
+    for name, method in METHODS.items():
+        families.setdefault(method.family, []).append(name)
+    assert families[ONE_RATE][:3] == ["GradientDescent", "Momentum", "Nesterov"]
+    assert families[OWN_RATE][:3] == ["Adagrad", "RMSProp", "Adadelta"]
+    assert families[BOTH][:3] == ["Adam", "AdamW", "RAdam"] and families[AROUND][:1] == ["Lookahead"]
+    assert "" not in families and "x" not in families
+    assert METHODS["RMSProp"].torch == {"gamma": "alpha"} and METHODS["Adadelta"].torch == {"gamma": "rho"}
+    assert METHODS["GradientDescent"].optim == "SGD" and METHODS["Adam"].optim == ""
+    assert Method(gd.GradientDescent, 0.1).family == "other" and not Method(gd.GradientDescent, 0.1).torch
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -36,9 +74,9 @@ def test_a_method_makes_its_rule_from_what_is_tuned(name):
 
 
 def test_with_lr_changes_the_learning_rate_and_nothing_else(rule):
-    if isinstance(rule, gd.Adadelta):
+    if not hasattr(getattr(rule, "inner_rule", rule), "lr"):
         for ask in (lr_of, lambda rule: with_lr(rule, 0.1), lambda rule: with_lr(gd.Lookahead(rule), 0.1)):
-            with pytest.raises(TypeError, match="Adadelta has no learning rate"):
+            with pytest.raises(TypeError, match=f"{type(rule).__name__} has no learning rate"):
                 ask(rule)
         return
     changed = with_lr(rule, 0.77)
@@ -72,7 +110,7 @@ def test_all_searches_start_on_one_grid():
 
 def test_the_room_opens_every_public_name():
     public = {name for name, value in vars(rules).items() if name[0] != "_" and not inspect.ismodule(value)}
-    assert set(rules.__all__) == public
+    assert set(rules.__all__) == public | set(METHODS)
 
 
 def test_the_defaults_are_torchs_but_for_those_that_the_docstrings_name():

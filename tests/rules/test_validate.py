@@ -3,6 +3,7 @@ allowed."""
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,39 +12,19 @@ import torch
 
 import gdcourse as gd
 from gdcourse.rules import validate
+from tests import methods
 
 NAN, INF = float("nan"), float("inf")
 MADE = {
-    "lr": [
-        gd.GradientDescent,
-        gd.Momentum,
-        gd.Nesterov,
-        gd.Adagrad,
-        gd.RMSProp,
-        gd.Adam,
-        gd.AdamW,
-        gd.RAdam,
-    ],
-    "gamma": [
-        lambda gamma: gd.Momentum(0.1, gamma),
-        lambda gamma: gd.Nesterov(0.1, gamma),
-        gd.Adadelta,
-        lambda gamma: gd.RMSProp(gamma=gamma),
-    ],
-    "beta1": [lambda b: gd.Adam(beta1=b), lambda b: gd.AdamW(beta1=b), lambda b: gd.RAdam(beta1=b)],
-    "beta2": [lambda b: gd.Adam(beta2=b), lambda b: gd.AdamW(beta2=b), lambda b: gd.RAdam(beta2=b)],
-    "eps": [
-        lambda e: gd.Adam(eps=e),
-        lambda e: gd.Adagrad(eps=e),
-        lambda e: gd.Adadelta(eps=e),
-        lambda e: gd.RMSProp(eps=e),
-        lambda e: gd.RAdam(eps=e),
-    ],
-    "weight_decay": [lambda w: gd.AdamW(weight_decay=w)],
-    "threshold": [lambda x: gd.RAdam(threshold=x)],
-    "k": [lambda k: gd.Lookahead(gd.Momentum(0.1), k=k)],
-    "alpha": [lambda a: gd.Lookahead(gd.Momentum(0.1), alpha=a)],
+    name: [
+        partial(lambda key, name, value: methods.with_values(key, **{name: value}), key, name)
+        for key in gd.METHODS
+        if name in methods.hyperparameters(key)
+    ]
+    for name in ("lr", "gamma", "beta1", "beta2", "eps", "weight_decay", "threshold", "k", "alpha")
 }
+"""From a hyperparameter's name to functions of its value that make a rule, one for each rule that has it."""
+
 OUTSIDE = {
     "lr": [-1, -1e-9, NAN, INF],
     "gamma": [-0.1, 1, 1.5, NAN],
@@ -115,6 +96,7 @@ def test_one_bad_element_of_an_array_is_enough(name, make, value):
 
 @pytest.mark.parametrize("name", MADE)
 def test_its_range_to_the_ends(name):
+    assert MADE[name]
     for make in MADE[name]:
         for value in INSIDE[name]:
             validate(make(value))

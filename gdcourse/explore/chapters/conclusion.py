@@ -37,8 +37,8 @@ FRACTIONS = {-3: "1/32", -2: "1/10", -1: "1/3", 0: "1", 1: "3", 2: "10", 3: "32"
 
 
 def conclusion(found: Comparison | None = None) -> Figure:
-    """The validation error of ten methods over the rates that they tried, and the race of one method, at the
-    rate under the cursor, against all ten at their best; with a bet on who makes the fewest errors.
+    """The validation error of all methods over the rates that they tried, and the race of one method, at the
+    rate under the cursor, against all of them at their best; with a bet on who makes the fewest errors.
 
     Network 784–32–10 on the digits, 60 steps, mini-batches of 64, five seeds, seven values of the tuned
     hyperparameter, two to a decade. The race shows the mini-batch loss, averaged over five steps.

@@ -1,0 +1,185 @@
+"""The optimizers that the tests run over, and how they are walked: ours from the table, torch's beside them.
+
+An optimizer that stands in the table and is not named here is tested all the same, but for the comparison
+with torch's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from inspect import Parameter, signature
+from typing import Any
+
+import torch
+
+import gdcourse as gd
+from gdcourse.optim.methods import CLASSES
+from gdcourse.rules.table import BOTH, OWN_RATE
+
+# ---- ours ----
+
+RATES = {"SGD": 0.1, "Momentum": 0.03, "Nesterov": 0.03}
+"""The learning rates of those that have no default; any other has the table's."""
+
+
+def arguments(function):
+    """The names of a function's arguments, with their defaults."""
+    return {name: p.default for name, p in signature(function).parameters.items()}
+
+
+def rate(name):
+    """The learning rate, as an argument, that one of our classes must be given."""
+    needed = arguments(CLASSES[name])["lr"] is Parameter.empty
+    return {"lr": RATES.get(name, CLASSES[name].method.usual)} if needed else {}
+
+
+def maker(name):
+    return lambda params, **kw: CLASSES[name](params, **{**rate(name), **kw})
+
+
+MAKERS = {name: maker(name) for name in CLASSES}
+"""Every class of the table, as a function of the parameters and whatever arguments are given."""
+
+BOUNDED = [name for name, kind in CLASSES.items() if kind.method.family in (OWN_RATE, BOTH)]
+"""Those whose steps do not grow with the gradient."""
+
+RULE_OF = {name: kind.method.kind for name, kind in CLASSES.items()}
+
+
+def ahead(make, *args):
+    """Lookahead around what `make` makes."""
+    return lambda params, **kw: gd.optim.Lookahead(make(params, **kw), *args)
+
+
+# ---- torch's with the same formula ----
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """torch's optimizer that equals ours at equal arguments, once each is told something besides.
+
+    ``shares_state`` : whether checkpoints go to and fro. ``variant`` : what makes of torch's another method
+    with another state, if anything does.
+    """
+
+    kind: Any
+    ours: dict[str, Any] = field(default_factory=dict)
+    theirs: dict[str, Any] = field(default_factory=dict)
+    shares_state: bool = True
+    variant: dict[str, Any] = field(default_factory=dict)
+
+
+HEAVY_BALL = {"momentum": 0.9}
+ORACLES = {
+    "SGD": Oracle(torch.optim.SGD, variant=HEAVY_BALL),
+    "Momentum": Oracle(torch.optim.SGD, HEAVY_BALL, HEAVY_BALL, shares_state=False),
+    "Nesterov": Oracle(torch.optim.SGD, HEAVY_BALL, HEAVY_BALL | {"nesterov": True}, shares_state=False),
+    "Adagrad": Oracle(
+        torch.optim.Adagrad,
+        {"eps": 1e-8},
+        {"eps": 0, "initial_accumulator_value": 1e-8},
+        shares_state=False,
+    ),
+    "RMSProp": Oracle(torch.optim.RMSprop, variant={"centered": True}),
+    "Adadelta": Oracle(torch.optim.Adadelta),
+    "Adam": Oracle(torch.optim.Adam, variant={"amsgrad": True}),
+    "AdamW": Oracle(torch.optim.AdamW, variant={"amsgrad": True}),
+    "RAdam": Oracle(torch.optim.RAdam, {"threshold": 5}, variant={"decoupled_weight_decay": True}),
+}
+"""By the name of our class. Those that torch has not are not here."""
+
+
+def pair_of(name):
+    """Two functions of parameters and arguments: ours, and torch's that equals it. The defaults are ours."""
+    oracle = ORACLES[name]
+    theirs = arguments(oracle.kind)
+    ours = {**arguments(CLASSES[name]), **rate(name)}
+    common = {key: value for key, value in ours.items() if key in theirs and key not in ("params", "compile")}
+    return (
+        lambda params, **kw: MAKERS[name](params, **{**oracle.ours, **kw}),
+        lambda params, **kw: oracle.kind(params, **{**common, **kw, **oracle.theirs}),
+    )
+
+
+# ---- torch's own, for Lookahead to go around ----
+
+FILLED = 0.7
+TORCHS = {
+    "SGD": {"lr": 0.1, "momentum": 0.9},
+    "Adagrad": {"lr": 0.1, "initial_accumulator_value": FILLED},
+    "RMSprop": {"momentum": 0.5, "centered": True},
+    "Adadelta": {},
+    "Adam": {"lr": 0.1, "amsgrad": True},
+    "AdamW": {},
+    "Adamax": {},
+    "NAdam": {},
+    "RAdam": {},
+    "ASGD": {"lr": 0.1, "t0": 3},
+    "Rprop": {},
+    "Adafactor": {},
+    "SparseAdam": {},
+    "Muon": {"lr": 0.1},
+    "LBFGS": {"max_iter": 1},
+}
+"""With what they have besides, where that gives them more state. Not every version of torch has all."""
+TORCHS = {name: options for name, options in TORCHS.items() if hasattr(torch.optim, name)}
+
+
+def torchs_maker(name):
+    return lambda params, **kw: getattr(torch.optim, name)(params, **{**TORCHS[name], **kw})
+
+
+UNUSUAL = ("SparseAdam", "Muon", "LBFGS")
+"""They take gradients, parameters or closures of their own kind."""
+
+
+# ---- parameters, gradients and walks ----
+
+
+@lru_cache(maxsize=20_000)
+def _noise(shape, seed):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def parameters(*shapes, seed=0, dtype=torch.float64, device="cpu"):
+    """Parameters of standard normal numbers. Default: a matrix and a vector."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = shapes or [(3, 2), (4,)]
+    drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    return [torch.nn.Parameter(x.to(device, dtype)) for x in drawn]
+
+
+def give_gradients(params, t, resting=()):
+    """To each parameter half of itself and noise, another in each step; none to those that rest."""
+    for i, p in enumerate(params):
+        grad = 0.5 * p.detach().double() + _noise(p.shape, 100 * t + i).to(p.device)
+        p.grad = None if i in resting else grad.to(p.dtype)
+
+
+def walk(params, optimizer, steps, first=1, each=None):
+    """Steps with gradients by `give_gradients`; ``each(t)`` is called after step t."""
+    for t in range(first, first + steps):
+        give_gradients(params, t)
+        optimizer.step()
+        if each:
+            each(t)
+
+
+def values(params):
+    return [p.detach().clone() for p in params]
+
+
+def twins_of(params):
+    return [torch.nn.Parameter(p.detach().clone()) for p in params]
+
+
+def equal(a, b):
+    """Bit for bit."""
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def gap(a, b):
+    """The largest difference between two lists of tensors."""
+    gaps = [(x.detach().cpu() - y.detach().cpu()).abs() for x, y in zip(a, b, strict=True)]
+    return max(g.max().item() for g in gaps if g.numel())
