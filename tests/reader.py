@@ -101,7 +101,7 @@ def run(edit: Edit) -> str:
 
 def _run(chapter: str, what: str) -> str:
     os.environ.pop("GDCOURSE_STATIC", None)
-    os.environ["MPLBACKEND"] = "agg"
+    os.environ.update(MPLBACKEND="agg", OMP_NUM_THREADS="1")  # as in a notebook after its set-up cell
     os.chdir(ROOT / "book")
     sys.path.insert(0, str(ROOT))
     import matplotlib.pyplot as plt

@@ -43,3 +43,6 @@ def test_what_a_chapter_relies_on_fails_the_build_and_tells_a_reader(monkeypatch
     monkeypatch.delenv("GDCOURSE_STATIC")
     expect("small is small", at_most("size", 3.0, 2.0))
     assert "With your setting" in capsys.readouterr().out
+    expect("small is small", at_most("size", float("nan"), 2.0))
+    told = capsys.readouterr().out
+    assert "not a number, a run diverged" in told and "nan" not in told

@@ -115,8 +115,11 @@ class Measured:
     def lines(self, label: str) -> list[str]:
         """What `decide` prints of it."""
         sign = self.sign if self.holds else {"≤": ">", "≥": "<"}[self.sign]
-        told = f"{self.what}: {_short(self.value)} {sign} {_digits(self.bound)}"
-        out = [f"{label + ':':10s}{told}, {_margin(self.value, self.bound)}"]
+        told = f"{self.what}: {_short(self.value)} {sign} {_digits(self.bound)}, "
+        told += _margin(self.value, self.bound)
+        if math.isnan(self.value):
+            told = f"{self.what}: not a number, a run diverged or ended too early"
+        out = [f"{label + ':':10s}{told}"]
         if self.counter:
             out.append(f"Counter:  {self.counter}: {_short(self.counter_value)}")
         return out
