@@ -75,7 +75,12 @@ def largest_converged(settings: Any, values: Any, below: float) -> tuple[float, 
         raise ValueError(f"values of shape {values.shape} do not belong to {len(settings)} settings")
     arrived = np.isfinite(settled(values, below))
     if arrived.all() or not arrived[0]:
-        which = "all settings converge" if arrived.all() else "not even the smallest setting converges"
-        raise ValueError(f"{which}: the edge lies outside {settings[0]:g} to {settings[-1]:g}")
+        span = f"{settings[0]:g} to {settings[-1]:g}"
+        if arrived.all():
+            raise ValueError(f"all settings converge: the edge lies above {span}; try larger ones, too")
+        raise ValueError(
+            f"not even the smallest setting converges within {len(values) - 1} steps: the edge lies below "
+            f"{span}, or the runs are too short; try smaller settings, or more steps"
+        )
     first = int((~arrived).argmax())
     return float(settings[first - 1]), float(settings[first])
