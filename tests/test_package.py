@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import matplotlib
 import pytest
@@ -48,7 +50,9 @@ def test_help_starts_with_what_to_call_first():
 
 
 def test_what_help_says_to_call_first_runs(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", type("fake", (), {"DataFrame": dict}))
+    pandas = ModuleType("pandas")
+    pandas.__spec__, pandas.DataFrame = ModuleSpec("pandas", None), dict  # others ask whether it is installed
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
     short = {"steps": 3, "trials": 3, "seeds": 2}
 
     class Quick:  # the same calls, with fewer steps where they take long
