@@ -91,15 +91,8 @@ def looks_of(methods: Mapping[str, Method], chosen: Mapping[str, Look]) -> dict[
 LOOKS = looks_of(METHODS, CHOSEN)
 
 
-SPARE = [
-    Look(),
-    *(
-        Look(color, dash, marker)
-        for dash, marker in (((0, (6, 1.5)), "v"), ("-.", "P"), ((0, (1, 1)), "X"))
-        for color in (INK, GREY, ORANGE, BLUE, PURPLE, GREEN)
-    ),
-]
-"""Looks for methods that have none of their own."""
+SPARE = [Look(color, *pair) for pair in PAIRS for color in (INK, ORANGE, BLUE, PURPLE, GREEN)]
+"""Looks for a reader's own methods; the first is the plain one."""
 
 
 def key(method: Any) -> str:
@@ -115,9 +108,7 @@ def look(method: Any) -> Look:
 def looks(names: Iterable[str]) -> dict[str, Look]:
     """A look for each of several methods: its own; and for those that are new one that no other has, as long
     as there are any."""
-    names = list(names)
-    taken = {LOOKS[name] for name in names if name in LOOKS}
-    free = iter([one for one in SPARE if one not in taken])
+    free = iter([one for one in SPARE if one not in LOOKS.values()])
     return {name: LOOKS.get(name) or next(free, Look()) for name in names}
 
 

@@ -11,17 +11,13 @@ from torch import nn
 import gdcourse as gd
 from gdcourse.experiments import method_of
 from gdcourse.experiments.train import batches
-from gdcourse.problems import Data, Network, Split
-
-
-def few(split, size):
-    return Split(split.x[:size], split.y[:size])
+from gdcourse.problems import Network
+from tests.experiments.small import small_digits
 
 
 @pytest.fixture(scope="module")
 def data():
-    full = gd.digits()
-    return Data(few(full.train, 100), few(full.validation, 60), few(full.test, 60))
+    return small_digits()
 
 
 def copy_of(network, theta):
@@ -353,7 +349,7 @@ def test_all_kinds_in_one_list(data):
     single = gd.compare(gd.Adam, data, network=OURS, steps=12, batch=16, trials=3, seeds=2)
     assert list(single.methods) == ["Adam"]
     assert repr(single["Adam"]).startswith("Tuned: Adam, lr ")
-    with pytest.raises(KeyError, match="no method 'Adma' was compared; there are Adam"):
+    with pytest.raises(KeyError, match="Adma was not compared: put it into the list beside Adam"):
         single["Adma"]
 
 

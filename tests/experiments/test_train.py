@@ -13,19 +13,15 @@ from gdcourse.experiments.train import batches
 from gdcourse.problems import Network
 from gdcourse.problems.digits import Digits, Split
 from tests.conftest import needs_a_compiler
+from tests.experiments.small import small_digits
 
 NETWORK = Network((784, 6, 10), "tanh")
 STEPS = 25
 
 
-def few(split, size):
-    return Split(split.x[:size], split.y[:size])
-
-
 @pytest.fixture(scope="module")
 def data():
-    full = gd.digits()
-    return Digits(few(full.train, 100), few(full.validation, 60), few(full.test, 60))
+    return small_digits()
 
 
 def short(data, optimizer, **settings):
