@@ -56,6 +56,21 @@ def setup_source() -> str:
     return text.replace("REPOSITORY_URL", config["repository"]["url"])
 
 
+def fold(metadata: Any) -> None:
+    """What a cell's own words for the page mean to the page's builder.
+
+    `fold: what it shows` folds the code under these words, `fold-all` its output, too; `only: notebook`
+    leaves the cell out of the page.
+    """
+    for name, tag in (("fold", "hide-input"), ("fold-all", "hide-cell")):
+        if words := metadata.get(name):
+            metadata["tags"] = [*metadata.get("tags", []), tag]
+            prompts = {"code_prompt_show": words, "code_prompt_hide": words}
+            metadata["mystnb"] = metadata.get("mystnb", {}) | prompts
+    if metadata.get("only") == "notebook":
+        metadata["tags"] = [*metadata.get("tags", []), "remove-cell"]
+
+
 def read_source(path: Path) -> nbformat.NotebookNode:
     """The notebook that a text describes, not yet run, with the text's MyST: the set-up cell added, ids and
     metadata fixed. The site is built from it."""
@@ -64,6 +79,8 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     first_code = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
     setup = nbformat.v4.new_code_cell(setup_source(), metadata={"tags": ["remove-cell"]})
     cells.insert(first_code, setup)
+    for cell in cells:
+        fold(cell.metadata)
     for i, cell in enumerate(cells):
         cell["id"] = f"{path.stem}-{i:03d}".replace("_", "-")[-64:]
     notebook.metadata = nbformat.from_dict(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import reading
 import yaml
 from pybtex.database import Entry, parse_file
 
@@ -84,6 +85,21 @@ def title_of(page: str) -> str:
 def chapters() -> list[str]:
     """The pages that are notebooks, in reading order."""
     return [page for page in pages() if (BOOK / "src" / f"{page}.md").exists()]
+
+
+def where_to_run(page: str) -> str:
+    """The ways to run a page's notebook, for those who read the site."""
+    repository = config()["repository"]
+    owner_and_name = repository["url"].removeprefix("https://github.com/")
+    notebook, branch = f"book/{page}.ipynb", repository["branch"]
+    buttons = config()["launch_buttons"]
+    colab = f"{buttons['colab_url']}/github/{owner_and_name}/blob/{branch}/{notebook}"
+    binder = f"{buttons['binderhub_url']}/v2/gh/{owner_and_name}/{branch}?urlpath=lab/tree/{notebook}"
+    return (
+        "The figures of this page move on grids that were computed when it was built. To give them any value "
+        f"between, or to change the code, run the page: in [Colab]({colab}), in [Binder]({binder}), or with "
+        "`make lab` in a clone of the book."
+    )
 
 
 def address(page: str, anchor: str = "") -> str:
@@ -188,6 +204,22 @@ def quoted(head: str, body: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in lines)
 
 
+def question_of(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """A question, and its answers with what to say to each: a definition list at the text's end."""
+    question: list[str] = []
+    answers: list[tuple[str, str]] = []
+    lines = text.splitlines()
+    for i, line in enumerate(lines):
+        if i + 1 < len(lines) and lines[i + 1].startswith(": "):
+            answers.append((line.strip(), ""))
+        elif line.startswith(": ") or (answers and line.startswith("  ")):
+            words, said = answers[-1]
+            answers[-1] = words, f"{said} {line.removeprefix(': ').strip()}".strip()
+        elif not answers:
+            question.append(line)
+    return "\n".join(question).strip(), answers
+
+
 def claims_table(page: str, chapter: str) -> str:
     """The chapter's claims with their verdicts, or all of them."""
     rows = ["| The talk says | Verdict | What is true |", "|---|---|---|"]
@@ -222,6 +254,14 @@ class Reader:
         inside = "\n".join(body)
         if name == "claims":
             return claims_table(self.page, title)
+        if name == "move":
+            return "The figures above move on grids that were computed beforehand. Here, any value between."
+        if name == "frame":
+            return self.frame(title, inside)
+        if name == "keep":
+            return quoted("To keep", self.text(inside))
+        if name == "ask":
+            return self.ask(inside, options.get("answer", ""))
         if name == "exercise":
             return self.exercise(title) + "\n\n" + self.text(inside)
         if name == "solution":
@@ -231,6 +271,26 @@ class Reader:
             fold = name == "dropdown" or "dropdown" in options.get("class", "")
             return folded(head, self.text(inside)) if fold else quoted(head, self.text(inside))
         raise PlainError(f"book/src/{self.page}.md: the directive {{{name}}} has no plain form")
+
+    def frame(self, rests_on: str, able: str) -> str:
+        """What a reader will be able to do, what it rests on, how long it takes."""
+        rests = ", ".join(
+            role(self.page, "doc", name.strip()) for name in rests_on.split(",") if name.strip()
+        )
+        time = reading.in_words(text_of(self.page))
+        last = (f"It rests on {rests}. " if rests else "") + time
+        return quoted("You will be able to", f"{self.text(able)}\n\n{last}")
+
+    def ask(self, inside: str, right: str) -> str:
+        """A question with its answers; what there is to say to them is folded."""
+        question, answers = question_of(inside)
+        if not answers:
+            raise PlainError(f"book/src/{self.page}.md: a question without answers")
+        listed = "\n".join(f"- ({x}) {words}" for x, (words, _) in zip("abcde", answers, strict=False))
+        told = "\n\n".join(f"({x}) {said}" for x, (_, said) in zip("abcde", answers, strict=False))
+        told += f"\n\nRight is ({right})." if right else "\n\nWhich one is right, the experiment says."
+        asked = quoted("Before you look", self.text(f"{question}\n\n{listed}"))
+        return f"{asked}\n\n{folded('What to say to each answer', self.text(told))}"
 
     def exercise(self, title: str) -> str:
         self.exercises += 1
@@ -317,7 +377,10 @@ def plain_notebook(page: str, full: nbformat.NotebookNode) -> nbformat.NotebookN
         if cell.cell_type == "markdown":
             cell.source = reader.markdown(cell.source)
         else:
-            cell.metadata.update(_folds(set(cell.metadata.get("tags", [])), reader.solution))
+            if said := cell.metadata.get("fold") or cell.metadata.get("fold-all"):
+                cells.append(nbformat.v4.new_markdown_cell(f"*Folded: {said}.*"))
+            if cell.metadata.get("only") != "notebook":
+                cell.metadata.update(_folds(set(cell.metadata.get("tags", [])), reader.solution))
         if cell.source:
             cells.append(cell)
     cells = _setup_after_first_paragraph(cells)

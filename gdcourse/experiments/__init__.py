@@ -7,6 +7,7 @@ from gdcourse.experiments.compare import Comparison, Tuned, compare
 from gdcourse.experiments.cost import gradient_operations, state_size, step_operations
 from gdcourse.experiments.descend import Run, descend
 from gdcourse.experiments.entrants import method_of
+from gdcourse.experiments.predict import answer
 from gdcourse.experiments.progress import is_static, progress
 from gdcourse.experiments.settle import largest_converged, settled, steps_in_words
 from gdcourse.experiments.shown import drawn_by
@@ -21,6 +22,7 @@ __all__ = [
     "Run",
     "Step",
     "Tuned",
+    "answer",
     "at_least",
     "at_most",
     "compare",
