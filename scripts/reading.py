@@ -1,14 +1,20 @@
-"""How long a chapter takes, and how much code it shows: counted from its text, never guessed."""
+"""How long a chapter takes, and how much code it shows: counted from its text, never guessed.
+
+python scripts/reading.py              of all chapters
+python scripts/reading.py adam radam   of these
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parents[1] / "book" / "src"
-WORDS_A_MINUTE = 180  # prose with formulas in it
+WORDS_A_MINUTE = 130  # prose with formulas in it
 CODE_LINES_A_MINUTE = 15
-MINUTES_A_PICTURE = 1.0
+MINUTES_A_PICTURE = 1.5  # many can be played with
+MINUTES_A_QUESTION = 0.5
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```[ \t]*$", re.M | re.S)
 HEAD = re.compile(r"\A(?:---\n.*?^---\n|(?::[\w-]+:[^\n]*\n)+)", re.M | re.S)
 EXERCISES = re.compile(
@@ -66,6 +72,7 @@ def minutes(text: str) -> int:
         words(text) / WORDS_A_MINUTE
         + len(shown_code(text)) / CODE_LINES_A_MINUTE
         + pictures(text) * MINUTES_A_PICTURE
+        + text.count("{ask}") * MINUTES_A_QUESTION
     )
     return max(5, 5 * round(exact / 5))
 
@@ -79,3 +86,9 @@ def in_words(text: str) -> str:
     """The sentence of the frame."""
     more = minutes_of_exercises(text)
     return f"About {minutes(text)} minutes" + (f", and {more} for the exercises." if more else ".")
+
+
+if __name__ == "__main__":
+    for page in sys.argv[1:] or sorted(path.stem for path in SOURCES.glob("*.md")):
+        text = text_of(page)
+        print(f"{page:18s} {len(shown_code(text)):4d} lines of code shown. {in_words(text)}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import plain  # scripts/plain.py
 import reading  # scripts/reading.py
@@ -90,7 +91,7 @@ class Ask(SphinxDirective):
 
     has_content = True
     required_arguments = 1
-    option_spec = {"answer": directives.unchanged_required}
+    option_spec: ClassVar = {"answer": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
