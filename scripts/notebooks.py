@@ -59,14 +59,16 @@ def setup_source() -> str:
 def fold(metadata: Any) -> None:
     """What a cell's own words for the page mean to the page's builder.
 
-    `fold: what it shows` folds the code under these words, `fold-all` its output, too; `only: notebook`
-    leaves the cell out of the page.
+    `fold: what it shows` folds the code under these words, `fold-all` its output, too; `caption` gives the
+    picture a number and a caption; `only: notebook` leaves the cell out of the page.
     """
     for name, tag in (("fold", "hide-input"), ("fold-all", "hide-cell")):
         if words := metadata.get(name):
             metadata["tags"] = [*metadata.get("tags", []), tag]
             prompts = {"code_prompt_show": words, "code_prompt_hide": words}
             metadata["mystnb"] = metadata.get("mystnb", {}) | prompts
+    if caption := metadata.get("caption"):
+        metadata["mystnb"] = metadata.get("mystnb", {}) | {"figure": {"caption": caption}}
     if metadata.get("only") == "notebook":
         metadata["tags"] = [*metadata.get("tags", []), "remove-cell"]
 

@@ -383,6 +383,8 @@ def plain_notebook(page: str, full: nbformat.NotebookNode) -> nbformat.NotebookN
                 cell.metadata.update(_folds(set(cell.metadata.get("tags", [])), reader.solution))
         if cell.source:
             cells.append(cell)
+        if caption := cell.metadata.get("caption"):
+            cells.append(nbformat.v4.new_markdown_cell(f"*{inline(page, caption)}*"))
     cells = _setup_after_first_paragraph(cells)
     cells.append(nbformat.v4.new_markdown_cell(ways_on(page)))
     for i, cell in enumerate(cells):

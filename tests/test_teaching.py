@@ -121,7 +121,9 @@ def test_no_output_is_a_bare_true(page):
 def test_the_picture_stands_in_the_first_screen(browser, site, page):
     tab = browser.new_page(viewport={"width": 1280, "height": 900})
     tab.goto((site / "book" / f"{page}.html").as_uri())
-    top = tab.locator("figure.gd-figure, .cell_output img").first.evaluate("e => e.getBoundingClientRect().top + scrollY")
+    top = tab.locator("figure.gd-figure, .cell_output img").first.evaluate(
+        "e => e.getBoundingClientRect().top + scrollY"
+    )
     tab.close()
     assert top <= 480, f"the picture begins {top:.0f} px down"
 
