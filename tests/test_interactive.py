@@ -30,7 +30,7 @@ from tests.browsing import (
 )
 from tests.explore.made import made, states
 
-FIGURE_LIMIT, PAGE_LIMIT = 170_000, 600_000  # bytes
+FIGURE_LIMIT, PAGE_LIMIT = 200_000, 600_000  # bytes
 NAMES = list(SIGNATURES)
 # ------------------------------------------------------------------------------------------- the numbers
 
