@@ -16,7 +16,11 @@ class Visit:
     """One page opened in one colour scheme, with everything that it asked for and complained of."""
 
     def __init__(self, browser, address: str, page: str, scheme: str, width: int = 1280, query: str = ""):
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            reduced_motion="reduce",  # nothing plays by itself
+        )
         self.tab = self.context.new_page()
         self.outside: list[str] = []
         self.errors: list[str] = []
@@ -75,9 +79,36 @@ def check_labels(figure, controls) -> None:
         box, words = boxes.nth(i), control["texts"][state[control["name"]]]
         if control["kind"] == "choice":
             assert box.locator("select").evaluate("s => s.options[s.selectedIndex].text") == words
+        elif control["kind"] == "views":
+            assert box.locator("button[aria-pressed=true]").all_inner_texts() == [words]
         elif control["kind"] == "toggle":
             assert box.locator("input").is_checked() == (state[control["name"]] == 1)
         else:
             assert box.locator("output").inner_text() == words
             assert box.locator("input").get_attribute("aria-valuetext") == words
             assert int(box.locator("input").input_value()) == state[control["name"]]
+
+
+def is_on(control: dict, state: dict[str, int]) -> bool:
+    return all(state[name] in at for name, at in control.get("when", {}).items())
+
+
+def bring_into_view(figure, controls, i: int) -> None:
+    """Choose a view in which a control is shown."""
+    wanted = controls[i].get("when", {}).get("view")
+    if wanted and state_of(figure)["view"] not in wanted:
+        figure.locator(".gd-views button").nth(wanted[0]).click()
+
+
+SET = """(box, position) => {
+    const input = box.querySelector('input, select');
+    if (!input) return box.querySelectorAll('button')[position].click();
+    if (input.type === 'checkbox') input.checked = position === 1;
+    else input.value = position;
+    input.dispatchEvent(new Event(input.type === 'range' ? 'input' : 'change'));
+}"""
+
+
+def set_control(figure, i: int, position: int) -> None:
+    """Set a control, shown or not, as a reader's hand would."""
+    figure.locator(".gd-control").nth(i).evaluate(SET, position)

@@ -260,6 +260,7 @@ export const MARKS = {
       line.setAttribute("d", through(px, py));
       if (dots) dots.setAttribute("d", scattered(SHAPES[mark.marker ?? "circle"](mark.dots), px.map(near), py.map(near)));
       if (label) {
+        place.points.push([px, py]);
         const last = px.findLastIndex((x, i) => place.holds(x, py[i], 0.5));
         label(last < 0 ? null : words(mark.label), px[last], py[last]);
       }
@@ -430,6 +431,52 @@ export const MARKS = {
   },
 };
 
+/** How high a line of points runs between two places, a pixel or two apart. */
+function dots(px, py, left, right) {
+  const found = [];
+  for (let i = 0; i < px.length; i++) {
+    const [x0, x1, y0, y1] = [px[i - 1], px[i], py[i - 1], py[i]];
+    if (x1 >= left && x1 <= right) found.push(y1);
+    if (!(Math.max(x0, x1) > left && Math.min(x0, x1) < right)) continue;
+    const parts = Math.min(40, Math.ceil(Math.hypot(x1 - x0, y1 - y0) / 4));
+    for (let k = 1; k < parts; k++) {
+      const x = x0 + (k / parts) * (x1 - x0);
+      if (x >= left && x <= right) found.push(y0 + (k / parts) * (y1 - y0));
+    }
+  }
+  return found;
+}
+
+/** Labels that would lie on one another, on a line that has a name, or beyond their panel, move to where there is
+ * room. */
+function settle(places) {
+  const found = places.map((place) => {
+    const texts = [...place.labels.querySelectorAll("text")].filter((text) => text.textContent);
+    texts.forEach((text) => text.removeAttribute("transform"));
+    return [place, texts];
+  });
+  const measured = found.map(([place, texts]) => [place, texts.map((text) => [text, text.getBBox()])]); // one layout
+  for (const [place, labels] of measured) {
+    const taken = [];
+    for (const [text, { x, y, width, height }] of labels) {
+      const within = (from, size, low, high) => Math.max(low, Math.min(from, high - size));
+      const dx = within(x, width, place.left + 1, place.right + MARGIN.right - 2) - x;
+      const first = within(y, height, place.top - 2, place.bottom - 1) - y;
+      const meets = (box, dy) => x + dx < box.right && box.left < x + dx + width && y + dy < box.bottom && box.top < y + dy + height;
+      const hits = (dy) => taken.some((box) => meets(box, dy));
+      const near = place.points.flatMap(([px, py]) => dots(px, py, x + dx - 2, x + dx + width + 2));
+      const covers = (dy) => near.some((v) => v > y + dy && v < y + dy + height);
+      const inside = (dy) => y + dy >= place.top - 3 && y + dy + height <= place.bottom;
+      const ways = [first];
+      for (let by = 2; by < 90; by += 2) ways.push(first - by, first + by);
+      const free = ways.filter((way) => !hits(way) && inside(way));
+      const dy = free.find((way) => !covers(way)) ?? free[0] ?? first;
+      taken.push({ left: x + dx, right: x + dx + width, top: y + dy, bottom: y + dy + height });
+      if (dx || dy) text.setAttribute("transform", `translate(${round(dx)} ${round(dy)})`);
+    }
+  }
+}
+
 /** Tells whether numbers and the page's colours are those of the last time: then their picture stands already. */
 function memory(root) {
   let last = [];
@@ -496,8 +543,12 @@ function makePanel(root, host, panel, width, narrow, id) {
   const title = add(svg, "text", { class: "gd-panel-title", x: bare ? 0 : left, y: 14 });
   if (labelled(panel.x)) {
     add(svg, "path", { class: "gd-axis", d: `M${left},${bottom}H${right}` });
+    let free = -Infinity; // to the right of the last tick's words: one that has no room is left without
     for (const [value, text] of ticks(panel.x, wide / 62)) {
       add(svg, "path", { class: "gd-axis", d: `M${round(x(value))},${bottom}v4` });
+      const half = 3.3 * text.length;
+      if (x(value) - half < free + 4) continue;
+      free = x(value) + half;
       add(svg, "text", { class: "gd-tick", x: round(x(value)), y: bottom + 16, "text-anchor": "middle" }).textContent = text;
     }
     add(svg, "text", { class: "gd-axis-label", x: (left + right) / 2, y: bottom + 32, "text-anchor": "middle" }).textContent = panel.x.label ?? "";
@@ -516,7 +567,8 @@ function makePanel(root, host, panel, width, narrow, id) {
   const clipped = add(svg, "g", { "clip-path": `url(#${id})` });
   const labels = add(svg, "g");
   const holds = (px, py, slack) => px >= left - slack && px <= right + slack && py >= top - slack && py <= bottom + slack;
-  return { root, svg, title, clipped, labels, x, y, left, right, top, bottom, holds };
+  const points = []; // of the lines that have a name: other words stay off them
+  return { root, svg, title, clipped, labels, points, x, y, left, right, top, bottom, holds };
 }
 
 function addMark(place, mark) {
@@ -549,11 +601,25 @@ function make(parent, name, attributes = {}, text = "") {
 
 const PLAY_MS = 5000;
 
-/** The input of a control. Returns what shows a state in it. */
-function makeControl(host, control, id, go) {
+/** The input of a control. Returns what shows a state in it. While it plays it asks for quiet. */
+function makeControl(host, control, id, go, quiet) {
   const { name, kind, texts } = control;
   const last = texts.length - 1;
   const box = make(host, "div", { class: `gd-control gd-${kind}` });
+  if (kind === "views") {
+    set(box, { role: "group", "aria-label": control.label });
+    const buttons = texts.map((text, i) => {
+      const button = make(box, "button", { type: "button", "data-lm-suppress-shortcuts": "true" }, text);
+      button.addEventListener("click", () => go(name, i));
+      return button;
+    });
+    box.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      const next = buttons[buttons.indexOf(document.activeElement) + by];
+      if (next) next.focus();
+    });
+    return (position) => buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === position));
+  }
   if (kind === "toggle") {
     const input = make(box, "input", { type: "checkbox", id, "data-lm-suppress-shortcuts": "true" });
     make(box, "label", { for: id }, control.label);
@@ -577,6 +643,8 @@ function makeControl(host, control, id, go) {
   const stop = () => {
     cancelAnimationFrame(playing);
     playing = 0;
+    box.classList.remove("gd-playing");
+    quiet(false);
   };
   input.addEventListener("input", () => {
     stop();
@@ -601,14 +669,26 @@ function makeControl(host, control, id, go) {
         const began = performance.now();
         const tick = (now) => {
           const share = (now - began) / (PLAY_MS * ((last - from) / last));
-          playing = share < 1 ? requestAnimationFrame(tick) : 0;
+          if (share < 1) playing = requestAnimationFrame(tick);
+          else stop();
           go(name, Math.min(last, Math.round(from + share * (last - from))));
+          if (!playing) show(here); // also where the last step was drawn already
         };
+        box.classList.add("gd-playing");
+        quiet(true);
         playing = requestAnimationFrame(tick);
       }
       show(here);
     });
     press("one step on", "›", () => (stop(), go(name, Math.min(here + 1, last))));
+    if (control.on_sight && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      const sight = new IntersectionObserver((seen) => {
+        if (!seen.some((one) => one.isIntersecting)) return;
+        sight.disconnect();
+        if (!playing) button.click();
+      }, { threshold: 1 });
+      sight.observe(box);
+    }
   }
   const show = (position) => {
     here = position;
@@ -673,7 +753,7 @@ function makePage(place, size, current, change) {
   const { svg } = place;
   const pen = { x: (size - 1) / 2, y: (size - 1) / 2, down: false };
   const mark = add(place.labels, "circle", { r: 5, fill: "none", stroke: color("orange"), "stroke-width": 2 });
-  svg.classList.add("gd-pad");
+  svg.classList.add("gd-page");
   set(svg, { tabindex: 0, role: "application" });
   const show = () => {
     set(mark, { cx: place.x(pen.x + 0.5), cy: place.y(size - 0.5 - pen.y), fill: pen.down ? color("orange") : "none" });
@@ -758,6 +838,38 @@ export function fromAddress(spec, hash) {
 
 // --------------------------------------------------------------------------------------------------- mount
 
+const SAMPLED = 150;
+
+/** States all over a figure's controls: all of them, or so many that lie apart. */
+function sampled(spec) {
+  const sizes = spec.controls.map((control) => control.texts.length);
+  const all = sizes.reduce((a, b) => a * b, 1);
+  const every = Math.max(1, Math.floor(all / SAMPLED)) | 1; // odd: not in step with an even number of positions
+  const states = [];
+  for (let n = 0; n < all && states.length <= SAMPLED; n += every) {
+    let rest = n;
+    states.push(Object.fromEntries(spec.controls.map(({ name }, i) => {
+      const at = rest % sizes[i];
+      rest = Math.floor(rest / sizes[i]);
+      return [name, at];
+    })));
+  }
+  return states;
+}
+
+/** The tallest of several ways to fill an element is the room that it gets. */
+function reserve(element, ways) {
+  const lines = (texts) => texts.reduce((sum, text) => sum + Math.ceil((8 * text.length) / element.clientWidth), 0);
+  const longest = [...new Set(ways.map((texts) => texts.join("\n")))].map((text) => text.split("\n"));
+  longest.sort((a, b) => lines(b) - lines(a) || b.join().length - a.join().length);
+  const heights = longest.slice(0, 3).map((texts) => {
+    element.replaceChildren(...texts.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
+    return element.offsetHeight;
+  });
+  if (heights.length) element.style.minHeight = `${Math.max(...heights)}px`;
+  element.replaceChildren();
+}
+
 /** Once texts needed some room they keep it: what stands below does not move up and down with their length. */
 function keepRoom(texts) {
   const needed = texts.map((text) => text.offsetHeight); // all are read before one is written: one layout
@@ -803,6 +915,9 @@ export async function mount(root) {
   poster.replaceWith(stage);
   make(stage, "p", { class: "gd-unseen" }, `At the start: ${poster.dataset.alt}`);
   const caption = root.querySelector(".gd-caption");
+  const views = make(stage, "div");
+  const tries = make(stage, "p", { class: "gd-try" });
+  tries.hidden = !spec.tries.length;
   const panels = make(stage, "div", { class: "gd-panels" });
   const controls = make(stage, "div", { class: "gd-controls" });
   const readouts = make(stage, "div", { class: "gd-readouts", role: "status" });
@@ -810,6 +925,7 @@ export async function mount(root) {
   stage.addEventListener("keydown", (event) => event.stopPropagation()); // a notebook has other plans for arrow keys
 
   let redraws = [];
+  let places = [];
   let told;
   const panelsOn = () => spec.rows.map((row) => row.filter((panel) => isOn(panel.when, state)));
   let laid; // which panels are there: a row's width is theirs
@@ -817,7 +933,12 @@ export async function mount(root) {
   const draw = () => {
     if (width && laid !== layout()) return build();
     shows.forEach((show, i) => show(state[spec.controls[i].name]));
+    spec.controls.forEach((control, i) => (boxes[i].hidden = !isOn(control.when, state)));
+    const first = spec.tries[spec.tries.length > 1 ? state[spec.controls[0].name] : 0] ?? "";
+    if (tries.lastChild?.textContent !== first) tries.replaceChildren(Object.assign(document.createElement("b"), { textContent: "Try this: " }), first);
+    for (const place of places) place.points.length = 0;
     redraws.forEach((redraw) => redraw(state, figure));
+    settle(places);
     const lines = said(spec.readouts, spec, arrays, state);
     readouts.replaceChildren(...lines.map((line) => Object.assign(document.createElement("p"), { textContent: line })));
     const words = said(spec.caption, spec, arrays, state).join(" ");
@@ -833,7 +954,9 @@ export async function mount(root) {
     clearTimeout(told);
     if (inPage) told = setTimeout(() => history.replaceState(null, "", toAddress(spec, state)), 150);
   };
-  const shows = spec.controls.map((control, i) => makeControl(controls, control, `gd-${number}-${i}`, go));
+  const quiet = (yes) => set(readouts, { "aria-live": yes ? "off" : "polite" }); // a voice would read every frame
+  const shows = spec.controls.map((control, i) => makeControl(control.kind === "views" ? views : controls, control, `gd-${number}-${i}`, go, quiet));
+  const boxes = [...stage.querySelectorAll(".gd-control")];
   const buttons = make(root.querySelector(".gd-title"), "span", { class: "gd-buttons" });
   const press = (name, text, action) => {
     make(buttons, "button", { type: "button", class: `gd-action gd-${name}` }, text).addEventListener("click", action);
@@ -842,10 +965,11 @@ export async function mount(root) {
   press("reset", "Reset", () => spec.controls.forEach((control) => go(control.name, control.start ?? 0)));
 
   let width = 0;
+  let wordings; // what readouts and caption say at many states
   const build = () => {
     panels.replaceChildren();
     stage.classList.toggle("gd-narrow", width < NARROW);
-    redraws = [];
+    [redraws, places] = [[], []];
     let count = 0;
     laid = layout();
     for (const row of panelsOn().filter((row) => row.length)) {
@@ -853,37 +977,52 @@ export async function mount(root) {
       const across = row.length < 4 ? 1 : 2; // on a narrow page
       const line = make(panels, "div", { class: "gd-row" });
       for (const panel of row) {
-        const host = make(line, "div");
+        const host = make(line, "div", { class: "gd-host" });
         const wide = width < NARROW ? Math.floor(width / across) : Math.floor((width * (panel.weight ?? 1)) / total);
         const place = makePanel(root, host, panel, wide, width < NARROW, `gd-${number}-clip-${count++}`);
+        places.push(place);
         redraws.push((state, figure) => {
           const words = fill(panel.title ?? "", figure.spec, figure.arrays, state) ?? "";
           place.title.textContent = words;
           place.svg.setAttribute("aria-label", words || `${panel.y?.label ?? "picture"}${panel.x ? ` over ${panel.x.label}` : ""}`);
         });
         for (const mark of panel.marks) redraws.push(addMark(place, mark));
-        if (panel.pad) pad(place, panel);
+        if (panel.pad) pad(place, panel, host);
         if (panel.draws) makePage(place, arrays[page.ink].shape.at(-1), () => pick(spec, arrays, state, page.ink).data, write);
       }
     }
     draw();
   };
-  const pad = (place, panel) => {
+  const pad = (place, panel, host) => {
     place.svg.classList.add("gd-pad");
+    const handle = make(host, "div", { class: "gd-handle", "aria-hidden": "true" });
+    const pair = panel.pad.map((name) => spec.controls.find((c) => c.name === name));
+    redraws.push(() => {
+      const [x, y] = pair.map((control, i) => {
+        if (!control) return i ? place.bottom : (place.left + place.right) / 2; // a thumb on the axis
+        return [place.x, place.y][i](control.values[state[control.name]]);
+      });
+      handle.style.transform = `translate(${round(x)}px, ${round(y)}px)`;
+      handle.hidden = !place.holds(x, y, 1);
+    });
     const move = (event) => {
       const edge = place.svg.getBoundingClientRect();
       const at = [event.clientX - edge.left, event.clientY - edge.top];
-      panel.pad.forEach((name, i) => {
-        const control = spec.controls.find((c) => c.name === name);
-        if (control) go(name, nearest(control.values, i ? place.y : place.x, at[i]));
-      });
+      root.dataset.moved = "yes";
+      pair.forEach((control, i) => control && go(control.name, nearest(control.values, i ? place.y : place.x, at[i])));
     };
-    place.svg.addEventListener("pointerdown", (event) => {
-      place.svg.setPointerCapture(event.pointerId);
-      event.preventDefault();
-      move(event);
-    });
-    place.svg.addEventListener("pointermove", (event) => event.buttons && move(event));
+    const drag = (element, fingers) => {
+      element.addEventListener("pointerdown", (event) => {
+        if (event.pointerType === "touch" && !fingers) return; // it may be about to scroll the page
+        element.setPointerCapture(event.pointerId);
+        event.preventDefault();
+        if (!fingers) move(event);
+      });
+      element.addEventListener("pointermove", (event) => element.hasPointerCapture(event.pointerId) && event.buttons && move(event));
+    };
+    drag(place.svg, false);
+    drag(handle, true);
+    place.svg.addEventListener("click", move); // a finger's tap; a mouse has moved already
   };
 
   const visit = () => {
@@ -899,7 +1038,10 @@ export async function mount(root) {
     const now = Math.floor(panels.clientWidth);
     if (!now || now === width) return;
     width = now;
+    stage.classList.toggle("gd-narrow", width < NARROW);
     for (const texts of [readouts, caption]) texts.style.minHeight = "";
+    wordings ??= sampled(spec).map((at) => [said(spec.readouts, spec, arrays, at), [said(spec.caption, spec, arrays, at).join(" ")]]);
+    [readouts, caption].forEach((element, i) => reserve(element, wordings.map((both) => both[i])));
     build();
   };
   fit();

@@ -45,6 +45,7 @@ class Figure:
         each of full size, or of size 1 where the array does not depend on that control.
     rows : the panels, row by row. On a narrow page they stand one below the other.
     readouts : templates, shown below the controls.
+    tries : what to do first, in a sentence that stands above the picture; with `Views` one for each of them.
     caption : what is to be seen, with its numbers: one or more templates, of which those are shown, one after
         the other, whose numbers exist at the state. Without JavaScript it is that of the start.
     alt : what the static picture shows, for those who do not see it: a template, filled at the start.
@@ -66,6 +67,7 @@ class Figure:
     rows: Sequence[Sequence[Panel]]
     alt: str
     readouts: Sequence[str] = ()
+    tries: str | Sequence[str] = ()
     caption: str | Sequence[str] = ()
     encoding: Mapping[str, Encoding] = field(default_factory=dict)
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -181,6 +183,7 @@ class Figure:
             "arrays": entries,
             "rows": [[_panel(panel) for panel in row] for row in self.rows],
             "readouts": list(self.readouts),
+            "tries": [self.tries] if isinstance(self.tries, str) else list(self.tries),
             "caption": self.sentences,
             "texts": {name: list(texts) for name, texts in self.texts.items()},
             "page": asdict(self.page) if self.page else None,
@@ -293,6 +296,8 @@ class Figure:
     def check(self) -> None:
         """Raise ValueError if a part names a control, an array or a list of texts that is not there."""
         controls, arrays = {c.name for c in self.controls}, self.arrays
+        if any(control.kind == "views" for control in self.controls[1:]):
+            raise ValueError(f"figure {self.name}: the views must be the first of its controls")
 
         def known(name: str, among: Any, what: str, where: str) -> None:
             if name not in among:
@@ -311,6 +316,9 @@ class Figure:
 
         for text, where in (*self.texts_of_parts, (self.alt, "the alt text")):
             template(text, where)
+        for control in self.controls:
+            for name in control.when:
+                known(name, controls, "control", f"control {control.name!r}")
         for panel in (panel for row in self.rows for panel in row):
             for name in (*panel.when, *(name for name in panel.pad or () if name)):
                 known(name, controls, "control", f"panel {panel.title!r}")

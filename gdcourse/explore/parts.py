@@ -42,6 +42,7 @@ class Control:
     format : how a value is shown, as for Python's `format`. Default ".3g". Ignored where there are texts.
     texts : what is shown in place of each value. Default: the formatted values.
     unit : shown after the value.
+    when : when it is shown at all. It keeps its position while it is not.
 
     Raises
     ------
@@ -57,6 +58,7 @@ class Control:
     format: str = ".3g"
     texts: Sequence[str] = ()
     unit: str = ""
+    when: When = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.values):
@@ -84,9 +86,24 @@ class Slider(Control):
 @dataclass(frozen=True, kw_only=True)
 class Scrubber(Control):
     """A slider through time, with buttons: one step back, play (once, in at most five seconds), one step
-    on."""
+    on.
+
+    ``on_sight``: whether it plays, once, when the figure first comes into view; not for readers who want
+    less motion. Default False.
+    """
 
     kind = "scrubber"
+    on_sight: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views(Control):
+    """Named views of one figure: a row of buttons above the picture, of which one is pressed. Panels, other
+    controls and marks say with ``when`` to which of them they belong. It is the first of a figure's
+    controls."""
+
+    kind = "views"
+    values: Sequence[Any] | np.ndarray = (0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +157,8 @@ class Panel:
     height : in pixels, of the part between the axes. Default 230. Ignored where ``equal``.
     equal : whether one unit is as long in both directions. Default False.
     pad : the names of two controls that pressing or dragging in the panel sets, along x and along y (None:
-        not along this one). Their values are coordinates of the panel. They keep their sliders.
+        not along this one). Their values are coordinates of the panel. They keep their sliders. A finger
+        drags the handle that marks the state, and scrolls the page elsewhere.
     draws : whether a reader can draw in it, with mouse, finger or keys; the figure must have a `Page`.
         Default False.
     when : when it is shown at all.

@@ -76,7 +76,21 @@ def draw(view: View) -> Canvas:
         axes = under.subplots(1, len(row), width_ratios=widths, squeeze=False)[0]
         for panel, ax in zip(row, axes, strict=True):
             _panel(view, panel, ax)
+    canvas.draw_without_rendering()  # now the words have their places
+    for ax in canvas.axes:
+        _thin(ax)
     return canvas
+
+
+def _thin(ax: Axes) -> None:
+    """Of the words along the x axis those that would lie on the ones before them are left out."""
+    free = -np.inf
+    for label in ax.get_xticklabels():
+        box = label.get_window_extent()
+        if label.get_text() and box.x0 < free + 2:
+            label.set_visible(False)
+        elif label.get_text():
+            free = box.x1
 
 
 def _panel(view: View, panel: parts.Panel, ax: Axes) -> None:

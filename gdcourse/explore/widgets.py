@@ -59,7 +59,7 @@ def view_at(figure: Figure, settings: dict[str, Any]) -> View:
 
 def _is_continuous(control: Control) -> bool:
     return (
-        control.kind != "choice"
+        control.kind not in ("choice", "views")
         and not control.texts
         and len(control.values) > 2
         and all(isinstance(v, (float, np.floating)) for v in control.values)
@@ -86,7 +86,7 @@ def _widget(figure: Figure, control: Control) -> Any:
         return widgets.FloatSlider(
             start, min=low, max=high, step=(high - low) / 400, readout_format=".3g", **shape
         )
-    if control.kind in ("toggle", "choice"):
+    if control.kind in ("toggle", "choice", "views"):
         options = [(text, i) for i, text in enumerate(control.shown())]
         return widgets.Dropdown(options=options, value=control.start, **shape)
     return widgets.IntSlider(control.start, 0, len(control.values) - 1, **shape)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
@@ -29,6 +30,7 @@ from gdcourse.explore.parts import (
     Slider,
     Text,
     Toggle,
+    Views,
     style,
 )
 from gdcourse.explore.poster import View, draw, png
@@ -198,6 +200,15 @@ def test_the_static_picture_draws_every_mark():
     assert png(figure)[:4] == b"\x89PNG" and len(png(figure)) < 40_000
 
 
+def test_ticks_of_the_static_picture_do_not_lie_on_one_another():
+    given = Axis(domain=(0, 60), ticks=[(i, "a long word") for i in range(61)])
+    figure = toy(rows=[[Panel(x=given, y=Axis(), marks=[Line(x="x", y="y")])]])
+    ax = draw(View(figure, figure.arrays, figure.start(), {})).axes[0]
+    boxes = [label.get_window_extent() for label in ax.get_xticklabels() if label.get_visible()]
+    assert 3 < len(boxes) < 61
+    assert all(one.x1 < two.x0 for one, two in pairwise(boxes))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -211,6 +222,11 @@ def test_the_static_picture_draws_every_mark():
         ({"rows": [[Panel(marks=[Line(y="y", when={"u": (0,)})])]]}, "there is no control 'u'"),
         ({"rows": [[Panel(marks=[Line(y="y", color="mauve")])]]}, "there is no colour 'mauve'"),
         ({"rows": [[Panel(marks=[], pad=("a", "u"))]]}, "there is no control 'u'"),
+        (
+            {"controls": [Slider(name="a", label="a", values=A, when={"u": (0,)}), *toy().controls[1:]]},
+            "control 'a': there is no control 'u'",
+        ),
+        ({"controls": [*toy().controls, Views(name="v", label="v")]}, "the views must be the first"),
         ({"compute": lambda a, c: {}}, "compute has arguments ..c.., which are no controls"),
         (
             {"compute": lambda a, b: {"y": np.zeros((2, 2))}},

@@ -59,12 +59,15 @@ def test_lookahead_gains_below_the_crossing_and_loses_beyond():
 
 def test_momentum_the_plateau_and_the_edge():
     a, module = numbers("momentum")
-    rate, gamma = a["rate"][0, 0], module.GAMMAS[:, None]
+    rate, gamma = a["rate"][0, 0], module.MAP_GAMMAS[:, None]
     inside = ((1 - gamma**0.5) ** 2 < module.PRODUCTS) & ((1 + gamma**0.5) ** 2 > module.PRODUCTS)
     assert np.nanmax(np.abs(rate - gamma**0.5)[inside]) < 0.01
     edge = theory.momentum_stability_limit(gamma, 1.0)
     assert (np.isnan(rate) == (edge <= module.PRODUCTS))[np.abs(module.PRODUCTS - edge) > 1e-9].all()
     assert np.nanmax(a["shrunk"]) < 1 < np.nanmin(a["grown"])
+    at_zero = module.GAMMAS == 0  # there "the two paths are one"
+    for part in ("x", "y", "loss"):
+        np.testing.assert_allclose(a[f"gd_{part}"][:, 0], a[f"momentum_{part}"][:, at_zero][:, 0], rtol=1e-12)
 
 
 def test_nesterov_keeps_nothing_at_one_and_the_sentences_exclude_each_other():

@@ -128,10 +128,14 @@ CONSTANTS: dict[str, dict[str, str]] = {
     },
     "momentum": {
         "128": SETTING,  # the flattest direction
-        "10": "the ends of the bars' axis",
-        "eight": SETTING,
+        "1": SETTING,  # the curvature along the valley; the start; and in a formula
+        "2": FORMULA,
     },
-    "nesterov": {"thousandth": SETTING, "600": SETTING, "1": FORMULA, "0": "γ, where its sentence is shown"},
+    "nesterov": {
+        "two": "arrows",
+        "1": "of ηλ, where it keeps nothing; the start",
+        "0": "γ, where its sentence is shown",
+    },
     "network": {
         "0.1": SETTING,
         "64": SETTING,
