@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import contextmanager, nullcontext
@@ -316,3 +317,16 @@ def test_what_the_page_shows_is_what_the_benchmark_measures_now():
                 bench.MANY,
             }
         assert any(title.startswith("61 × 61 slice") for title in titles)
+
+
+def test_the_bars_of_a_run_are_as_long_as_its_times():
+    run = {
+        "contests": [
+            {"title": "a <b>", "ms": {"torch, fused": 2.0, "ours": 1.0, "optax": 4.0}},
+            {"title": "c", "ms": {}},
+        ]
+    }
+    html = bench_ext.bars_html(run)
+    assert html.count("<table") == 1 and "a &lt;b&gt;" in html
+    found = re.findall(r'<tr class="(\w+)">.*?width:([\d.]+)%.*?<td>([\d.]+)</td>', html)
+    assert found == [("ours", "25.0", "1"), ("torch", "50.0", "2"), ("other", "100.0", "4")]

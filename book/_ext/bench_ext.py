@@ -1,6 +1,7 @@
 """What the benchmark measured, in the book.
 
-``{bench} goals`` is a table of the goals with what was measured, ``{bench} times`` lists all times,
+``{bench} goals`` is a table of the goals with what was measured, ``{bench} bars`` draws the times of one run
+as bars in the page's own text and colours, ``{bench} times`` lists all times,
 ``{bench} bound`` says how a step compares with the loop called a bandwidth bound, and ``{bench} machine``
 names the machine. The numbers are read from the files that `scripts/bench.py` wrote into ``book/bench``:
 several runs with as many threads are shown as the range of what they gave.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +141,42 @@ def bound_text(runs: list[Run]) -> str:
     )
 
 
+WHOSE = {"ours": "ours", "torch,": "torch", "torch.": "torch"}
+
+
+def whose(who: str) -> str:
+    """Whose time it is, as a class: ours, torch's, another's, or one that stands for comparison."""
+    if who == BOUND or who.startswith(PART):
+        return "beside"
+    return next((name for start, name in WHOSE.items() if who.startswith(start)), "other")
+
+
+def bars_html(run: Run) -> str:
+    """Of each contest a bar for everyone, as long as the least of all rounds beside the contest's slowest."""
+    parts = []
+    for contest in run["contests"]:
+        if not contest["ms"]:
+            continue
+        slowest = max(contest["ms"].values())
+        rows = [
+            f'<tr class="{whose(who)}"><th scope="row">{escape(who)}</th>'
+            f'<td class="gd-bar"><span style="width:{max(0.5, 100 * ms / slowest):.1f}%"></span></td>'
+            f"<td>{short(ms)}</td></tr>"
+            for who, ms in sorted(contest["ms"].items(), key=lambda item: item[1])
+        ]
+        parts.append(
+            f'<table class="gd-bars"><caption>{escape(contest["title"])}, ms</caption>'
+            f"<tbody>{''.join(rows)}</tbody></table>"
+        )
+    return "\n".join(parts)
+
+
 def lead(quotients: list[float]) -> str:
     return f"{100 * (1 - min(quotients, default=1.0)):.0f} %"
 
 
 class Bench(SphinxDirective):
-    """``{bench} goals``, ``{bench} times``, ``{bench} bound`` or ``{bench} machine``."""
+    """``{bench} goals``, ``{bench} bars``, ``{bench} times``, ``{bench} bound`` or ``{bench} machine``."""
 
     required_arguments = 1
 
@@ -159,8 +191,10 @@ class Bench(SphinxDirective):
             return [nodes.paragraph(text=bound_text(runs))]
         if what == "times":
             return [nodes.literal_block(text=time_lines(runs), language="text")]
+        if what == "bars":
+            return [nodes.raw("", bars_html(runs[0]), format="html")]
         if what != "goals":
-            raise self.error(f"bench shows goals, times, bound or machine, not {what!r}")
+            raise self.error(f"bench shows goals, bars, times, bound or machine, not {what!r}")
         head, rows = goal_rows(runs)
         return [table(self, head, [(row, []) for row in rows], "bench-goals")]
 
