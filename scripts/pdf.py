@@ -16,7 +16,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 import build_book
 import safely
 import yaml
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import (
     ArrayObject,
@@ -251,23 +251,22 @@ def joined(first: PdfReader, pages: Mapping[str, Printed], site: Path, book: Map
 # ------------------------------------------------------------------------------------------------ the command
 
 
-def make(site: Path, names: Iterable[str], to: Path, tell=print) -> None:
-    """Print pages of a site, all where none is named, into one PDF."""
+def make(browser: Browser, site: Path, names: Iterable[str], to: Path, tell: Callable[[str], None]) -> None:
+    """Print pages of a site, all where none is named, into one PDF; tell of each when it is printed."""
     site, parts = site.resolve(), chosen(listed(), names)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": COLUMN, "height": 900}, color_scheme="light")
-        at = len(front(tab, site, parts, {}).pages)
-        tab.emulate_media(media="print")
-        pages: dict[str, Printed] = {}
-        wanted = [name for _, some in parts for name in some]
-        for name in wanted:
-            pages[name] = one = printed(tab, site / f"{name}.html", at)
-            at += len(one.pdf.pages)
-            tell(f"[{len(pages)}/{len(wanted)}] {one.title}: {len(one.pdf.pages)} sheets", flush=True)
-        first = front(tab, site, parts, {name: one.start for name, one in pages.items()})
-        browser.close()
     book = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    context = browser.new_context(viewport={"width": COLUMN, "height": 900}, color_scheme="light")
+    tab = context.new_page()
+    tab.emulate_media(media="print")
+    at = len(front(tab, site, parts, {}).pages)
+    pages: dict[str, Printed] = {}
+    wanted = [name for _, some in parts for name in some]
+    for name in wanted:
+        pages[name] = one = printed(tab, site / f"{name}.html", at)
+        at += len(one.pdf.pages)
+        tell(f"[{len(pages)}/{len(wanted)}] {one.title}: {len(one.pdf.pages)} sheets")
+    first = front(tab, site, parts, {name: one.start for name, one in pages.items()})
+    context.close()
     unfinished = to.with_name(f".{to.name}.unfinished")
     joined(first, pages, site, book).write(unfinished)
     unfinished.replace(to)
@@ -300,8 +299,10 @@ def main(arguments: list[str]) -> int:
         print("There is no Chromium, which prints the pages: install it, and try again.", file=sys.stderr)
         return 1
     started = time.monotonic()
-    with safely.alone(__file__, "printing the book"):
-        make(build_book.SITE, arguments, PDF)
+    with safely.alone(__file__, "printing the book"), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        make(browser, build_book.SITE, arguments, PDF, lambda line: print(line, flush=True))
+        browser.close()
         if not arguments:
             offer(build_book.SITE, PDF)
     size = PDF.stat().st_size / 1e6
