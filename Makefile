@@ -8,7 +8,7 @@ BENCH ?=
 LAB ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book serve test verify bench notebooks new lint lab clean
+.PHONY: help setup book pdf serve test verify bench notebooks new lint lab clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)$$/make \1\t\2/' | expand -t 18
@@ -18,6 +18,11 @@ setup: ## make .venv and install everything into it (the other targets do it by 
 
 book: setup ## run every chapter and render the site, warnings as errors
 	@$(PY) scripts/build_book.py
+
+pdf: ## the whole book as one PDF, _build/gdcourse.pdf, which the site then offers, too
+	@$(PYTHON) scripts/setup_env.py --browser
+	@$(PY) scripts/build_book.py --if-stale
+	@$(PY) scripts/pdf.py
 
 serve: setup ## show the rendered site on http://localhost:8000 (another port: make serve PORT=8080)
 	@$(PY) scripts/build_book.py --if-stale

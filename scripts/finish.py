@@ -5,6 +5,9 @@
 - Pictures below the first are loaded when a reader comes near them.
 - Every page has a title, a description and a card for those who share it; the site has a map, a page for
   addresses that do not exist, and a start page that sends on.
+- The keyboard and the reading voice meet the chapter before the list of all chapters, and every part of a
+  page lies in a landmark.
+- In print a page has its title above, and the light colours, whichever a reader has on the screen.
 """
 
 from __future__ import annotations
@@ -169,13 +172,74 @@ def with_head(text: str, name: str, config: dict) -> str:
     return text.replace("</title>", "</title>\n    " + "\n    ".join(lines), 1)
 
 
+def content_first(text: str) -> str:
+    """A page whose list of chapters stands behind its text, where it costs no key before the text. It is seen
+    on the left all the same, and a second link for skipping leads there."""
+    before, start, rest = text.partition('<dialog id="pst-primary-sidebar-modal">')
+    sidebar, main, rest = rest.partition("<main ")
+    inside, end, after = rest.partition("</main>")
+    if not (start and main and end):
+        return text
+    sidebar = sidebar.replace(
+        '<div id="pst-primary-sidebar" ',
+        '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" tabindex="-1" ',
+        1,
+    )
+    before = before.replace(
+        "Skip to main content</a>",
+        'Skip to main content</a> <a class="gd-skip" href="#pst-primary-sidebar">Skip to the chapters</a>',
+        1,
+    )
+    return before + main + inside + end + "\n      " + start + sidebar.rstrip() + after
+
+
+def with_roles(text: str) -> str:
+    """A page whose entries of the bibliography have the role that today's readers know."""
+    return text.replace(' role="doc-biblioentry"', ' role="listitem"')
+
+
+def with_late_scripts(text: str) -> str:
+    """A page whose scripts wait until it is painted, but for the one that the inline scripts need."""
+    return re.sub(
+        r'<script (?=[^>]*src="(?:\.\./)*_static/)(?![^>]*(?:\bdefer\b|documentation_options))',
+        r"<script defer ",
+        text,
+    )
+
+
+def with_running_title(text: str) -> str:
+    """A page that says at the head of each printed sheet what it is."""
+    own = re.search(r"<title>(.*?)</title>", text, re.S)[1]  # type: ignore[index]
+    shown = re.sub(r'["\\<]', "", html.unescape(own).partition(" — ")[0])
+    rule = f'@page {{ @top-left {{ content: "{shown}"; }} }} @page :first {{ @top-left {{ content: ""; }} }}'
+    return text.replace("</head>", f"<style>{rule}</style>\n  </head>", 1)
+
+
+THEMED = re.compile(
+    r"(?<=[{}/;])(?P<selector>[^{}/;@]*\[data-theme=\"?(?P<theme>light|dark)\"?\][^{}@;]*)\{[^{}]*\}"
+)
+
+
+def printed_light(css: str) -> str:
+    """A style sheet whose dark theme is for the screen alone: on paper the light one is in its place."""
+
+    def one(match: re.Match[str]) -> str:
+        if match["theme"] == "dark":
+            return f"@media screen{{{match[0]}}}"
+        return f"{match[0]}@media print{{{re.sub(r'data-theme=.?light.?]', 'data-theme=dark]', match[0])}}}"
+
+    return THEMED.sub(one, "}" + css)[1:]
+
+
 def finished(text: str, name: str, config: dict) -> str:
     """A page as it is served."""
     text = NOT_NEEDED.sub("", text)
     if name != "search.html":
         text = OF_THE_SEARCH.sub("", text)
     text = text.replace('<main id="main-content"', '<main tabindex="-1" id="main-content"', 1)
-    return lazy_pictures(with_head(text, name, config))
+    if name != "search.html":  # whose own scripts ask for the theme's
+        text = with_late_scripts(text)
+    return with_running_title(with_roles(content_first(lazy_pictures(with_head(text, name, config)))))
 
 
 # ---------------------------------------------------------------------------------------------------- site
@@ -208,9 +272,11 @@ LOST = """<!DOCTYPE html>
     </style>
   </head>
   <body>
-    <h1>No minimum here</h1>
-    <p>This address leads to no page of the book. It may have moved.</p>
-    <p><a href="{path}{first}">To the cover</a> · <a href="{path}search.html">Search</a></p>
+    <main>
+      <h1>No minimum here</h1>
+      <p>This address leads to no page of the book. It may have moved.</p>
+      <p><a href="{path}{first}">To the cover</a> · <a href="{path}search.html">Search</a></p>
+    </main>
   </body>
 </html>
 """
@@ -224,6 +290,8 @@ def finish(site: Path) -> None:
     shutil.copy(ROOT / "docs" / "cover.png", site / "_static" / "cover.png")
     pages = sorted(path for path in site.rglob("*.html") if "_static" not in path.parts)
     slim_icons(site, pages)
+    for sheet in (site / "_static").rglob("*.css"):
+        sheet.write_text(printed_light(sheet.read_text(encoding="utf-8")), encoding="utf-8")
     for picture in (site / "_images").glob("*.png"):
         picture.write_bytes(small_picture(picture.read_bytes()))
     for page in pages:
