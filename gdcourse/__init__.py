@@ -39,6 +39,8 @@ from gdcourse.rules import (
     RMSProp,
     Rule,
 )
+from gdcourse.rules.names import absent as _absent
+from gdcourse.rules.table import torchs_name as _torchs_name
 
 __version__ = "0.1.0"
 
@@ -50,7 +52,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"gdcourse.{name}")
     if name in METHODS:
         return METHODS[name].kind
-    raise AttributeError(f"module 'gdcourse' has no attribute {name!r}")
+    raise _absent(__name__, name, _torchs_name())
 
 
 experiments.drawn_by(lambda: importlib.import_module("gdcourse.figures"))

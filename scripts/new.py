@@ -74,7 +74,7 @@ def with_line(table: str, name: str) -> str:
     imports = re.findall(r"^from gdcourse\.rules\.\w+ import .+\n", table, re.M)
     sorted_in = "".join(sorted([*imports, f"from gdcourse.rules.{module_of(name)} import {name}\n"]))
     table = table.replace("".join(imports), sorted_in)
-    head, opening, rest = table.partition("METHODS: dict[str, Method] = {\n")
+    head, opening, rest = table.partition("METHODS |= {\n")
     lines, closing, tail = rest.partition("\n}\n")
     if not (opening and closing and "".join(imports) and sorted_in in table):
         raise NewError("gdcourse/rules/table.py looks otherwise than this script knows: add the line by hand")

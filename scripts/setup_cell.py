@@ -23,10 +23,11 @@ if spec is None or spec.origin is None:
         unfinished = here / "gdcourse-book.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was interrupted
         fetch = ["git", "clone", "--quiet", "--depth", "1", "REPOSITORY_URL", str(unfinished)]
+        silent = os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": ""}  # nobody would see it ask
         try:
-            subprocess.run(fetch, check=True, capture_output=True)
+            subprocess.run(fetch, env=silent, check=True, capture_output=True, input=b"", timeout=300)
             found = [unfinished.rename(here / "gdcourse-book")]
-        except (OSError, subprocess.CalledProcessError) as error:
+        except (OSError, subprocess.SubprocessError) as error:
             why = "git is not installed" if isinstance(error, FileNotFoundError) else "git could not reach it"
             raise NotFetched(
                 f"The library gdcourse is not here, and {why}. With a network, run `%pip install "

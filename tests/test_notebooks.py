@@ -115,6 +115,21 @@ def test_the_set_up_cell_has_the_address_of_config(tmp_path):
         assert first.source == source and first.metadata.tags == ["remove-cell"], path.stem
 
 
+@pytest.mark.parametrize(
+    ("wall", "cpu", "allowed"),
+    [(29, 29, None), (31, 31, 30), (31, 58, 30), (44, 31, 30), (50, 31, None), (80, 44, None), (80, 46, 45)],
+)
+def test_a_chapter_that_takes_too_long_is_refused_and_a_busy_machine_allowed_for(wall, cpu, allowed):
+    path = SOURCES[0]
+    if allowed is None:
+        builder.check_time(path, wall, cpu)
+    else:
+        with pytest.raises(
+            builder.ChapterError, match=rf"took {wall} s \({cpu} s of CPU\); {allowed} s allowed"
+        ):
+            builder.check_time(path, wall, cpu)
+
+
 def run_set_up_cell(folder: Path, git: str) -> subprocess.CompletedProcess[str]:
     """Run the set-up cell in a folder, with a `git` of our own, on a Python without gdcourse."""
     bin_ = folder / "bin"
@@ -125,7 +140,9 @@ def run_set_up_cell(folder: Path, git: str) -> subprocess.CompletedProcess[str]:
     code = builder.setup_source() + "\nimport gdcourse\nprint(gdcourse.__file__)"
     environment = {"PATH": f"{bin_}:{os.defpath}"}
     command = [sys.executable, "-S", "-I", "-c", code]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, input="answer\n"
+    )
 
 
 def test_a_notebook_alone_fetches_the_package_and_says_so(tmp_path):
@@ -134,6 +151,14 @@ def test_a_notebook_alone_fetches_the_package_and_says_so(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Fetching gdcourse" in done.stdout
     assert str(tmp_path / "gdcourse-book" / "gdcourse") in done.stdout
+
+
+def test_git_asks_nothing_where_nobody_would_see_it(tmp_path):
+    """A git that wants a name and a password would wait in the terminal behind the notebook for ever."""
+    told = 'test "$GIT_TERMINAL_PROMPT" = 0 && test -z "${GIT_ASKPASS-asks}" && ! read answer'
+    fake_clone = 'for last; do :; done; mkdir -p "$last/gdcourse" && echo "" > "$last/gdcourse/__init__.py"'
+    done = run_set_up_cell(tmp_path, f"{told} || exit 1; {fake_clone}")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_fetch_that_was_cut_off_is_made_afresh(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from gdcourse.experiments.walk import edge_of
 from gdcourse.problems.problem import Problem
 
 MakeOptimizer = Callable[[Iterable[torch.Tensor]], torch.optim.Optimizer]
@@ -21,8 +22,12 @@ def largest_gap(
     steps: int = 100,
     schedule: Callable[[int], float] | None = None,
 ) -> float:
-    """The largest distance between the parameters of two optimizers over a path, in any coordinate; NaN where
-    it is no number at some step, as when both diverge to infinity.
+    """The largest distance between the parameters of two optimizers over a path, in any coordinate.
+
+    Where a path diverges (as `descend` understands it: |θ| above a million times max(1, |θ_0|), or no longer
+    finite), both must at the same step, and what counts is the gap before it: later on, rounding alone parts
+    them. So the gap is infinite if one diverges and the other does not, or not yet, and NaN if both do at the
+    first step, where nothing can be compared.
 
     Parameters
     ----------
@@ -49,7 +54,7 @@ def largest_gap(
         param = begin.clone().requires_grad_()
         optimizer = make([param])
         pair.append((param, optimizer, [group["lr"] for group in optimizer.param_groups]))
-    largest = 0.0
+    edge, largest = edge_of(begin, problem.ndim), 0.0
     for t in range(1, steps + 1):
         for param, optimizer, rates in pair:
             if schedule is not None:
@@ -57,6 +62,8 @@ def largest_gap(
                     group["lr"] = rate * schedule(t)
             param.grad = problem.grad(param.detach())
             optimizer.step()
-        gap = (pair[0][0] - pair[1][0]).abs().max().item()
-        largest = gap if math.isnan(gap) else max(largest, gap)  # in this order a NaN stays
+        out = [not bool((param.detach().abs() <= edge).all()) for param, _, _ in pair]  # so is NaN
+        if any(out):
+            return (largest if t > 1 else math.nan) if all(out) else math.inf
+        largest = max(largest, (pair[0][0] - pair[1][0]).abs().max().item())
     return largest

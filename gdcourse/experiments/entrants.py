@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass, replace
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -14,12 +13,10 @@ import torch
 
 from gdcourse.experiments.shown import describe
 from gdcourse.rules import METHODS, Adadelta, Method, Rule, lr_of, with_lr
+from gdcourse.rules.table import torchs_name, unknown_method
 
 USUAL = 0.01
 """Where the search for a learning rate starts if nothing else says it."""
-
-ALSO = {"SGD": "GradientDescent"}
-"""torch's name for what this package calls otherwise."""
 
 Entrant = Any
 
@@ -92,11 +89,7 @@ def method_of(one: Entrant, params: Callable[[], list[torch.Tensor]]) -> tuple[s
 
 def _known(name: str) -> Method:
     if name not in METHODS:
-        lower = {known.lower(): known for known in [*METHODS, *ALSO]}
-        near = get_close_matches(name.lower(), lower, n=1)
-        close = ALSO.get(lower[near[0]], lower[near[0]]) if near else ""
-        hint = f"did you mean {close!r}? " if close else ""
-        raise ValueError(f"unknown method {name!r}; {hint}known are {', '.join(METHODS)}")
+        raise ValueError(unknown_method(name))
     return METHODS[name]
 
 
@@ -161,7 +154,7 @@ def _of_maker(make: Any, params: Callable[[], list[torch.Tensor]]) -> tuple[str,
     kind = type(made).__name__
     default = getattr(takes.get("lr"), "default", None)
     table = {known.lower(): method.usual for known, method in METHODS.items() if method.tuned == "lr"}
-    usual = table.get(ALSO.get(kind, kind).lower())
+    usual = table.get(torchs_name().get(kind, kind).lower())
     own = isinstance(default, (int, float)) and default > 0 and (is_named or usual is None)
     return name, Method(at, usual=float(default) if own else usual or USUAL)  # type: ignore[arg-type]
 

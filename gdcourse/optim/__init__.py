@@ -17,6 +17,8 @@ from gdcourse.optim.methods import (
     from_rule,
 )
 from gdcourse.optim.optimizer import RuleOptimizer
+from gdcourse.rules.names import absent as _absent
+from gdcourse.rules.table import torchs_name as _torchs_name
 
 __all__ = [*CLASSES, "Lookahead", "RuleOptimizer", "from_rule"]
 
@@ -25,7 +27,7 @@ def __getattr__(name: str) -> Any:
     """A class that is made from the table and not named above: those are for type checkers and editors."""
     if name in CLASSES:
         return CLASSES[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _absent(__name__, name, {ours: torchs for torchs, ours in _torchs_name().items()})
 
 
 def __dir__() -> list[str]:

@@ -90,6 +90,8 @@ class Lookahead(torch.optim.Optimizer):
     ) -> None:
         if not isinstance(optimizer, torch.optim.Optimizer):
             hint = "; it is a class: give it parameters" if isinstance(optimizer, type) else ""
+            if isinstance(optimizer, torch.nn.Module):
+                hint = ", as in Lookahead(gd.optim.SGD(model.parameters(), lr=0.1))"
             raise TypeError(f"{optimizer!r} is not an Optimizer: Lookahead needs a torch optimizer{hint}")
         if isinstance(optimizer, Lookahead):
             raise ValueError("Invalid optimizer: a Lookahead around a Lookahead is not supported")

@@ -162,6 +162,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         compile: bool = False,
     ) -> None:
         _check_rule(rule)
+        check_params(params)
         for name, value in (("lr", lr), ("weight_decay", weight_decay)):
             if value is not None and _has(rule, name):
                 raise ValueError(f"Invalid {name}: {value} ({type(rule).__name__} has its own: set it there)")
@@ -581,6 +582,23 @@ def _check_rule(rule: Rule) -> None:
         raise TypeError(f"{type(rule).__name__} must be a dataclass: its fields are the hyperparameters")
     if taken := {"params", "param_names", "maximize"} & set(_names(rule)):
         raise ValueError(f"{type(rule).__name__} must not have a field {taken.pop()!r}: groups use the name")
+
+
+def check_params(params: Any) -> None:
+    """Raise where a module, or what has parameters by name, stands in the place of parameters; anything else
+    is torch's to check."""
+    inside = [*params] if isinstance(params, (list, tuple)) else []  # a generator can be read only once
+    groups = [one["params"] for one in inside if isinstance(one, dict) and "params" in one]
+    for one in (params, *inside, *groups):
+        if isinstance(one, torch.nn.Module):
+            hint, got = ", as in model.parameters()", f"the module {type(one).__name__} itself"
+        elif callable(one) and isinstance(getattr(one, "__self__", None), torch.nn.Module):
+            hint, got = f"; call it, as in model.{one.__name__}()", f"the method {one.__name__}"
+        elif isinstance(one, dict) and "params" not in one:
+            hint, got = ", as in model.parameters()", "a dict"
+        else:
+            continue
+        raise TypeError(f"params must be an iterable of parameters{hint}; got {got}")
 
 
 def _own_tensors(group: Group) -> None:

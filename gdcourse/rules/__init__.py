@@ -8,6 +8,7 @@ from gdcourse.rules.adam import Adam, AdamW
 from gdcourse.rules.gradient_descent import GradientDescent
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.momentum import Momentum
+from gdcourse.rules.names import absent as _absent
 from gdcourse.rules.names import explain_names as _explain
 from gdcourse.rules.names import hinted
 from gdcourse.rules.nesterov import Nesterov
@@ -15,6 +16,7 @@ from gdcourse.rules.radam import RAdam
 from gdcourse.rules.rmsprop import RMSProp
 from gdcourse.rules.rule import Rule, Scalar, Values, ratio, where
 from gdcourse.rules.table import METHODS, Method, lr_of, with_lr
+from gdcourse.rules.table import torchs_name as _torchs_name
 from gdcourse.rules.validate import validate
 
 __all__ = [
@@ -37,7 +39,7 @@ def __getattr__(name: str) -> _Any:
     """A rule that stands in the table and is not named above: those are for type checkers and editors."""
     if name in METHODS:
         return METHODS[name].kind
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _absent(__name__, name, _torchs_name())
 
 
 def __dir__() -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any, TypeVar
@@ -89,6 +89,30 @@ def explain_names(classes: Iterable[type]) -> None:
     """Give the constructors of these classes their hints."""
     for one in classes:
         one.__init__ = hinted(one.__init__)  # type: ignore[misc]
+
+
+def unknown(kind: str, name: Any, known: Iterable[str], others: Mapping[str, str] | None = None) -> str:
+    """A sentence on a name that is none of those known: what may be meant, and what there is.
+
+    Parameters
+    ----------
+    kind : what the name should be one of, in a word.
+    name : what was given.
+    known : the names that there are.
+    others : what else they are called elsewhere, by the name there. Default: nothing.
+    """
+    known, others = list(known), others or {}
+    lower = {one.lower(): others.get(one, one) for one in [*others, *known]}
+    near = get_close_matches(str(name).lower(), lower, n=1)
+    hint = f"did you mean {lower[near[0]]!r}? " if near else ""
+    return f"unknown {kind} {name!r}; {hint}known are {', '.join(known)}"
+
+
+def absent(module: str, name: str, others: Mapping[str, str]) -> AttributeError:
+    """What a module raises for a name that it does not have: it says what the thing is called here, if it has
+    another name elsewhere. (Of a name that is misspelt Python itself says what is near.)"""
+    hint = f"; here it is called {others[name]}" if name in others else ""
+    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
 
 
 def _message(called: str, name: str, known: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gdcourse.rules.adadelta import Adadelta
 from gdcourse.rules.adagrad import Adagrad
@@ -12,6 +13,7 @@ from gdcourse.rules.adam import Adam, AdamW
 from gdcourse.rules.gradient_descent import GradientDescent
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.momentum import Momentum
+from gdcourse.rules.names import unknown
 from gdcourse.rules.nesterov import Nesterov
 from gdcourse.rules.radam import RAdam
 from gdcourse.rules.rmsprop import RMSProp
@@ -52,7 +54,15 @@ class Method:
         return type(self.make(self.usual))
 
 
-METHODS: dict[str, Method] = {
+class Methods(dict[str, Method]):
+    """Methods by name. Where there is none of a name, the KeyError says what may be meant."""
+
+    def __missing__(self, name: str) -> Method:
+        raise KeyError(unknown_method(name))
+
+
+METHODS: dict[str, Method] = Methods()
+METHODS |= {
     "GradientDescent": Method(lambda lr: GradientDescent(lr), 0.3, family=ONE_RATE, optim="SGD"),
     "Momentum": Method(lambda lr: Momentum(lr), 0.1, family=ONE_RATE),
     "Nesterov": Method(lambda lr: Nesterov(lr), 0.1, family=ONE_RATE),
@@ -64,6 +74,16 @@ METHODS: dict[str, Method] = {
     "RAdam": Method(lambda lr: RAdam(lr), 0.01, family=BOTH),
     "Lookahead": Method(lambda lr: Lookahead(Momentum(lr)), 0.1, family=AROUND),
 }
+
+
+def torchs_name() -> dict[str, str]:
+    """What torch calls a method that this package calls otherwise: from its word to ours."""
+    return {method.optim: name for name, method in METHODS.items() if method.optim}
+
+
+def unknown_method(name: Any) -> str:
+    """What is said of a name that the table does not have."""
+    return unknown("method", name, METHODS, torchs_name())
 
 
 def with_lr(rule: Rule, lr: Scalar) -> Rule:

@@ -50,6 +50,11 @@ def adagrad_effective_lr(lr: Floats, sigma: Floats, t: Floats) -> Floats:
 
     Where the gradients die out so fast that Σ g² stays finite, as on a bowl without noise, the learning rate
     settles above 0 instead.
+
+    Parameters
+    ----------
+    lr, sigma : η and σ > 0.
+    t : the step, from 1.
     """
     return lr / (sigma * np.sqrt(t))
 

@@ -4,7 +4,7 @@ and below which learning rate they converge.
 On J(θ) = ½ Σ h_i θ_i² every direction runs by itself. Two numbers describe the whole bowl: μ, the
 smallest curvature h_i, and L, the largest; κ = L/μ is its condition number. A *rate* is the factor
 by which |θ − θ*| shrinks at each step in the long run, from a start that has a part in the slowest
-direction; below 1 the method converges. Curvatures have
+direction; below 1 the method converges. Curvatures are above 0 and have
 units of J over θ², learning rates the inverse; rates, γ and κ have none.
 """
 

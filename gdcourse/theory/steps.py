@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from gdcourse.rules import ratio
+
 Floats = Any
 """A number, or an array of numbers; results have the shape to which the arguments broadcast."""
 
@@ -15,7 +17,7 @@ def adadelta_first_step(gamma: Floats = 0.95, eps: Floats = 1e-6, grad: Floats =
 
     Parameters
     ----------
-    gamma, eps : γ and ε. Defaults 0.95 and 1e-6.
+    gamma, eps : γ in [0, 1) and ε > 0. Defaults 0.95 and 1e-6.
     grad : g_1. Default: infinite, the limit of large gradients. Far below √(ε/(1 − γ)) the step is |g_1|.
     """
     g2 = np.square(np.asarray(grad, dtype=float))
@@ -24,9 +26,9 @@ def adadelta_first_step(gamma: Floats = 0.95, eps: Floats = 1e-6, grad: Floats =
 
 
 def adam_first_step(lr: Floats, grad: Floats, eps: Floats = 1e-8) -> Floats:
-    """|Δθ_1| of Adam: η|g|/(|g| + ε), which is near η for every gradient far above ε. It depends neither on
-    β₁ nor on β₂."""
-    return lr * np.abs(grad) / (np.abs(grad) + eps)
+    """|Δθ_1| of Adam: η|g|/(|g| + ε), which is near η for every gradient far above ε, and 0 where there is
+    no gradient. It depends neither on β₁ nor on β₂."""
+    return ratio(lr * np.abs(grad), np.abs(grad) + eps)
 
 
 def adam_spike_step(lr: Floats, beta1: Floats = 0.9, beta2: Floats = 0.999) -> Floats:
@@ -40,13 +42,15 @@ def adam_spike_step(lr: Floats, beta1: Floats = 0.9, beta2: Floats = 0.999) -> F
 
 def adam_largest_step(lr: Floats, beta1: Floats = 0.9, beta2: Floats = 0.999) -> Floats:
     """The supremum of Adam's |Δθ_t| over all sequences of gradients, for late t and negligible ε:
-    η(1 − β₁)/√((1 − β₂)(1 − β₁²/β₂)); 7.27 η by default. Infinite where β₁² ≥ β₂.
+    η(1 − β₁)/√((1 − β₂)(1 − β₁²/β₂)); 7.27 η by default. Infinite where β₁² ≥ β₂ and β₁ is not 0.
 
     By Cauchy and Schwarz: m = (1 − β₁) Σ β₁ⁱ g_{t−i} and v = (1 − β₂) Σ β₂ⁱ g²_{t−i}, so
     m²/v ≤ (1 − β₁)²/(1 − β₂) · Σ (β₁²/β₂)ⁱ. Gradients that grow by β₂/β₁ a step come as near as one likes.
     """
-    with np.errstate(divide="ignore"):
-        room = np.maximum(1 - np.square(beta1) / np.asarray(beta2, dtype=float), 0.0)
+    beta1 = np.asarray(beta1, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fading = np.where(beta1 == 0, 0.0, np.square(beta1) / np.asarray(beta2, dtype=float))
+        room = np.maximum(1 - fading, 0.0)
         return adam_spike_step(lr, beta1, beta2) / np.sqrt(room)
 
 
@@ -66,5 +70,12 @@ def adam_noise_rms(beta1: Floats = 0.9, t: Floats = np.inf) -> Floats:
 
 
 def ema_half_life(beta: Floats) -> Floats:
-    """How many steps halve a value's weight in a moving average of decay β in (0, 1): −ln 2/ln β."""
-    return -np.log(2) / np.log(beta)
+    """How many steps halve a value's weight in a moving average of decay β: −ln 2/ln β. 0 where nothing is
+    kept, infinite where everything is.
+
+    Parameters
+    ----------
+    beta : β in [0, 1].
+    """
+    with np.errstate(divide="ignore"):
+        return np.log(2) / (0.0 - np.log(beta))  # 0 − 0, not −0, or β = 1 would give −∞

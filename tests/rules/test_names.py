@@ -44,6 +44,64 @@ def test_constructors_say_what_it_is_called_here(make, said):
     assert said in str(error.value)
 
 
+MODEL = torch.nn.Linear(3, 1)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        (MODEL, ", as in model.parameters(); got the module Linear itself"),
+        ([MODEL], "got the module Linear itself"),
+        ([{"params": MODEL}], "got the module Linear itself"),
+        (MODEL.parameters, "; call it, as in model.parameters()"),
+        (MODEL.named_parameters, "; call it, as in model.named_parameters()"),
+        (MODEL.state_dict(), ", as in model.parameters(); got a dict"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make", [gd.optim.Adam, lambda p: gd.optim.SGD(p, 0.1), lambda p: gd.optim.from_rule(gd.Momentum(0.1), p)]
+)
+def test_a_module_in_the_place_of_parameters_is_told_what_to_give(make, params, said):
+    with pytest.raises(TypeError) as error:
+        make(params)
+    assert str(error.value).startswith("params must be an iterable of parameters") and said in str(
+        error.value
+    )
+
+
+@pytest.mark.parametrize("name", ["parameters", "named_parameters"])
+def test_what_gives_parameters_once_is_not_read_before_torch_reads_it(name):
+    optimizer = gd.optim.Adam(getattr(MODEL, name)())
+    assert len(optimizer.param_groups[0]["params"]) == 2
+
+
+def test_lookahead_around_a_module_says_what_it_goes_around():
+    with pytest.raises(TypeError, match=r"Lookahead\(gd\.optim\.SGD\(model\.parameters\(\), lr=0\.1\)\)"):
+        gd.optim.Lookahead(MODEL)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("adam", "Adam"), ("Adan", "Adam"), ("SGD", "GradientDescent"), ("sgd", "GradientDescent"), (7, None)],
+)
+def test_the_table_says_what_may_be_meant(name, meant):
+    with pytest.raises(KeyError) as error:
+        gd.METHODS[name]
+    hint = f"did you mean {meant!r}? " if meant else ""
+    assert error.value.args[0] == f"unknown method {name!r}; {hint}known are {', '.join(gd.METHODS)}"
+    assert name not in gd.METHODS and gd.METHODS.get(name) is None  # asking leaves nothing behind
+
+
+def test_a_name_that_torch_has_for_it_is_translated():
+    for room in (gd, gd.rules):
+        with pytest.raises(AttributeError, match="no attribute 'SGD'; here it is called GradientDescent$"):
+            room.SGD  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'GradientDescent'; here it is called SGD$"):
+        gd.optim.GradientDescent  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'Adan'$"):
+        gd.Adan  # noqa: B018
+
+
 def test_the_message_begins_as_pythons():
     @dataclass
     class Momentum:

@@ -84,3 +84,14 @@ def test_half_life_by_counting():
         assert np.interp(half_life, np.arange(1000), np.log(weights / weights[0])) == pytest.approx(
             np.log(0.5)
         )
+
+
+def test_at_the_ends_of_what_is_allowed_there_is_a_number_and_no_warning(recwarn):
+    assert theory.ema_half_life(0.0) == 0 and theory.ema_half_life(1.0) == np.inf
+    np.testing.assert_array_equal(theory.ema_half_life(np.array([0.0, 0.5])), [0.0, 1.0])
+    assert theory.adam_first_step(0.1, 0.0, eps=0.0) == 0
+    rule = gd.Adam(0.1, beta1=0.0, beta2=0.0, eps=0.0)  # the sign of the gradient
+    seen = step_lengths(rule, np.array([[2.0], [-5.0], [1.0]]))
+    np.testing.assert_allclose(seen.max(), theory.adam_largest_step(0.1, 0.0, 0.0), rtol=1e-12)
+    assert theory.adam_largest_step(0.1, 0.9, 0.0) == np.inf
+    assert not recwarn.list
