@@ -421,7 +421,7 @@ export const MARKS = {
   },
 
   Text(place, mark) {
-    const text = add(place.labels, "text", { class: "gd-label", fill: written(mark.color), "text-anchor": mark.anchor ?? "start" });
+    const text = add(place.labels, "text", { class: "gd-label gd-fixed", fill: written(mark.color), "text-anchor": mark.anchor ?? "start" });
     return (state, pickFor, words) => {
       const [x, y] = [near(place.x(pickFor(mark.x).data[0])), near(place.y(pickFor(mark.y).data[0]))];
       const filled = Number.isNaN(x + y) ? null : words(mark.text);
@@ -451,7 +451,9 @@ function dots(px, py, left, right) {
  * room. */
 function settle(places) {
   const found = places.map((place) => {
+    const height = (text) => (text.classList.contains("gd-fixed") ? -FAR : Number(text.getAttribute("y"))); // these first
     const texts = [...place.labels.querySelectorAll("text")].filter((text) => text.textContent);
+    texts.sort((a, b) => height(a) - height(b)); // so that names stand in the order of their lines
     texts.forEach((text) => text.removeAttribute("transform"));
     return [place, texts];
   });
@@ -469,9 +471,12 @@ function settle(places) {
       const inside = (dy) => y + dy >= place.top - 3 && y + dy + height <= place.bottom;
       const ways = [first];
       for (let by = 2; by < 90; by += 2) ways.push(first - by, first + by);
+      const beside = (box) => x + dx < box.right && box.left < x + dx + width;
+      const low = text.classList.contains("gd-fixed") ? -FAR : Math.max(-FAR, ...taken.filter((box) => box.named && beside(box)).map((box) => box.top));
       const free = ways.filter((way) => !hits(way) && inside(way));
-      const dy = free.find((way) => !covers(way)) ?? free[0] ?? first;
-      taken.push({ left: x + dx, right: x + dx + width, top: y + dy, bottom: y + dy + height });
+      const inOrder = free.filter((way) => y + way >= low);
+      const dy = inOrder.find((way) => !covers(way)) ?? free.find((way) => !covers(way)) ?? free[0] ?? first;
+      taken.push({ named: !text.classList.contains("gd-fixed"), left: x + dx, right: x + dx + width, top: y + dy, bottom: y + dy + height });
       if (dx || dy) text.setAttribute("transform", `translate(${round(dx)} ${round(dy)})`);
     }
   }

@@ -10,7 +10,7 @@ import pytest
 from tests.browsing import is_on, set_control, state_of
 from tests.explore.made import made, states
 
-NAMES = ["momentum", "nesterov", "lookahead"]
+NAMES = ["momentum", "nesterov", "lookahead", "adadelta"]
 WIDE, PHONE = 688, 358  # pixels that the page's column leaves to a figure
 TALLEST, LONGEST = 566, 45  # pixels below a title and a paragraph on a screen of 900; words of a caption
 PAGE = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8">
