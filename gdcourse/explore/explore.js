@@ -421,7 +421,7 @@ export const MARKS = {
   },
 
   Text(place, mark) {
-    const text = add(place.labels, "text", { class: "gd-label", fill: written(mark.color), "text-anchor": mark.anchor ?? "start" });
+    const text = add(place.labels, "text", { class: "gd-label gd-fixed", fill: written(mark.color), "text-anchor": mark.anchor ?? "start" });
     return (state, pickFor, words) => {
       const [x, y] = [near(place.x(pickFor(mark.x).data[0])), near(place.y(pickFor(mark.y).data[0]))];
       const filled = Number.isNaN(x + y) ? null : words(mark.text);
@@ -451,7 +451,9 @@ function dots(px, py, left, right) {
  * room. */
 function settle(places) {
   const found = places.map((place) => {
+    const height = (text) => (text.classList.contains("gd-fixed") ? -FAR : Number(text.getAttribute("y"))); // these first
     const texts = [...place.labels.querySelectorAll("text")].filter((text) => text.textContent);
+    texts.sort((a, b) => height(a) - height(b)); // so that names stand in the order of their lines
     texts.forEach((text) => text.removeAttribute("transform"));
     return [place, texts];
   });
@@ -469,9 +471,12 @@ function settle(places) {
       const inside = (dy) => y + dy >= place.top - 3 && y + dy + height <= place.bottom;
       const ways = [first];
       for (let by = 2; by < 90; by += 2) ways.push(first - by, first + by);
+      const beside = (box) => x + dx < box.right && box.left < x + dx + width;
+      const low = text.classList.contains("gd-fixed") ? -FAR : Math.max(-FAR, ...taken.filter((box) => box.named && beside(box)).map((box) => box.top));
       const free = ways.filter((way) => !hits(way) && inside(way));
-      const dy = free.find((way) => !covers(way)) ?? free[0] ?? first;
-      taken.push({ left: x + dx, right: x + dx + width, top: y + dy, bottom: y + dy + height });
+      const inOrder = free.filter((way) => y + way >= low);
+      const dy = inOrder.find((way) => !covers(way)) ?? free.find((way) => !covers(way)) ?? free[0] ?? first;
+      taken.push({ named: !text.classList.contains("gd-fixed"), left: x + dx, right: x + dx + width, top: y + dy, bottom: y + dy + height });
       if (dx || dy) text.setAttribute("transform", `translate(${round(dx)} ${round(dy)})`);
     }
   }
@@ -600,9 +605,11 @@ function make(parent, name, attributes = {}, text = "") {
 }
 
 const PLAY_MS = 5000;
+const STOP_MS = 250; // a position, on the way to the next stop
 
-/** The input of a control. Returns what shows a state in it. While it plays it asks for quiet. */
-function makeControl(host, control, id, go, quiet) {
+/** The input of a control. Returns what shows a state in it. While it plays it asks for quiet; and
+ * where it may stop next. */
+function makeControl(host, control, id, go, quiet, stopAfter) {
   const { name, kind, texts } = control;
   const last = texts.length - 1;
   const box = make(host, "div", { class: `gd-control gd-${kind}` });
@@ -658,29 +665,39 @@ function makeControl(host, control, id, go, quiet) {
       made.addEventListener("click", action);
       return made;
     };
+    const playTo = (from, to, ms) => {
+      const began = performance.now();
+      const tick = (now) => {
+        const share = Math.min(1, (now - began) / ms);
+        if (share < 1) playing = requestAnimationFrame(tick);
+        else stop();
+        go(name, Math.round(from + share * (to - from)));
+        if (!playing) show(here); // also where the last step was drawn already
+      };
+      box.classList.add("gd-playing");
+      quiet(true);
+      playing = requestAnimationFrame(tick);
+    };
+    const start = (from, to, ms) => {
+      if (playing) stop();
+      else if (matchMedia("(prefers-reduced-motion: reduce)").matches) go(name, to);
+      else playTo(from, to, ms);
+      show(here);
+    };
     press("one step back", "‹", () => (stop(), go(name, Math.max(here - 1, 0))));
     button = press("play", "▶", () => {
-      if (playing) {
-        stop();
-      } else if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
-        go(name, last);
-      } else {
-        const from = here === last ? 0 : here;
-        const began = performance.now();
-        const tick = (now) => {
-          const share = (now - began) / (PLAY_MS * ((last - from) / last));
-          if (share < 1) playing = requestAnimationFrame(tick);
-          else stop();
-          go(name, Math.min(last, Math.round(from + share * (last - from))));
-          if (!playing) show(here); // also where the last step was drawn already
-        };
-        box.classList.add("gd-playing");
-        quiet(true);
-        playing = requestAnimationFrame(tick);
-      }
-      show(here);
+      const from = here === last ? 0 : here;
+      start(from, last, PLAY_MS * ((last - from) / last));
     });
     press("one step on", "›", () => (stop(), go(name, Math.min(here + 1, last))));
+    if (control.stops) {
+      const next = make(line, "button", { type: "button", class: "gd-stop" }, control.stop);
+      next.addEventListener("click", () => {
+        if (here === last) go(name, 0);
+        const to = stopAfter(control);
+        start(here, to, STOP_MS * (to - here));
+      });
+    }
     if (control.on_sight && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
       const sight = new IntersectionObserver((seen) => {
         if (!seen.some((one) => one.isIntersecting)) return;
@@ -838,7 +855,7 @@ export function fromAddress(spec, hash) {
 
 // --------------------------------------------------------------------------------------------------- mount
 
-const SAMPLED = 150;
+const SAMPLED = 240;
 
 /** States all over a figure's controls: all of them, or so many that lie apart. */
 function sampled(spec) {
@@ -954,8 +971,9 @@ export async function mount(root) {
     clearTimeout(told);
     if (inPage) told = setTimeout(() => history.replaceState(null, "", toAddress(spec, state)), 150);
   };
+  const stopAfter = ({ name, stops }) => pick(spec, arrays, state, stops, [name]).data[0];
   const quiet = (yes) => set(readouts, { "aria-live": yes ? "off" : "polite" }); // a voice would read every frame
-  const shows = spec.controls.map((control, i) => makeControl(control.kind === "views" ? views : controls, control, `gd-${number}-${i}`, go, quiet));
+  const shows = spec.controls.map((control, i) => makeControl(control.kind === "views" ? views : controls, control, `gd-${number}-${i}`, go, quiet, stopAfter));
   const boxes = [...stage.querySelectorAll(".gd-control")];
   const buttons = make(root.querySelector(".gd-title"), "span", { class: "gd-buttons" });
   const press = (name, text, action) => {
@@ -965,13 +983,23 @@ export async function mount(root) {
   press("reset", "Reset", () => spec.controls.forEach((control) => go(control.name, control.start ?? 0)));
 
   let width = 0;
-  let wordings; // what readouts and caption say at many states
+  let wordings; // what readouts and caption say at many states, view by view
+  const makeRoom = () => {
+    const view = spec.controls.find((control) => control.kind === "views")?.name;
+    wordings ??= sampled(spec).map((at) => [at[view], said(spec.readouts, spec, arrays, at), [said(spec.caption, spec, arrays, at).join(" ")]]);
+    const here = wordings.filter(([at]) => at === state[view]);
+    [readouts, caption].forEach((element, i) => {
+      element.style.minHeight = "";
+      reserve(element, here.map((wording) => wording[i + 1]));
+    });
+  };
   const build = () => {
     panels.replaceChildren();
     stage.classList.toggle("gd-narrow", width < NARROW);
     [redraws, places] = [[], []];
     let count = 0;
     laid = layout();
+    makeRoom();
     for (const row of panelsOn().filter((row) => row.length)) {
       const total = row.reduce((sum, panel) => sum + (panel.weight ?? 1), 0);
       const across = row.length < 4 ? 1 : 2; // on a narrow page
@@ -1039,9 +1067,6 @@ export async function mount(root) {
     if (!now || now === width) return;
     width = now;
     stage.classList.toggle("gd-narrow", width < NARROW);
-    for (const texts of [readouts, caption]) texts.style.minHeight = "";
-    wordings ??= sampled(spec).map((at) => [said(spec.readouts, spec, arrays, at), [said(spec.caption, spec, arrays, at).join(" ")]]);
-    [readouts, caption].forEach((element, i) => reserve(element, wordings.map((both) => both[i])));
     build();
   };
   fit();

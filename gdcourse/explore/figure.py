@@ -268,7 +268,7 @@ class Figure:
 
     @property
     def drawn(self) -> set[str]:
-        """The arrays that marks draw, and those that a page to draw on needs."""
+        """The arrays that marks draw, that buttons play to, and that a page to draw on needs."""
         page = self.page
         own = (
             [page.ink, page.out, page.answer, *(name for pair in page.layers for name in pair)]
@@ -277,7 +277,8 @@ class Figure:
         )
         marks = (mark for row in self.rows for panel in row for mark in panel.marks)
         values = (getattr(mark, key) for mark in marks for key in DATA if hasattr(mark, key))
-        return {value for value in (*own, *values) if isinstance(value, str)}
+        stops = (getattr(control, "stops", None) for control in self.controls)
+        return {value for value in (*own, *values, *stops) if isinstance(value, str)}
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -319,6 +320,8 @@ class Figure:
         for control in self.controls:
             for name in control.when:
                 known(name, controls, "control", f"control {control.name!r}")
+            if stops := getattr(control, "stops", None):
+                known(stops, arrays, "array", f"control {control.name!r}")
         for panel in (panel for row in self.rows for panel in row):
             for name in (*panel.when, *(name for name in panel.pad or () if name)):
                 known(name, controls, "control", f"panel {panel.title!r}")

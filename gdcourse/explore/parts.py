@@ -89,11 +89,14 @@ class Scrubber(Control):
     on.
 
     ``on_sight``: whether it plays, once, when the figure first comes into view; not for readers who want
-    less motion. Default False.
+    less motion. Default False. ``stops``: an array with, for each position, the next one at which something
+    ends; a button that says ``stop`` plays slowly to there. Default: no such button.
     """
 
     kind = "scrubber"
     on_sight: bool = False
+    stops: str | None = None
+    stop: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

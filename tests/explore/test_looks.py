@@ -10,7 +10,7 @@ import pytest
 from tests.browsing import is_on, set_control, state_of
 from tests.explore.made import made, states
 
-NAMES = ["momentum", "nesterov"]
+NAMES = ["momentum", "nesterov", "lookahead", "adadelta"]
 WIDE, PHONE = 688, 358  # pixels that the page's column leaves to a figure
 TALLEST, LONGEST = 566, 45  # pixels below a title and a paragraph on a screen of 900; words of a caption
 PAGE = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8">
@@ -186,4 +186,18 @@ def test_on_a_phone_the_controls_stay_in_view_while_the_picture_is(browser, page
     drawn.locator("svg.gd-panel").first.evaluate("svg => scrollBy(0, svg.getBoundingClientRect().top - 560)")
     controls = drawn.locator(".gd-controls").bounding_box()
     assert 800 < controls["y"] + controls["height"] <= 901
+    context.close()
+
+
+def test_call_back_plays_to_the_next_call_and_no_further(browser, pages):
+    figure = made("lookahead")
+    k = int(figure.controls[2].values[figure.start()["k"]])
+    context, tab, drawn = opened(browser, pages("lookahead"), WIDE)
+    drawn.get_by_role("slider", name="move").press("Home")
+    tab.emulate_media(reduced_motion="no-preference")
+    for cycle in (1, 2):
+        drawn.get_by_role("button", name="Call back").click()
+        tab.wait_for_selector(".gd-playing")
+        tab.wait_for_selector(".gd-scrubber:not(.gd-playing)", timeout=8000)
+        assert state_of(drawn)["move"] == cycle * (k + 1)
     context.close()

@@ -110,7 +110,16 @@ def test_adadelta_rows_and_runs_thrown_out():
     thrown = np.isfinite(a["thrown_at"])
     assert thrown.sum() == 48 and (ends[thrown] > 10 * a["thrown_low"][thrown]).all()
     assert (a["thrown_at"][thrown] < 400).all()
-    assert np.nanmax(a["row"][:, module.EPSILONS < 2e-6]) < 1.2
+    assert np.nanmax(a["row"][0, 0, :, module.EPSILONS < 2e-6]) < 1.2
+    # in other units: gradient descent minds the square of the unit, RMSProp the unit, Adadelta its one ε
+    first = {
+        name: np.abs(np.diff(a[f"{name}_path_x"][:, 0, 0, 0, :2]))[:, 0] for name in ("gd", "rms", "ada")
+    }
+    np.testing.assert_allclose(first["gd"] * module.PERS**2, first["gd"][0])
+    np.testing.assert_allclose(first["rms"] * module.PERS, first["rms"][0], rtol=1e-4)
+    ends = a["ada_left"][:, :, 0, 0]
+    assert (np.diff(ends[:, 0]) > 0.01).all()
+    np.testing.assert_allclose(ends[:, 1], ends[0, 0], rtol=1e-9)
 
 
 def test_adam_uncorrected_the_box_is_too_small_by_more():

@@ -84,8 +84,6 @@ FORMULA, SETTING = "of a formula, or an end of what a formula can give", "a sett
 CONSTANTS: dict[str, dict[str, str]] = {
     "adadelta": {
         "0.05": SETTING,  # gradient descent's rate
-        "1": "of √(ε/(1 − γ)), and the loss as it is: × 1",
-        "0.001": "the end of the map's scale",
     },
     "adagrad": {
         "0": "the first angle, and the start on the floor, (1, 0)",

@@ -1,14 +1,27 @@
-"""Lookahead: the rubber band, and what it costs to be as calm with plain SGD."""
+"""Lookahead: fast weights that are called back, and what it costs to be as calm with plain SGD."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from gdcourse import theory
-from gdcourse.experiments import descend
+from gdcourse.experiments import Run, descend
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Bars, Dots, Line, Panel, Rule, Slider, Text, style
+from gdcourse.explore.parts import (
+    Axis,
+    Bars,
+    Dots,
+    Line,
+    Panel,
+    Rule,
+    Scrubber,
+    Slider,
+    Text,
+    Views,
+    style,
+)
+from gdcourse.explore.views import in_views
 from gdcourse.problems import NoisyQuadratic, Quadratic
 from gdcourse.rules import GradientDescent, Lookahead
 
@@ -17,7 +30,7 @@ CURVATURES = np.array([FLAT, STEEP])
 NOISE = CURVATURES**0.5  # so that the steep direction is the noisier one, as where H is the gradients' spread
 VALLEY = NoisyQuadratic(CURVATURES, NOISE.tolist())
 START = (-2.0, 0.8)
-SHOWN, LONG, WARM = 50, 700, 250  # steps drawn; steps run to measure; of these, not counted
+SHOWN, LONG, WARM = 60, 700, 250  # moves drawn; steps run to measure; of these, not counted
 SEEDS = 100
 KS = np.array([1, 2, 3, 5, 10])
 ALPHAS = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0])
@@ -33,23 +46,19 @@ HALVING = 30  # steps over which progress is measured: every k divides it
 
 
 def lookahead() -> Figure:
-    """Fast and slow weights on a noisy ravine; and how calm they are in the long run for the progress that
-    they make, beside plain SGD slowed down until it is as fast.
+    """Fast weights on a noisy ravine that are called back after every k steps; and how calm that is in the
+    long run for the progress that it makes, beside plain SGD slowed down until it is as fast.
 
-    ½(θ₁² + 20 θ₂²), noise of standard deviation √h in each direction; 50 steps are drawn, 700 steps of 100
-    seeds measured; k from 1 to 10, α from 0.2 to 1, η from 0.25/20 to 1.9/20.
+    ½(θ₁² + 20 θ₂²), noise of standard deviation √h in each direction; 60 moves are drawn, of which a call
+    back is one of its own; 700 steps of 100 seeds are measured; k from 1 to 10, α from 0.2 to 1, η from
+    0.25/20 to 1.9/20.
     """
 
     def compute(k: np.ndarray, alpha: np.ndarray, product: np.ndarray) -> Arrays:
         eta = product / STEEP
         rule = Lookahead(GradientDescent(eta), k, alpha)
         run = descend(rule, VALLEY, START, SHOWN, seed=3, record=("fast", "slow"))
-        called_back = (np.arange(1, SHOWN + 1)[:, None, None, None] % k == 0)[..., None]
-        # after each step: the fast weights; a gap, if they are called back; where they go on from
-        gap = np.where(called_back, np.nan, run.fast)
-        fast = np.concatenate([run.theta[:1], in_turn(run.fast, gap, run.theta[1:])])
-        bands = in_turn(*(np.where(called_back, one, np.nan) for one in (run.fast, run.theta[1:], np.nan)))
-        slow = np.concatenate([run.theta[:1], run.slow])
+        fast, bands, slow, outside = moves(run, k)
 
         factor = descend(rule, Quadratic(FLAT), 1.0, HALVING).theta[-1] ** (1 / HALVING)  # per step
         slowed = (1 - factor) / FLAT  # the rate at which plain steps have that factor
@@ -67,6 +76,8 @@ def lookahead() -> Figure:
             "matched_across": matched_share[..., 1],
         }
         return {
+            **in_views("band", "worth", computed=3),
+            "calls": next_call(k)[:, None, None] + 0 * (alpha + product)[..., None],
             **coordinates("fast", fast),
             **coordinates("bands", bands),
             **coordinates("slow", slow),
@@ -80,8 +91,9 @@ def lookahead() -> Figure:
             "same": np.where(np.abs(change) <= SAME, matched_loss, np.nan),
             "crossing": crossing(k, alpha + 0 * product),
             "each": np.where((k == 1) & (alpha < 1), 1.0, np.nan) + 0 * product,
+            "called": np.where(alpha < 1, 1.0, np.nan) + 0 * (k + product),
             "whole": np.where(alpha < 1, np.nan, 1.0) + 0 * (k + product),
-            "outside": off_the_map(run.fast),
+            "outside": outside,
             "shares": share,
             "matched_shares": matched_share,
             **{f"{name}_y": one + 0.05 for name, one in bars.items()},
@@ -101,41 +113,85 @@ def lookahead() -> Figure:
             "level_y": LEVELS_Y[None, None, None],
         }
 
+    on = [{"view": (view,)} for view in range(2)]
     own, sgd = style("Lookahead"), style("GradientDescent")
     green, grey = own["color"], sgd["color"]
     return Figure(
         name="figure-lookahead",
-        title="Lookahead's rubber band, and plain SGD slowed down to the same speed",
+        title="Lookahead: run ahead, and be called back",
         controls=[
+            Views(
+                name="view",
+                label="what is shown",
+                values=range(2),
+                texts=["The rubber band", "Is it worth it?"],
+            ),
+            Scrubber(
+                name="move",
+                label="move",
+                values=range(SHOWN + 1),
+                start=SHOWN,
+                format="d",
+                when=on[0],
+                stops="calls",
+                stop="Call back",
+            ),
             Slider(name="k", label="k, steps per cycle", values=KS, start=3, format="d"),
             Slider(name="alpha", label="α, share of the way kept", values=ALPHAS, start=3, format=".3g"),
             Slider(name="product", label="ηL, inner rate times 20", values=PRODUCTS, start=1, format=".3g"),
         ],
         compute=compute,
+        tries=[
+            "press Call back again and again: k steps ahead, then a part of the way back.",
+            "move α. Is the diamond below the ring beside it, which is SGD at the same speed?",
+        ],
         rows=[
             [
                 Panel(
-                    title=f"{SHOWN} steps with noisy gradients",
+                    title="noisy gradients in a valley: {move} moves",
                     x=Axis(label="θ₁, along the valley", domain=ALONG),
                     y=Axis(label="θ₂, across it", domain=ACROSS),
+                    height=225,
+                    when=on[0],
                     marks=[
                         Line(x="level_x", y="level_y", color="faint", width=0.8),
-                        Line(x="fast_x", y="fast_y", color=grey, width=1.0, dots=1.8),
-                        Line(x="bands_x", y="bands_y", color=green, width=1.2, dash="dotted"),
-                        Line(x="slow_x", y="slow_y", color=green, dots=4.0, marker="diamond"),
+                        Line(
+                            x="fast_x",
+                            y="fast_y",
+                            color=grey,
+                            width=1.0,
+                            dots=1.8,
+                            upto="move",
+                            per=2,
+                            label="fast weights",
+                        ),
+                        Line(
+                            x="bands_x",
+                            y="bands_y",
+                            color=green,
+                            width=1.4,
+                            dash="dotted",
+                            upto="move",
+                            per=3,
+                        ),
+                        Line(
+                            x="slow_x",
+                            y="slow_y",
+                            color=green,
+                            dots=4.0,
+                            marker="diamond",
+                            upto="move",
+                            label="slow weights",
+                        ),
                         Dots(x=[0.0], y=[0.0], shape="cross", color="ink", size=5),
                         Dots(x=[START[0]], y=[START[1]], color="ink", size=4),
-                        Text(text="slow weights", x=-1.9, y=-0.6, color=green),
-                        Text(
-                            text=f"{{outside:d}} of {SHOWN} outside the picture", x=0.35, y=-0.6, anchor="end"
-                        ),
-                        Text(text="fast weights; dotted: they are called back", x=-1.9, y=0.87, color=grey),
+                        Text(text="{outside:d} of the fast points outside", x=0.35, y=-0.6, anchor="end"),
                     ],
                 ),
-            ],
-            [
                 Panel(
                     title="speed and calm: lower left is better",
+                    height=200,
+                    when=on[1],
                     x=Axis(label="steps to halve θ₁ (log)", domain=(5, 1500), log=True),
                     y=Axis(label="long-run loss (log)", domain=(0.004, 15), log=True),
                     marks=[
@@ -152,6 +208,8 @@ def lookahead() -> Figure:
                 ),
                 Panel(
                     title="variance: Lookahead and slowed SGD",
+                    height=200,
+                    when=on[1],
                     x=Axis(
                         domain=(-0.9, 4.9),
                         ticks=[(0.5, "along the valley"), (3.5, "across it")],
@@ -171,30 +229,34 @@ def lookahead() -> Figure:
             ],
         ],
         readouts=[
-            "k = {k}, α = {alpha}, ηL = {product}: θ₁ halves in {half:.0f} steps, and the loss stays at "
-            "{loss:.3g}. SGD at the same η: {plain_half:.0f} steps, {plain_loss:.3g}.",
-            "SGD slowed to the same speed stays at {matched_loss:.3g}: Lookahead has {less:.0%} less.",
-            "SGD slowed to the same speed stays at {matched_loss:.3g}: Lookahead has {more:.0%} more.",
-            "SGD slowed to the same speed stays at {same:.3g}: the same, within the accuracy of these runs.",
+            "k = {k}, α = {alpha}, ηL = {product}: θ₁ halves in {half:.0f} steps, for SGD at the same η in "
+            "{plain_half:.0f}.",
+            "{in_worth@view:?}Long-run loss {loss:.3g}; of SGD at the same speed {matched_loss:.3g}: "
+            "Lookahead "
+            "{less:.0%} less.",
+            "{in_worth@view:?}Long-run loss {loss:.3g}; of SGD at the same speed {matched_loss:.3g}: "
+            "Lookahead "
+            "{more:.0%} more.",
+            "{in_worth@view:?}Long-run loss {loss:.3g}; of SGD at the same speed {same:.3g}: the same, as "
+            "far as "
+            "runs tell.",
         ],
         caption=[
-            "{crossing:?}Calling back costs speed and brings calm. So does a smaller learning rate: the fair "
-            "comparison is SGD slowed down until it is as fast, the ring next to the diamond.",
-            "{crossing:?}Along the valley Lookahead has {along:.2f} of the variance of SGD at its own η, "
-            "slowed SGD {matched_along:.2f}; across it {across:.2f} against {matched_across:.2f}.",
-            "By the closed forms, at this k and α, Lookahead's long-run loss is the lower one as long as ηL "
-            "is below {crossing:.2f}, and the higher one beyond.",
-            "{each:?}With k = 1, to call back after every step is to multiply η by α: diamond and ring are "
-            "one.",
-            "{whole:?}With α = 1 nothing is called back: this is SGD.",
-            "Curves are closed forms; diamond, rings and bars are measured.",
+            "{in_band@view:?}{called:?}After k = {k} plain steps the fast weights are called back along the "
+            "dotted line: the slow weights move the share α = {alpha} of their way, and both go on from "
+            "there.",
+            "{in_band@view:?}{whole:?}With α = 1 nothing is called back: this is SGD.",
+            "{in_worth@view:?}{crossing:?}Calling back costs speed and brings calm. So does a smaller η: "
+            "the fair rival is SGD slowed down until it is as fast. By the closed forms Lookahead is the "
+            "calmer one as long as ηL is below {crossing:.2f}.",
+            "{in_worth@view:?}{each:?}With k = 1, to call back after every step is to multiply η by α: "
+            "diamond and ring are one.",
+            "{in_worth@view:?}{whole:?}With α = 1 nothing is called back: this is SGD.",
         ],
-        alt="Three panels at k {k}, α {alpha} and ηL {product}. On a noisy valley grey fast weights run "
-        "ahead and are pulled back along dotted lines; green slow weights make calmer strides along the "
-        "floor. Long-run loss over the steps that halve the distance: Lookahead's curve leaves SGD's at α = "
-        "1 and runs a little below it. Bars of variance: along the valley Lookahead and slowed SGD are "
-        "level, at {along:.2f} and {matched_along:.2f}; across it Lookahead is lower, at {across:.2f} "
-        "against {matched_across:.2f}.",
+        alt="One panel at k {k}, α {alpha} and ηL {product}. On a noisy valley grey fast weights run ahead "
+        "and are pulled back along dotted lines; green slow weights make calmer strides along the floor, "
+        "towards "
+        "the cross.",
         encoding={
             **dict.fromkeys(("fast_x", "bands_x", "slow_x"), Encoding(bits=8, clip=(-2.4, 0.6))),
             **dict.fromkeys(("fast_y", "bands_y", "slow_y"), Encoding(bits=8, clip=(-1.0, 1.2))),
@@ -210,6 +272,36 @@ def lookahead() -> Figure:
             "measured": f"{SEEDS} seeds, steps {WARM + 1} to {LONG}",
         },
     )
+
+
+def moves(run: Run, k: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What is drawn after every move, the moves first: two points for each of the fast weights (where they
+    come; or a gap, and where they go on from), three for each of the bands, one for each of the slow weights;
+    and how many of the fast points lie outside the panel.
+
+    A cycle is k steps and one call back."""
+    move = np.arange(1, SHOWN + 1)[:, None, None, None]
+    cycle, done = np.divmod(move - 1, k + 1)
+    calls = (done == k)[..., None]
+    step = (cycle * k + np.minimum(done + 1, k))[..., None]  # so many steps are made
+    before = (cycle * k)[..., None]  # so many at the last call
+    at = lambda path, steps: np.take_along_axis(path, steps, 0)  # noqa: E731
+    slows = np.concatenate([run.theta[:1], run.slow])
+    fast, slow = at(run.fast, step - 1), at(slows, np.where(calls, step, before))
+    gap = np.where(calls, np.nan, fast)
+    start = run.theta[:1]
+    fasts = np.concatenate([start, in_turn(gap, np.where(calls, slow, fast))])
+    bands = np.concatenate(
+        [start + np.nan, in_turn(np.where(calls, fast, np.nan), np.where(calls, slow, np.nan), gap + np.nan)]
+    )
+    return fasts, bands, np.concatenate([start, slow]), off_the_map(gap)
+
+
+def next_call(k: np.ndarray) -> np.ndarray:
+    """For each k, and each of the moves, the move of the next call back."""
+    moves = np.arange(SHOWN + 1)
+    every = k.ravel()[:, None] + 1
+    return np.minimum((moves // every + 1) * every, SHOWN).astype(float)
 
 
 def in_turn(*values: np.ndarray) -> np.ndarray:

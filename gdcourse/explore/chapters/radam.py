@@ -9,7 +9,20 @@ import numpy as np
 from gdcourse import theory
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Bars, Choice, Dots, Line, Panel, Rule, Slider, Text, style
+from gdcourse.explore.parts import (
+    Axis,
+    Bars,
+    Choice,
+    Dots,
+    Line,
+    Panel,
+    Rule,
+    Scrubber,
+    Text,
+    Views,
+    style,
+)
+from gdcourse.explore.views import in_views
 from gdcourse.rules import RAdam
 
 COORDINATES = 5000
@@ -27,8 +40,9 @@ MIDDLES = (EDGES[:-1] + EDGES[1:]) / 2
 
 
 def radam() -> Figure:
-    """The spread of Adam's rate 1/√v̂_t at one step, before and after rectification; its variance over the
-    steps, measured and by the paper's model; r_t beside a linear warm-up; ρ_t in the first eight steps.
+    """The spread of Adam's rate 1/√v̂_t at one step, before and after rectification; then its variance over
+    the steps, measured and by the paper's model, and r_t beside a linear warm-up; then ρ_t in the first eight
+    steps.
 
     5,000 coordinates whose gradients are independent N(0, 1), 3,000 steps, β₂ from 0.9 to 0.9999.
     """
@@ -46,6 +60,9 @@ def radam() -> Figure:
         r_at_every = theory.rectification(EVERY, column)
         above, ahead = r_at_every > 0.9, r_at_every > warmup(EVERY, column)
         return {
+            **in_views("spread", "steps", "rho", computed=1),
+            "rho": rho,
+            "adapted": where_only(np.isfinite(r), r),
             "r": r,
             "warmup": warmup(TIMES, column),
             "measured": measured,
@@ -88,6 +105,7 @@ def radam() -> Figure:
             "curve_t": CURVE[None],
         }
 
+    on = [{"view": (view,)} for view in range(3)]
     own = style("RAdam")
     color = own["color"]
     ring: dict[str, Any] = {"at": ["step"], "shape": "ring", "size": 6.0}
@@ -96,15 +114,28 @@ def radam() -> Figure:
     steps = Axis(label="step (log)", domain=(1, LAST), log=True)
     return Figure(
         name="figure-radam",
-        title="How much Adam's rate scatters at step t, and how far RAdam holds it back",
+        title="How much Adam's rate scatters, and how far RAdam holds it back",
         controls=[
-            Slider(name="step", label="t, the step", values=TIMES, start=4, format="d"),
+            Views(
+                name="view",
+                label="what is shown",
+                values=range(3),
+                texts=["The spread at one step", "Over the steps", "The threshold"],
+            ),
+            Scrubber(name="step", label="step", values=TIMES, start=4, format="d"),
             Choice(name="beta2", label="β₂", values=BETAS, start=2, texts=[f"{beta2:g}" for beta2 in BETAS]),
         ],
         compute=compute,
+        tries=[
+            "go on from the first step with ›, and watch the grey rates draw together.",
+            "follow the ring to the right: the grey variance falls, the purple one stays.",
+            "go back to the first step, and count on to the one where ρ passes 4.",
+        ],
         rows=[
             [
                 Panel(
+                    height=200,
+                    when=on[0],
                     title=f"{COORDINATES:,} rates at step {{step}}",
                     x=Axis(
                         label="rate, in units of 1/σ (log)",
@@ -118,10 +149,16 @@ def radam() -> Figure:
                         Bars(x=MIDDLES.tolist(), y="rectified_bars", at=["step"], width=BIN, color=color),
                         Text(text="1/√v̂", x="bars_x", y=0.6, at=["step"], color="ink"),
                         Text(text="r/√v̂", x="rectified_x", y=1.09, at=["step"], color=color, anchor="middle"),
-                        Text(text="ρ = {unadapted@step:.2f}: not adapted", x=EDGES[0] + 0.1, y=1.09),
+                        Text(
+                            text="ρ = {unadapted@step:.2f}: RAdam does not divide", x=EDGES[0] + 0.1, y=1.09
+                        ),
+                        Text(text="{cut@step:.2%} outside", x=EDGES[-1] - 0.05, y=0.3, anchor="end"),
+                        Text(text="{rectified_cut@step:.2%} outside", x=EDGES[0] + 0.05, y=0.3, color=color),
                     ],
                 ),
                 Panel(
+                    height=200,
+                    when=on[1],
                     title="variance of the rate",
                     x=steps,
                     y=Axis(label="variance, in units of 1/σ²", domain=(3e-6, 1e4), log=True),
@@ -139,9 +176,9 @@ def radam() -> Figure:
                         Text(text="of r/√v̂, measured", x=30, y="level_y", color=color),
                     ],
                 ),
-            ],
-            [
                 Panel(
+                    height=200,
+                    when=on[1],
                     title="share of Adam's step",
                     x=steps,
                     y=Axis(label="share", domain=(0, 1.1)),
@@ -156,6 +193,8 @@ def radam() -> Figure:
                     ],
                 ),
                 Panel(
+                    height=200,
+                    when=on[2],
                     title="ρ, the length of the average",
                     x=Axis(label="step", domain=(0.4, 8.6), ticks=[(t, str(t)) for t in FIRST.tolist()]),
                     y=Axis(label="ρ, in steps", domain=(0, 9)),
@@ -171,32 +210,31 @@ def radam() -> Figure:
             ],
         ],
         readouts=[
-            "Step {step}, β₂ = {beta2}: nine in ten rates lie between {low@step:.2f} and {high@step:.3g}.",
-            "Variance {here@step:.3g} measured, {exact_beside@step:.3g} by the paper's model, "
-            "{approximate@step:.3g} by its first-order approximation.",
-            "Variance {here@step:.3g} measured, {exact_alone@step:.3g} by the paper's model; its "
-            "first-order approximation is infinite.",
-            "Variance {infinite@step:.3g} in this sample; by the paper's model it is infinite.",
-            "RAdam takes r = {r@step:.3f} of Adam's step, and the variance of what is left "
-            "is {rectified_here@step:.1e}. A linear warm-up takes {warmup@step:.4f}.",
-            "ρ = {unadapted@step:.4f} is not above 4: RAdam does not divide by √v̂ at this step.",
-            "{cut@step:.2%} of the rates lie outside the histogram's picture.",
-            "{rectified_cut@step:.2%} of RAdam's rates lie outside the histogram's picture.",
+            "{in_spread@view:?}Nine in ten of Adam's rates lie between {low@step:.2f} and {high@step:.3g}. "
+            "RAdam takes r = {adapted@step:.3f} of each.",
+            "{in_spread@view:?}Nine in ten of Adam's rates lie between {low@step:.2f} and {high@step:.3g}. "
+            "{unadapted@step:?}RAdam takes none.",
+            "{in_steps@view:?}Variance {here@step:.3g} measured; by the paper's model "
+            "{exact_beside@step:.3g}, to first order {approximate@step:.3g}.",
+            "{in_steps@view:?}Variance {here@step:.3g} measured; by the paper's model "
+            "{exact_alone@step:.3g}, to first order infinite.",
+            "{in_steps@view:?}Variance {infinite@step:.3g} in this sample; by the paper's model infinite.",
+            "{in_steps@view:?}r = {r@step:.3f}, and the variance of r/√v̂ is {rectified_here@step:.1e}. A "
+            "linear warm-up takes {warmup@step:.4f}.",
+            "{in_rho@view:?}ρ = {rho@step:.5g} at step {step}.",
         ],
         caption=[
-            "Gradients of pure noise, β₂ = {beta2}. At first the rate 1/√v̂ rests on a few of them, and "
-            "scatters: its variance is {fell:.3g} times as large at step 20 as at step 3,000.",
-            "Multiplied by r, it has a variance that changes by a factor of {held:.2f} in between.",
-            "The price is a warm-up: r is above 0.9 from step {grown:d} on.",
-            "Up to ρ = 4 the first-order approximation is infinite, the model's own variance only up to ρ = "
-            "2.",
+            "{in_spread@view:?}Gradients of pure noise, β₂ = {beta2}. At first Adam's rate 1/√v̂ rests on a "
+            "few of them, and scatters. RAdam multiplies it by r: the same spread on this axis, moved down.",
+            "{in_steps@view:?}The rate's variance is {fell:.3g} times as large at step 20 as at step 3,000; "
+            "multiplied by r it changes {held:.2f}-fold. The price is a warm-up: r is above 0.9 from step "
+            "{grown:d} on.",
+            "{in_rho@view:?}ρ is how many gradients v̂ amounts to. RAdam divides by √v̂ once it is above "
+            "the line. Up to 4 the variance is infinite to first order, in the model itself up to 2.",
         ],
-        alt="Four panels for step {step} and β₂ {beta2}. Two histograms of equal shape on a log axis: nine "
-        "in ten of Adam's rates lie between {low@step:.2f} and {high@step:.2f}, RAdam's around "
-        "{rectified_middle@step:.2f}. The variance of the rate falls over the steps along a straight line "
-        "on log axes; multiplied by r it is nearly level from step 20 on. The share of Adam's step: r rises "
-        "from step 5 on, above a linear warm-up until step {overtaken:d}. Bars of ρ: it exceeds 4 first at "
-        "step 5, where it is {small_rho@step:.4f}, and 5 at step 6.",
+        alt="A histogram of 5,000 rates at step {step}, β₂ {beta2}, on a log axis: nine in ten of Adam's "
+        "lie between {low@step:.2f} and {high@step:.2f}. RAdam's have the same shape, around "
+        "{rectified_middle@step:.2f}, far to the left.",
         encoding={
             **dict.fromkeys(variances, Encoding(log=True)),
             "bars": Encoding(bits=8),
