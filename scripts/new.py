@@ -3,9 +3,9 @@
     python scripts/new.py Lion
 
 writes gdcourse/rules/lion.py and book/src/lion.md, puts a line into gdcourse/rules/table.py and one into
-_toc.yml, and makes the notebooks of the two pages that show the new method. The rule that it writes is
-momentum under the new name, and all that the page says of it is true of that: everything runs, and passes the
-tests, before the first change. Then put your own equation there.
+_toc.yml, and makes the notebooks of the two pages that show the new method and of the two that lead to it.
+The rule that it writes is momentum under the new name, and all that the page says of it is true of that:
+everything runs, and passes the tests, before the first change. Then put your own equation there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from string import Template
 
 import safely
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).with_name("templates")
@@ -92,6 +93,14 @@ def with_chapter(toc: str, name: str) -> str:
     return before + caption + chapters[0] + entry + after[chapters.end() :]
 
 
+def lead_to(toc: str, name: str) -> list[str]:
+    """The chapters whose notebooks lead to the new one: the first, which lists all, and the one before."""
+    contents = yaml.safe_load(toc)
+    files = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
+    before = files[files.index(f"book/{module_of(name)}") - 1]
+    return [Path(file).stem for file in (contents["root"], before)]
+
+
 def add(root: Path, name: str) -> list[Path]:
     """Write the new optimizer's files, and give back what was written.
 
@@ -138,6 +147,7 @@ def main(arguments: list[str]) -> int:
         f'{" ".join(pages)}"`, the pages that show it. Here they are for the first time.',
         flush=True,
     )
+    pages += lead_to((ROOT / "_toc.yml").read_text(encoding="utf-8"), arguments[0])
     import notebooks  # scripts/notebooks.py; it takes a while to load, and a refusal above need not wait
 
     return notebooks.main(pages)

@@ -212,8 +212,9 @@ def test_the_book_is_built_and_all_tests_pass_with_the_new_ones(copy):
     """But for the browser's, and for the lists of files that only git has."""
     shutil.rmtree(copy)
     add_lion(copy_of_the_project(copy))
-    run(copy, "scripts/notebooks.py", "lion", timeout=600)
+    run(copy, "scripts/notebooks.py", "lookahead", "lion", timeout=600)
     run(copy, "scripts/new.py", "Brand", timeout=600)
+    pytest_in(copy, "tests/test_notebooks.py", "-k", "agree or contents or storage", timeout=600)
     run(copy, "-m", "mypy", timeout=300)
     run(copy, "scripts/build_book.py", timeout=1800)
     for name in ("lion", "brand"):
@@ -279,6 +280,7 @@ def test_line_and_entry_stand_at_the_end_of_their_lists():
     contents = yaml.safe_load(new.with_chapter(toc, "Lion"))
     parts = {part["caption"]: part["chapters"] for part in contents["parts"]}
     assert parts["Optimizers"][-1] == {"file": "book/lion"}
+    assert new.lead_to(new.with_chapter(toc, "Lion"), "Lion") == ["intro", "lookahead"]
     with pytest.raises(new.NewError, match="add the line by hand"):
         new.with_line("", "Lion")
     with pytest.raises(new.NewError, match="add the chapter by hand"):
