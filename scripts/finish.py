@@ -1,6 +1,7 @@
 """What the built pages still need before they are served: to weigh little, and to be found and shared well.
 
 - The theme's icon script, half a megabyte for some twenty icons, goes; its fonts keep the icons in use.
+- The style sheets are one file, and scripts wait until the page is painted.
 - What only a search needs is loaded by the page of the search alone; scripts that nothing calls are not.
 - Pictures below the first are loaded when a reader comes near them.
 - Every page has a title, a description and a card for those who share it; the site has a map, a page for
@@ -12,8 +13,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import io
+import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -207,6 +210,43 @@ def with_late_scripts(text: str) -> str:
     )
 
 
+SHEET = re.compile(
+    r'[ \t]*<link (?=[^>]*rel="stylesheet")[^>]*href="(?P<up>(?:\.\./)*)(?P<path>_static/[^"?]+)[^>]*>\n?'
+)
+EARLY = re.compile(r'[ \t]*<link rel="preload" as="script"[^>]*>\n?')
+IMPORT = re.compile(r"@import\s*[\"']([^\"']+)[\"']\s*;")
+ASKED = re.compile(r"url\(([\"']?)(?!data:|#|/|\w+:)([^)\"']+)\1\)")
+
+
+def flat_sheet(path: str, site: Path) -> str:
+    """A style sheet with those that it imports in their places, for a file in `_static`."""
+    folder = os.path.dirname(path)
+
+    def imported(match: re.Match[str]) -> str:
+        return flat_sheet(os.path.normpath(os.path.join(folder, match[1])), site)
+
+    def moved(match: re.Match[str]) -> str:
+        return f"url({os.path.relpath(os.path.join(folder, match[2]), '_static')})"
+
+    css = ASKED.sub(moved, (site / path).read_text(encoding="utf-8").lstrip("\ufeff"))
+    return IMPORT.sub(imported, re.sub(r'@charset "[^"]*";', "", css))
+
+
+def one_sheet(text: str, site: Path) -> str:
+    """A page whose style sheets are one file, made here if it is not there yet: on a slow line each costs a
+    way to the server and back before anything is painted. The theme's scripts no longer push in before it."""
+    links = list(SHEET.finditer(text))
+    if not links:
+        return text
+
+    whole = "\n".join(flat_sheet(link["path"], site) for link in links)
+    name = f"_static/site.{hashlib.sha256(whole.encode()).hexdigest()[:12]}.css"
+    (site / name).write_text(whole, encoding="utf-8")
+    first, up = links[0].start(), links[0]["up"]
+    link = f'<link rel="stylesheet" href="{up}{name}" />\n'
+    return EARLY.sub("", text[:first] + link + SHEET.sub("", text[first:]))
+
+
 def with_running_title(text: str) -> str:
     """A page that says at the head of each printed sheet what it is."""
     own = re.search(r"<title>(.*?)</title>", text, re.S)[1]  # type: ignore[index]
@@ -297,7 +337,8 @@ def finish(site: Path) -> None:
     for page in pages:
         name = page.relative_to(site).as_posix()
         if name != "index.html":
-            page.write_text(finished(page.read_text(encoding="utf-8"), name, config), encoding="utf-8")
+            text = finished(page.read_text(encoding="utf-8"), name, config)
+            page.write_text(one_sheet(text, site), encoding="utf-8")
     own = {"title": html.escape(config["title"]), "first": first, "base": base, "path": urlsplit(base).path}
     (site / "index.html").write_text(START.format(**own), encoding="utf-8")
     (site / "404.html").write_text(LOST.format(**own), encoding="utf-8")

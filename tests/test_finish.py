@@ -44,6 +44,34 @@ def test_only_the_first_picture_is_loaded_at_once():
     assert lazy == '<img src="a"> <img loading="lazy" decoding="async" src="b"> <img loading="eager" src="c">'
 
 
+def test_the_style_sheets_of_a_page_are_one_with_what_they_import_and_ask_for(tmp_path):
+    (tmp_path / "_static" / "styles").mkdir(parents=True)
+    (tmp_path / "_static" / "basic.css").write_text('p{background:url("file.png")}')
+    (tmp_path / "_static" / "styles" / "a.css").write_text('@charset "UTF-8";@import "../basic.css";')
+    (tmp_path / "_static" / "b.css").write_text("q{src:url(data:x);r:url(#s);t:url(../_images/u.png)}")
+    page = (
+        '<link href="../_static/styles/a.css?digest=1" rel="stylesheet" />\n'
+        '<link rel="preload" as="script" href="../_static/c.js" />\n<i>\n'
+        '<link rel="stylesheet" type="text/css" href="../_static/b.css?v=2" />\n<link rel="icon" href="d" />'
+    )
+    made = finish.one_sheet(page, tmp_path)
+    found = re.fullmatch(
+        r'<link rel="stylesheet" href="\.\./(_static/site\.\w+\.css)" />\n<i>\n<link rel="icon" href="d" />',
+        made,
+    )
+    assert found
+    whole = (tmp_path / found[1]).read_text()
+    assert whole == "p{background:url(file.png)}\nq{src:url(data:x);r:url(#s);t:url(../_images/u.png)}"
+
+
+def test_scripts_wait_but_for_the_one_that_inline_scripts_need():
+    needed = '<script src="../_static/documentation_options.js"></script><script>c</script>'
+    late = '<script defer src="_static/b.js"></script>'
+    assert finish.with_late_scripts(needed + late) == needed + late
+    own = '<script data-d="e" src="../_static/f.js"></script>'
+    assert finish.with_late_scripts(own) == own.replace("<script ", "<script defer ")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_has_a_title_a_description_and_a_card(site, page):
     html = (site / f"{page}.html").read_text(encoding="utf-8")
