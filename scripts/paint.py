@@ -26,7 +26,7 @@ from setup_env import find_chromium
 
 FIRST_PAINT, READY = 1.5, 3.0  # seconds
 VISITS = 5
-PAGES = ["book/introduction", "book/momentum", "book/adam"]
+PAGES = ["book/gradient_descent", "book/momentum", "book/adam"]
 SLOW_4G = {
     "offline": False,
     "latency": 150,  # ms, there and back
@@ -35,7 +35,7 @@ SLOW_4G = {
 }
 SLOWER = 4
 TEXTS = (".html", ".css", ".js", ".svg", ".txt")
-# The font of the formulas is there when it has been used; the figure says itself when it is drawn.
+# The font of the formulas is loaded once something is set in it; the figure says itself when it is drawn.
 WATCH = """
     window.seen = {};
     const note = (name) => { window.seen[name] ??= performance.now(); };
@@ -43,13 +43,12 @@ WATCH = """
         for (const one of list.getEntries())
             if (one.name == "first-contentful-paint") window.seen.paint = one.startTime;
     }).observe({ type: "paint", buffered: true });
-    document.addEventListener("DOMContentLoaded", () => {
-        document.fonts.load('16px "STIX Two Math"', "x").then(() => note("formulas"));
-        const figure = document.querySelector("figure.gd-figure");
-        if (!figure || figure.dataset.ready) return note("figure");
-        new MutationObserver(() => figure.dataset.ready && note("figure"))
-            .observe(figure, { attributeFilter: ["data-ready"] });
+    document.fonts.addEventListener("loadingdone", (event) => {
+        if (event.fontfaces.some((face) => face.family.includes("STIX Two Math"))) note("formulas");
     });
+    new MutationObserver(() => document.querySelector("figure.gd-figure")?.dataset.ready && note("figure"))
+        .observe(document, { attributeFilter: ["data-ready"], subtree: true });
+    addEventListener("load", () => document.querySelector("figure.gd-figure") || note("figure"));
 """
 
 
