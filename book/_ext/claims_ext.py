@@ -85,6 +85,30 @@ def typeset(text: str) -> list[nodes.Node]:
     ]
 
 
+COMPARED = re.compile(r"^(.*: )(under )?(\S+) ([≤≥<>]) (\S+), (margin.*)$", re.S)
+SIGNS = {"≤": r"\le", "≥": r"\ge", "<": "<", ">": ">"}
+
+
+def number(text: str) -> str:
+    """A number as `decide` prints it, in TeX: 3.2e−16 becomes 3.2 · 10^−16."""
+    mantissa, _, power = text.replace("−", "-").partition("e")
+    if not power:
+        return mantissa.replace("inf", r"\infty")
+    power = f"10^{{{int(power)}}}"
+    return power if mantissa == "1" else rf"{mantissa} \cdot {power}"
+
+
+def compared(text: str) -> list[nodes.Node]:
+    """What was measured, with number, sign and bound as one formula."""
+    match = COMPARED.match(text)
+    if not match:
+        return typeset(text)
+    what, under, value, sign, bound, margin = match.groups()
+    told = "" if under else f"{number(value)} "  # a rounding error: its digits differ from machine to machine
+    formula = f"{told}{SIGNS[sign]} {number(bound)}"
+    return [*typeset(what), nodes.math(formula, formula), nodes.Text(f", {margin}")]
+
+
 def printed(lines: list[str]) -> list[tuple[str, str]]:
     """What `decide` printed, line by line: the label, and the text with its wrapped lines joined."""
     found: list[tuple[str, str]] = []
@@ -110,7 +134,7 @@ def verdict_box(id: str, measured: list[tuple[str, str]]) -> nodes.Node:
         words = {"As said": "As worded: ", "If so": "Under the condition: ", "Counter": "Counter-case, "}.get(
             label, ""
         )
-        items += nodes.list_item("", nodes.paragraph("", "", nodes.emphasis(text=words), *typeset(text)))
+        items += nodes.list_item("", nodes.paragraph("", "", nodes.emphasis(text=words), *compared(text)))
     if len(items):
         box += items
     return box
