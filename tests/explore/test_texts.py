@@ -93,7 +93,6 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "two": "its coordinates",
     },
     "adam": {
-        "third": "the panel",
         "1": "what m̂/√v̂ is where gradients agree",
         "0": "what it is where they cancel, and β₁ where its sentence is shown",
         "1,000": "the step at which the number beside it is taken",
@@ -106,12 +105,11 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "batch": {
         "2": FORMULA,  # 2/L
         "40": SETTING,
-        "400": SETTING,
         "0": "the ridge's height",
         "1": "the minima's heights",
     },
-    "conclusion": {"5": SETTING, "4": "the end of the panel's axis"},
-    "cover": {"81": SETTING, "80": SETTING, "1": SETTING, "1.5": SETTING, "2,000": SETTING},
+    "conclusion": {"5": SETTING},
+    "cover": {"81": SETTING, "80": SETTING, "0": SETTING},
     "drawing": {},
     "gradient_descent": {"1": FORMULA, "2": FORMULA, "two": "lines"},
     "lookahead": {"1": "k or α, where its sentence is shown"},
@@ -152,8 +150,13 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "4": FORMULA,
         "2": FORMULA,
     },
-    "rmsprop": {"0": "the smallest γ", "nine": SETTING, "150": SETTING},
-    "stochastic": {"1,000": SETTING},
+    "rmsprop": {
+        "0": "the smallest γ",
+        "1": SETTING,  # the gradients
+        "0.1": SETTING,
+        "0.9": SETTING,
+    },
+    "stochastic": {},
     "why_it_matters": {"two": "ends of a line"},
 }
 """The numbers that a figure's caption may name by itself, each with the reason why it is the same at every
