@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gdcourse.explore import SIGNATURES
 from tests.browsing import is_on, set_control, state_of
 from tests.explore.made import made, states
 
-NAMES = ["momentum", "nesterov", "lookahead", "adadelta", "radam", "adam", "rmsprop", "batch", "cover"]
+NAMES = list(SIGNATURES)
 WIDE, PHONE = 688, 358  # pixels that the page's column leaves to a figure
 TALLEST, LONGEST = 566, 45  # pixels below a title and a paragraph on a screen of 900; words of a caption
 PAGE = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8">
@@ -201,3 +202,20 @@ def test_call_back_plays_to_the_next_call_and_no_further(browser, pages):
         tab.wait_for_selector(".gd-scrubber:not(.gd-playing)", timeout=8000)
         assert state_of(drawn)["move"] == cycle * (k + 1)
     context.close()
+
+
+def test_the_cover_plays_once_on_sight_unless_motion_is_reduced(browser, pages):
+    last = len(made("cover").controls[2].values) - 1
+    for motion, plays in (("no-preference", True), ("reduce", False)):
+        context = browser.new_context(viewport={"width": 900, "height": 900}, reduced_motion=motion)
+        tab = context.new_page()
+        tab.goto(pages("cover"))
+        tab.wait_for_selector(".gd-figure[data-ready]")
+        drawn = tab.locator(".gd-figure")
+        if plays:
+            tab.wait_for_selector(".gd-playing", timeout=3000)
+            assert state_of(drawn)["step"] < last
+            tab.wait_for_selector(".gd-scrubber:not(.gd-playing)", timeout=8000)
+        tab.wait_for_timeout(300)
+        assert drawn.locator(".gd-playing").count() == 0 and state_of(drawn)["step"] == last
+        context.close()

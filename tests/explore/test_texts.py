@@ -99,7 +99,6 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0.999": SETTING,
     },
     "backpropagation": {
-        "two": "nudges to both sides",
         "half": "the nudge beside which the error is compared",
     },
     "batch": {
@@ -120,7 +119,6 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "two": "standard deviations",
         "0.5": SETTING,
         "three": SETTING,
-        "five": SETTING,
     },
     "momentum": {
         "128": SETTING,  # the flattest direction
@@ -133,14 +131,13 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0": "γ, where its sentence is shown",
     },
     "network": {
+        "half": "what must be read right of a digit that is learnt",
         "0.1": SETTING,
         "64": SETTING,
         "0": "a digit, and the first step",
         "1": "a digit",
         "9": "a digit",
         "ten": SETTING,
-        "784": SETTING,
-        "nine": SETTING,
     },
     "radam": {
         "1": FORMULA,
@@ -157,7 +154,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0.9": SETTING,
     },
     "stochastic": {},
-    "why_it_matters": {"two": "ends of a line"},
+    "why_it_matters": {},
 }
 """The numbers that a figure's caption may name by itself, each with the reason why it is the same at every
 state. All others come from the state, through fields."""

@@ -24,8 +24,10 @@ from gdcourse.explore.parts import (
     Scrubber,
     Slider,
     Text,
+    Views,
     style,
 )
+from gdcourse.explore.views import in_views
 from gdcourse.figures import title
 from gdcourse.problems import digits
 from gdcourse.rules import METHODS
@@ -64,15 +66,18 @@ def conclusion(found: Comparison | None = None) -> Figure:
 
     @cache  # no control changes it, and live widgets ask again at every move
     def compute() -> Arrays:
-        return {**_curves(found, error, tried), **_race(found, tried), **_bets(found, error)}
+        views = in_views("rate", "race", computed=0)
+        return {**_curves(found, error, tried), **_race(found, tried), **_bets(found, error), **views}
 
     winner = int(np.argmin([one.mean(-1).min() for one in error.values()]))
+    on = [{"view": (view,)} for view in range(2)]
     own = {name: (SPACING ** one.astype(float)).tolist() for name, one in tried.items()}
     wide = min(0.025, 0.8 * float(multiples[0])), max(40.0, 1.25 * float(multiples[-1]))
     return Figure(
         name="figure-conclusion",
         title="First the rate, then the race",
         controls=[
+            Views(name="view", label="what is shown", values=range(2), texts=["The rate", "The race"]),
             Choice(
                 name="method",
                 label="method",
@@ -95,13 +100,15 @@ def conclusion(found: Comparison | None = None) -> Figure:
                 label="your bet on the fewest errors",
                 values=["", *names],
                 texts=["no bet yet", *(title(n) for n in names)],
+                when=on[1],
             ),
-            Scrubber(name="step", label="step", values=at, start=len(at) - 1, format="d"),
+            Scrubber(name="step", label="step", values=at, start=len(at) - 1, format="d", when=on[1]),
         ],
         compute=compute,
         rows=[
             [
                 Panel(
+                    when=on[0],
                     title="errors after the race, by rate",
                     x=Axis(label="rate over the method's usual one", domain=wide, log=True),
                     y=Axis(label="validation error, %", domain=(8, 100), log=True, ticks=PERCENT),
@@ -115,6 +122,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
                     ],
                 ),
                 Panel(
+                    when=on[1],
                     title=f"the race, means over {WINDOW} steps",
                     x=Axis(label="step", domain=(0, steps)),
                     y=Axis(label="training loss, nats", domain=(0.2, HIGHEST), log=True, ticks=NATS),
@@ -135,21 +143,22 @@ def conclusion(found: Comparison | None = None) -> Figure:
                 ),
             ]
         ],
-        tries="drag the ring along its curve: what does a rate ten times too large cost? Then play.",
+        tries=[
+            "drag the ring along its curve: what does a rate ten times too large cost?",
+            "bet on the method with the fewest errors, then play.",
+        ],
         readouts=READOUTS,
         caption=[
-            "{method}, its usual rate {rate}, errs on {error@method,rate:.1f} % of the validation digits, "
-            "at its "
-            "best rate on {least@method:.1f} %. Band, and grey lines in the race: all {count:d} methods at "
-            "their "
-            "best, {lowest:.1f} to {highest:.1f} %.",
-            f"Thin lines and shade are the {seeds} seeds.",
+            "{in_rate@view:?}{method} at its usual rate {rate}; at its best rate it errs on "
+            "{least@method:.1f} %. All {count:d} methods, each at its best rate, lie in the band between "
+            f"{{lowest:.1f}} and {{highest:.1f}} %. Shaded are the {seeds} seeds.",
+            "{in_race@view:?}{method} at its usual rate {rate}, its mean thick and its seeds thin; grey are "
+            "all {count:d} methods at their best rates. A bet reveals a name.",
         ],
-        alt="Left, {count:d} curves of the validation error over the rate, most of them U-shaped; their "
-        "lowest points lie in a band from {lowest:.1f} to {highest:.1f} %. {method}'s curve is marked at "
-        "{rate}, at {error@method,rate:.0f} %. Right, the training losses of all {count:d} at their best "
-        "rates fall to between {front@step:.2f} and {back@step:.2f}; {method}'s at {rate} is at "
-        "{loss@method,rate,step:.2f}.",
+        alt="{count:d} curves of the validation error over the rate, most of them U-shaped; their lowest "
+        "points "
+        "lie in a band from {lowest:.1f} to {highest:.1f} %. {method}'s curve is marked at {rate}, at "
+        "{error@method,rate:.0f} %.",
         encoding={
             **dict.fromkeys(["loss", *(f"seed_{k}" for k in range(seeds))], FALLING),
             **dict.fromkeys([f"{name}_best" for name in names], FALLING),
@@ -169,19 +178,17 @@ def conclusion(found: Comparison | None = None) -> Figure:
 PERCENT = [(10, "10"), (20, "20"), (50, "50"), (90, "90")]
 NATS = [(0.3, "0.3"), (0.5, "0.5"), (1, "1"), (2, "2"), (4, "4")]
 READOUTS = [
-    "{method}, {knob@method|knobs} = {value@method,rate:.2g}: {error@method,rate:.1f} % wrong. This rate "
-    "costs "
-    "{cost@method,rate:.1f} points; all {count:d} methods, at their best, lie within {between:.1f}.",
-    "{method}, {knob@method|knobs} = {best_value@method,rate:.2g}, its best: {error@method,rate:.1f} % "
-    "wrong. "
-    "All {count:d} methods, at their best, lie within {between:.1f} points.",
-    "Step {step}: training loss {loss@method,rate,step:.2f}; all {count:d} at their best {front@step:.2f} to "
-    "{back@step:.2f}.",
-    "Your bet, {bet}, errs on {beaten@bet:.1f} %; fewest errors: {winner|methods}, {lowest:.1f} %. "
-    "{verdict@bet|verdicts}",
-    "Your bet, {bet}, makes the fewest errors, {won@bet:.1f} %. On the test split its seeds overlap with "
-    "those "
-    "of {overlaps:d} of the {others:d} others.",
+    "{in_rate@view:?}{method}, {knob@method|knobs} = {value@method,rate:.2g}: {error@method,rate:.1f} % "
+    "wrong, "
+    "{cost@method,rate:.1f} points more than at its best.",
+    "{in_rate@view:?}{method}, {knob@method|knobs} = {best_value@method,rate:.2g}, its best: "
+    "{error@method,rate:.1f} % wrong.",
+    "{in_race@view:?}Step {step}: training loss {loss@method,rate,step:.2f}; all {count:d} at their best "
+    "{front@step:.2f} to {back@step:.2f}.",
+    "{in_race@view:?}Your bet, {bet}, errs on {beaten@bet:.1f} %; fewest errors: {winner|methods}, "
+    "{lowest:.1f} %. {verdict@bet|verdicts}",
+    "{in_race@view:?}Your bet, {bet}, makes the fewest errors, {won@bet:.1f} %. On the test split its seeds "
+    "overlap with those of {overlaps:d} of the {others:d} others.",
 ]
 VERDICTS = [
     "On the test split the seeds of the two overlap: too few to tell them apart.",
