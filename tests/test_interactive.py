@@ -360,9 +360,9 @@ def test_a_drawing_is_read_as_python_reads_it(browser, site, address, figures):
         return ink
 
     with visit:
-        page = figure.locator("svg.gd-pad")
-        page.scroll_into_view_if_needed()
+        page = figure.locator("svg.gd-page")
         figure.locator(".gd-clear").click()
+        page.scroll_into_view_if_needed()
         box = page.bounding_box()
         visit.tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
         visit.tab.mouse.down()

@@ -89,7 +89,7 @@ def test_open_run_and_move_a_slider(browser, lab):
     def state():
         return json.loads(figure.get_attribute("data-state"))
 
-    handle = figure.locator("input[type=range]").first
+    handle = figure.get_by_label("ηλ")
     before, picture = state(), figure.locator("svg").first.inner_html()
     handle.focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowRight"):

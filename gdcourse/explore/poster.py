@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patheffects import Normal, Stroke
+from matplotlib.text import Annotation
 
 from gdcourse.explore import parts
 from gdcourse.explore.figure import Arrays, Figure
@@ -79,7 +80,29 @@ def draw(view: View) -> Canvas:
     canvas.draw_without_rendering()  # now the words have their places
     for ax in canvas.axes:
         _thin(ax)
+        _part(ax)
     return canvas
+
+
+def _part(ax: Axes) -> None:
+    """Names that would lie on other words move up or down to where there is room, from the highest on."""
+    words = [text for text in ax.texts if text.get_text()]
+    names = [text for text in words if isinstance(text, Annotation)]
+    taken = [text.get_window_extent() for text in words if text not in names]
+    panel = ax.get_window_extent()
+    for name in sorted(names, key=lambda text: -text.get_window_extent().y0):
+        box = name.get_window_extent()
+        ways = sorted(range(-60, 61, 2), key=abs)
+        free = (
+            way
+            for way in ways
+            if panel.y0 <= box.y0 + way
+            and box.y1 + way <= panel.y1 + 2
+            and not any(box.translated(0, way).overlaps(one) for one in taken)
+        )
+        by = next(free, 0)
+        name.set_position((name.xyann[0], name.xyann[1] + by * 72 / DPI))
+        taken.append(box.translated(0, by))
 
 
 def _thin(ax: Axes) -> None:

@@ -200,6 +200,16 @@ def test_the_static_picture_draws_every_mark():
     assert png(figure)[:4] == b"\x89PNG" and len(png(figure)) < 40_000
 
 
+def test_names_on_the_static_picture_do_not_lie_on_one_another():
+    y = Axis(domain=(-1, 20))
+    marks = [Dots(x=2.0, y=5.0 + i / 10, label=f"a name, {i}") for i in range(4)]
+    figure = toy(rows=[[Panel(x=Axis(domain=(0, 4)), y=y, marks=marks)]])
+    ax = draw(View(figure, figure.arrays, figure.start(), {})).axes[0]
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
+    assert len(boxes) == 4
+    assert not any(one.overlaps(two) for i, one in enumerate(boxes) for two in boxes[:i])
+
+
 def test_ticks_of_the_static_picture_do_not_lie_on_one_another():
     given = Axis(domain=(0, 60), ticks=[(i, "a long word") for i in range(61)])
     figure = toy(rows=[[Panel(x=given, y=Axis(), marks=[Line(x="x", y="y")])]])

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gdcourse.explore import SIGNATURES
 from tests.browsing import is_on, set_control, state_of
 from tests.explore.made import made, states
 
-NAMES = ["momentum", "nesterov", "lookahead", "adadelta"]
+NAMES = list(SIGNATURES)
 WIDE, PHONE = 688, 358  # pixels that the page's column leaves to a figure
 TALLEST, LONGEST = 566, 45  # pixels below a title and a paragraph on a screen of 900; words of a caption
 PAGE = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8">
@@ -111,7 +112,7 @@ def test_no_words_are_cut_off_or_lie_on_others(browser, pages, name, width, them
 def test_at_first_one_thing_is_in_view_and_fits_the_screen(browser, pages, name):
     figure = made(name)
     context, _, drawn = opened(browser, pages(name), WIDE)
-    assert drawn.locator("svg.gd-panel").count() <= 2
+    assert drawn.locator("svg.gd-panel").count() <= 2 or name == "cover"  # nine methods, side by side
     assert drawn.bounding_box()["height"] <= TALLEST
     assert drawn.locator(".gd-try").inner_text().startswith("Try this: ")
     views = next((len(c.values) for c in figure.controls if c.kind == "views"), 1)
@@ -130,9 +131,13 @@ def test_a_caption_is_short(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_plays_comes_back_to_its_sign(browser, pages, name):
-    if not any(control.kind == "scrubber" for control in made(name).controls):
+    scrubber = next((c for c in made(name).controls if c.kind == "scrubber"), None)
+    if scrubber is None:
         return
     context, tab, drawn = opened(browser, pages(name), WIDE)
+    for view, positions in scrubber.when.items():
+        assert view == made(name).controls[0].name
+        set_control(drawn, 0, positions[0])
     tab.emulate_media(reduced_motion="no-preference")
     button = drawn.get_by_role("button", name=": play")
     button.click()
@@ -201,3 +206,20 @@ def test_call_back_plays_to_the_next_call_and_no_further(browser, pages):
         tab.wait_for_selector(".gd-scrubber:not(.gd-playing)", timeout=8000)
         assert state_of(drawn)["move"] == cycle * (k + 1)
     context.close()
+
+
+def test_the_cover_plays_once_on_sight_unless_motion_is_reduced(browser, pages):
+    last = len(made("cover").controls[2].values) - 1
+    for motion, plays in (("no-preference", True), ("reduce", False)):
+        context = browser.new_context(viewport={"width": 900, "height": 900}, reduced_motion=motion)
+        tab = context.new_page()
+        tab.goto(pages("cover"))
+        tab.wait_for_selector(".gd-figure[data-ready]")
+        drawn = tab.locator(".gd-figure")
+        if plays:
+            tab.wait_for_selector(".gd-playing", timeout=3000)
+            assert state_of(drawn)["step"] < last
+            tab.wait_for_selector(".gd-scrubber:not(.gd-playing)", timeout=8000)
+        tab.wait_for_timeout(300)
+        assert drawn.locator(".gd-playing").count() == 0 and state_of(drawn)["step"] == last
+        context.close()

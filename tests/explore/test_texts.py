@@ -93,25 +93,22 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "two": "its coordinates",
     },
     "adam": {
-        "third": "the panel",
         "1": "what m̂/√v̂ is where gradients agree",
         "0": "what it is where they cancel, and β₁ where its sentence is shown",
         "1,000": "the step at which the number beside it is taken",
         "0.999": SETTING,
     },
     "backpropagation": {
-        "two": "nudges to both sides",
         "half": "the nudge beside which the error is compared",
     },
     "batch": {
         "2": FORMULA,  # 2/L
         "40": SETTING,
-        "400": SETTING,
         "0": "the ridge's height",
         "1": "the minima's heights",
     },
-    "conclusion": {"5": SETTING, "4": "the end of the panel's axis"},
-    "cover": {"81": SETTING, "80": SETTING, "1": SETTING, "1.5": SETTING, "2,000": SETTING},
+    "conclusion": {"5": SETTING},
+    "cover": {"81": SETTING, "80": SETTING, "0": SETTING},
     "drawing": {},
     "gradient_descent": {"1": FORMULA, "2": FORMULA, "two": "lines"},
     "lookahead": {"1": "k or α, where its sentence is shown"},
@@ -122,7 +119,6 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "two": "standard deviations",
         "0.5": SETTING,
         "three": SETTING,
-        "five": SETTING,
     },
     "momentum": {
         "128": SETTING,  # the flattest direction
@@ -135,14 +131,13 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0": "γ, where its sentence is shown",
     },
     "network": {
+        "half": "what must be read right of a digit that is learnt",
         "0.1": SETTING,
         "64": SETTING,
         "0": "a digit, and the first step",
         "1": "a digit",
         "9": "a digit",
         "ten": SETTING,
-        "784": SETTING,
-        "nine": SETTING,
     },
     "radam": {
         "1": FORMULA,
@@ -152,9 +147,14 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "4": FORMULA,
         "2": FORMULA,
     },
-    "rmsprop": {"0": "the smallest γ", "nine": SETTING, "150": SETTING},
-    "stochastic": {"1,000": SETTING},
-    "why_it_matters": {"two": "ends of a line"},
+    "rmsprop": {
+        "0": "the smallest γ",
+        "1": SETTING,  # the gradients
+        "0.1": SETTING,
+        "0.9": SETTING,
+    },
+    "stochastic": {},
+    "why_it_matters": {},
 }
 """The numbers that a figure's caption may name by itself, each with the reason why it is the same at every
 state. All others come from the state, through fields."""

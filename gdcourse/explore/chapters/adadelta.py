@@ -107,8 +107,8 @@ def adadelta() -> Figure:
 
     The problem is ½(x² + 20y²) from (−4, 1), for 300 steps in each unit of θ. Its loss is multiplied by 10⁻³
     to 10³ in half decades; ε runs from 10⁻⁸ to 10⁻² likewise; γ = 0.95. Gradient descent has η = 0.05 = 1/L
-    for the factor 1. 500 steps; the losses are divided by their
-    factor, and those of the map averaged over the last 50 steps.
+    for the factor 1. 500 steps; the losses are divided by their factor, and those of the map are
+    means of the last 50 steps.
     """
     valley = ravine(KAPPA)
     every, every_gd = (

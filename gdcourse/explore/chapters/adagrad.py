@@ -12,14 +12,15 @@ from gdcourse import theory
 from gdcourse.experiments import Run, descend
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Dots, Line, Panel, Rule, Scrubber, Slider, Text, style
+from gdcourse.explore.parts import Axis, Dots, Line, Panel, Rule, Scrubber, Slider, Text, Views, style
+from gdcourse.explore.views import in_views
 from gdcourse.problems import Problem, Quadratic
 from gdcourse.rules import Adagrad, GradientDescent, Momentum
 
 KAPPA, GOAL, STEPS, SHOWN = 100.0, 1e-3, 600, 60
 START, FLOOR = (1.0, 0.5), (1.0, 0.0)  # along the bowl's axes: off the valley's floor, and on it
 GAMMA = float(theory.momentum_best(1.0, KAPPA)[1])
-VIEW = (-0.6, 1.3)  # of both coordinates, in the panels with paths
+VIEW = ((-0.9, 1.7), (-0.6, 1.3))  # in the panels with paths
 ANGLES = np.arange(0.0, 45.1, 2.5)
 LEVELS = 13.0 * 4.0 ** -np.arange(5)
 
@@ -32,8 +33,8 @@ TITLES = {"gd": "gradient descent", "momentum": "momentum (wide swings)", "adagr
 
 
 def adagrad() -> Figure:
-    """Three paths on a turned bowl, the steps to a distance of 0.001 over the angle, and the two learning
-    rates that Adagrad makes, one for each coordinate.
+    """Adagrad's path on a turned bowl and the steps to a distance of 0.001 over the angle; then the other two
+    paths; then the two learning rates that Adagrad makes, one for each coordinate.
 
     The bowl's curvatures are 1 and 100; the start, (1, 0.5) along its axes, turns with it, from 0° to 45° in
     steps of 2.5°. At each angle each method has the best of 161 learning rates. 600 steps are run, 60 drawn.
@@ -50,7 +51,7 @@ def adagrad() -> Figure:
 
     def compute(angle: np.ndarray) -> Arrays:
         bowls = Bowls(angle)
-        out: Arrays = {"at": angle}
+        out: Arrays = {"at": angle, **in_views("turn", "others", "rates", computed=1)}
         for name, (_, rule, _) in METHODS.items():
             lr, needed = tuned(name, tuple(angle.tolist()))
             run = descend(rule(lr[:, None]), bowls, steps=SHOWN)
@@ -78,17 +79,20 @@ def adagrad() -> Figure:
     grey, color = styles["gd"]["color"], styles["adagrad"]["color"]
     steps = list(range(SHOWN + 1))
 
-    def paths(name: str) -> Panel:
+    on = [{"view": (view,)} for view in range(3)]
+
+    def paths(name: str, view: int) -> Panel:
         return Panel(
-            title=TITLES[name],
-            x=Axis(label="θ₁", domain=VIEW, ticks=[(0, "0"), (1, "1")]),
-            y=Axis(label="θ₂", domain=VIEW, ticks=[(0, "0"), (1, "1")]),
+            when=on[view],
             equal=True,
+            title=TITLES[name],
+            x=Axis(label="θ₁", domain=VIEW[0], ticks=[(0, "0"), (1, "1")]),
+            y=Axis(label="θ₂", domain=VIEW[1], ticks=[(0, "0"), (1, "1")]),
             marks=[
                 Line(x="contour_x", y="contour_y", color="faint", width=0.8),
                 Line(x=f"{name}_x", y=f"{name}_y", **styles[name], dots=1.8, width=1.1, upto="step"),
                 Dots(x=0.0, y=0.0, shape="cross", size=6),
-                Text(text=f"{{{name}_outside:d}} steps end outside", x=1.25, y=-0.5, anchor="end"),
+                Text(text=f"{{{name}_outside:d}} steps end outside", x=1.65, y=-0.5, anchor="end"),
             ],
         )
 
@@ -96,6 +100,12 @@ def adagrad() -> Figure:
         name="figure-adagrad",
         title="Turn the bowl: who notices?",
         controls=[
+            Views(
+                name="view",
+                label="what is shown",
+                values=range(3),
+                texts=["Turn the bowl", "The other two", "Adagrad's two rates"],
+            ),
             Slider(
                 name="angle",
                 label="angle of the bowl",
@@ -106,10 +116,19 @@ def adagrad() -> Figure:
             Scrubber(name="step", label="steps", values=steps, start=SHOWN, format="d"),
         ],
         compute=compute,
+        tries=[
+            "turn the bowl from 0° to 45°. Whose curve is level?",
+            "turn the bowl: the two paths turn with it.",
+            "turn the bowl to 0°, where the two rates are farthest apart.",
+        ],
         rows=[
-            [paths(name) for name in METHODS],
             [
+                paths("adagrad", 0),
+                paths("gd", 1),
+                paths("momentum", 1),
                 Panel(
+                    height=205,
+                    when=on[0],
                     title=f"steps to a distance of {GOAL}",
                     x=Axis(label="angle of the bowl, degrees", domain=(0, 46)),
                     y=Axis(label="steps", domain=(4, 800), log=True),
@@ -127,6 +146,8 @@ def adagrad() -> Figure:
                     ],
                 ),
                 Panel(
+                    height=205,
+                    when=on[2],
                     title="step over gradient, by coordinate",
                     x=Axis(label="step", domain=(0, SHOWN)),
                     y=Axis(label="learning rate in effect", domain=(2e-3, 3), log=True),
@@ -142,28 +163,25 @@ def adagrad() -> Figure:
             ],
         ],
         readouts=[
-            f"Steps to a distance of {GOAL}, each method at its best η: gradient descent {{gd_needed:d}} "
-            "(η = {gd_lr:.3g}), momentum {momentum_needed:d} (η = {momentum_lr:.3g}), Adagrad "
-            "{adagrad_needed:d} (η = {adagrad_lr:.3g}).",
-            f"Adagrad's rates for θ₁ and θ₂ after {SHOWN} steps: {{ratio:.2g}} to 1.",
+            "{in_turn@view:?}Steps at {angle}: gradient descent {gd_needed:d}, momentum "
+            "{momentum_needed:d}, Adagrad {adagrad_needed:d}.",
+            "{in_others@view:?}η = {gd_lr:.3g} for gradient descent, {momentum_lr:.3g} for momentum, the "
+            "best of all tried.",
+            f"{{in_rates@view:?}}After {SHOWN} steps Adagrad's rates for θ₁ and θ₂ are {{ratio:.3g}} to 1.",
         ],
         caption=[
-            "Gradient descent needs {gd_needed:d} steps and momentum {momentum_needed:d} at every one of "
-            "the angles. Adagrad, tuned anew each time, needs {least:d} at 0° and {most:d} at 45°; at "
-            "{angle}, as drawn, {adagrad_needed:d}.",
-            f"The curvatures are 1 and {KAPPA:.0f}. Along the axes each coordinate has a curvature of its "
-            "own; turned, each sees both, and Adagrad's two rates come together: their ratio is "
-            "{ratio_least:.2g} at 0°, {ratio:.3g} here, and {ratio_most:.3g} at 45°.",
-            "The start lies off the valley's floor. From a start on it, (1, 0) along the bowl's axes, "
-            "Adagrad needs {floor_adagrad:d} steps at this angle, gradient descent {floor_gd:d}, momentum "
-            "{floor_momentum:d}.",
-            "One bowl, without noise.",
+            "{in_turn@view:?}Each method has its best η at each angle. Adagrad needs {least:d} steps at 0° "
+            "and {most:d} at 45°, the others the same number everywhere. From a start on the valley's floor "
+            "it needs {floor_adagrad:d} here, gradient descent {floor_gd:d}, momentum {floor_momentum:d}.",
+            "{in_others@view:?}These two see the slope as a whole: turn the bowl, and the path turns with "
+            "it.",
+            f"{{in_rates@view:?}}The curvatures are 1 and {KAPPA:.0f}. At 0° each coordinate has its own, "
+            f"and the rates are {{ratio_least:.2g}} to 1; turned, each sees both, and the rates come "
+            f"together: {{ratio_most:.3g}} to 1 at 45°.",
         ],
-        alt="Five panels with the bowl turned by {angle}. Gradient descent zigzags in the valley, "
-        "momentum swings far across it, Adagrad slides to its floor and creeps along it. Steps over the "
-        "angle: gradient descent and momentum are level lines; Adagrad's rises steeply from below both to "
-        "above both. Adagrad's rates of the two coordinates lie close together, {rate_1_last:.2g} and "
-        "{rate_2_last:.2g}, near gradient descent's {gd_lr:.2g}.",
+        alt="Two panels with the bowl turned by {angle}. Adagrad's path slides to the valley's floor and "
+        "creeps along it. Steps over the angle: gradient descent and momentum are level lines; Adagrad's "
+        "rises steeply from below both, {least:d}, to above both, {most:d}.",
         encoding={
             **{f"contour_{axis}": Encoding(clip=(-2, 2)) for axis in "xy"},
             **{f"rate_{i}": Encoding(bits=8, log=True, clip=(1e-4, 100)) for i in (1, 2)},
@@ -217,7 +235,8 @@ def tuned(
 
 def steps_outside(theta: np.ndarray) -> np.ndarray:
     """How many points of the paths, shape (steps, angles, 2), lie outside their panel; NaN for none."""
-    count = ((theta < VIEW[0]) | (theta > VIEW[1])).any(-1).sum(0)
+    low, high = np.transpose(VIEW)
+    count = ((theta < low) | (theta > high)).any(-1).sum(0)
     return np.where(count > 0, count, np.nan)
 
 

@@ -10,7 +10,8 @@ import torch
 
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Bars, Choice, Dots, Heat, Line, Panel, Slider, Text
+from gdcourse.explore.parts import Axis, Bars, Choice, Dots, Heat, Line, Panel, Slider, Text, Views
+from gdcourse.explore.views import in_views
 from gdcourse.problems import Network, digits
 
 NUDGES = 2.0 ** np.arange(-10, 2)
@@ -94,6 +95,7 @@ def backpropagation() -> Figure:
         at_ends = each(lambda one: along(one, ends))
         a_slope = each(slope)
         return {
+            **in_views("product", "nudge", computed=2),
             "digit": came[0].reshape(1, 1, 28, 28)[:, :, ::-1],
             "units": came[1].reshape(1, 1, 4, 8)[:, :, ::-1],
             "digit_slopes": each(lambda one: _picture(slopes[0], one, 0, (28, 28)))[:, None],
@@ -130,17 +132,27 @@ def backpropagation() -> Figure:
 
     hi = [float(np.abs(part).max()) for part in slopes]
     signed: dict[str, Any] = {"color": "orange", "negative": "purple"}
+    on = [{"view": (view,)} for view in range(2)]
     return Figure(
         name="figure-backpropagation",
         title="Nudge and check: one weight, its product, and its slope",
         controls=[
+            Views(
+                name="view", label="what is shown", values=range(2), texts=["The product", "Nudge and check"]
+            ),
             Choice(name="weight", label="weight", values=[*range(len(WEIGHTS))], texts=WEIGHTS),
-            Slider(name="nudge", label="nudge h", values=NUDGES, start=11, format=".3g"),
+            Slider(name="nudge", label="nudge h", values=NUDGES, start=11, format=".3g", when=on[1]),
         ],
         compute=compute,
+        tries=[
+            "choose the weight of a blank pixel. Which factor of the product is zero?",
+            "bring the two nudges closer: does the dashed slope come to the other?",
+        ],
         rows=[
             [
                 Panel(
+                    when=on[0],
+                    weight=1.5,
                     title="what came in, times δ, is the slope",
                     x=Axis(domain=(-0.5, 70.5), ticks=[]),
                     y=Axis(domain=(-6, 28.5), ticks=[]),
@@ -157,6 +169,7 @@ def backpropagation() -> Figure:
                     ],
                 ),
                 Panel(
+                    when=on[0],
                     title="δ of the {layer|units}",
                     x=Axis(label="units of the layer above", domain=(-0.9, 31.9), ticks=[]),
                     y=Axis(label="δ", domain=(-1.05, 0.75)),
@@ -191,9 +204,9 @@ def backpropagation() -> Figure:
                         ),
                     ],
                 ),
-            ],
-            [
                 Panel(
+                    height=210,
+                    when=on[1],
                     title="the loss, while this weight alone moves",
                     x=Axis(label="change of the weight", domain=(-3, 3)),
                     y=Axis(label="loss, nats", domain=(0.6, 6.2)),
@@ -208,6 +221,8 @@ def backpropagation() -> Figure:
                     ],
                 ),
                 Panel(
+                    height=210,
+                    when=on[1],
                     title="how far apart the two slopes are",
                     x=Axis(label="nudge h, in the weight's unit", domain=(0.0008, 2.5), log=True),
                     y=Axis(
@@ -227,28 +242,27 @@ def backpropagation() -> Figure:
             ],
         ],
         readouts=[
-            "What came in {a:.2f} × δ {delta:.3f} = slope {slope:.4f}.",
-            "Two nudges of {nudge}: {chord:.4f}, off by {gap:.2g}.",
-            "Two nudges of {nudge}: {chord:.4f}, off by {none:d}, but for rounding.",
+            "{in_product@view:?}What came in {a:.2f} × δ {delta:.3f} = slope {slope:.4f}.",
+            "{in_nudge@view:?}Backpropagation {slope:.4f}; two nudges of {nudge}: {chord:.4f}, off by "
+            "{gap:.2g}.",
+            "{in_nudge@view:?}Backpropagation {slope:.4f}; two nudges of {nudge}: {chord:.4f}, off by "
+            "{none:d}, but for rounding.",
         ],
         caption=[
-            "The slide's network, untrained, and one digit. What came in, times a unit's δ, gives the "
-            "slopes of all weights to that unit: orange positive, purple negative. The framed weight has "
-            "{a:.2f} × {delta:.3f} = {slope:.4f}.",
-            "Two nudges of {nudge} ask the loss itself and find {chord:.4f}.",
-            "The loss has a corner where the weight has changed by {corner_inside:.3g}: there the unit "
-            "switches on or off, and the two nudges stand on either side of it.",
-            "The loss has a corner where the weight has changed by {corner_beyond:.3g}, where the unit "
-            "switches on or off; the two nudges stand closer.",
-            "With half the nudge the error is divided by {falls:.3g}.",
-            "{unseen:?}This weight does not reach the loss: what came in is zero.",
+            "{in_product@view:?}The slide's network, untrained, and one digit. What came in, times a unit's "
+            "δ, gives the slopes of all weights to that unit; the framed one is yours.",
+            "{in_product@view:?}{unseen:?}It does not reach the loss: what came in is zero.",
+            "{in_nudge@view:?}Two nudges ask the loss itself.",
+            "{in_nudge@view:?}At a change of {corner_inside:.3g} the unit switches, between the nudges: the "
+            "loss has a corner.",
+            "{in_nudge@view:?}At a change of {corner_beyond:.3g} the unit switches, and the loss has a "
+            "corner; the nudges stand closer.",
+            "{in_nudge@view:?}With half the nudge the error is divided by {falls:.3g}.",
+            "{in_nudge@view:?}{unseen:?}This weight does not reach the loss: what came in is zero.",
         ],
-        alt="Four panels for a weight from a pixel with ink to a hidden unit that is on. A four, times δ, "
-        "gives the same four in orange: the slopes. Bars show δ of 32 hidden units; for many it is zero. "
-        "The loss over the weight is flat up to a corner, then rises in a gentle curve; the line with "
-        "backpropagation's slope, {slope:.2f}, touches it in the middle, and the dashed line through two "
-        "nudges of {nudge} is less steep, {chord:.2f}. The error of the nudges, on log scales, drops once "
-        "they are nearer than the corner, and then falls along a straight line.",
+        alt="Two panels for a weight from a pixel with ink to a hidden unit that is on. A four, times δ, "
+        "gives the same four in colour: the slopes. The framed weight has {a:.2f} times {delta:.3f}, "
+        "{slope:.4f}. Bars show δ of 32 hidden units; for many it is zero.",
         encoding={
             "digit": Encoding(bits=8),
             "digit_slopes": Encoding(bits=8),

@@ -10,7 +10,8 @@ from gdcourse.experiments import Run, descend
 from gdcourse.explore.contours import contour_lines
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Dots, Heat, Line, Panel, Slider, Text, style
+from gdcourse.explore.parts import Axis, Dots, Heat, Line, Panel, Slider, Text, Views, style
+from gdcourse.explore.views import in_views
 from gdcourse.problems import LeastSquares, Problem, Saddle
 from gdcourse.rules import GradientDescent
 from gdcourse.theory import gd_stability_limit
@@ -27,8 +28,8 @@ SHADES = np.array([0.15, 0.45, 1.0])  # of the lower minimum, the upper one, the
 
 
 def batch() -> Figure:
-    """Above, a convex bowl: the path and the loss over the steps. Below, two minima with a saddle between:
-    where every start ends for every step size, and the path of one.
+    """A convex bowl: the path and the loss over the steps. In the other view, two minima with a saddle
+    between: where every start ends for every step size, and the path of one.
 
     The bowl is the least-squares loss of 60 examples of two features (seed 3), from (−1.6, −0.8); the other
     surface is ½x² + ¼y⁴ − ½y², from x = 1.2 and heights y between −2 and 2. η is 0.05 to 1.2 times
@@ -52,6 +53,7 @@ def batch() -> Figure:
         settles = share < 1
         above = ends(walk(surface, share * limit, SIDE, UPPER))[0]  # (η, starts)
         return {
+            **in_views("bowl", "minima", computed=2),
             "fit_x": last(fit.theta[: STEPS + 1, ..., 0]),
             "fit_y": last(fit.theta[: STEPS + 1, ..., 1]),
             "excess": last(fit.loss - bowl.loss(bowl.minimum))[..., : STEPS + 1],
@@ -80,6 +82,7 @@ def batch() -> Figure:
             "level_y": level_y[None, None],
         }
 
+    on = [{"view": (view,)} for view in range(2)]
     color = style("batch")["color"]
     own: dict[str, Any] = {"color": color, "width": 1.2, "dots": 2}
     level: dict[str, Any] = {"color": "faint", "width": 0.7}
@@ -87,10 +90,17 @@ def batch() -> Figure:
         name="figure-batch",
         title="What batch gradient descent promises, and what it does not",
         controls=[
+            Views(name="view", label="what is shown", values=range(2), texts=["A convex bowl", "Two minima"]),
             Slider(name="share", label="η, in units of 2/L", values=SHARES, start=17, format=".2f"),
-            Slider(name="height", label="height of the start, below", values=HEIGHTS, start=35, format=".1f"),
+            Slider(
+                name="height", label="height of the start", values=HEIGHTS, start=35, format=".1f", when=on[1]
+            ),
         ],
         compute=compute,
+        tries=[
+            "raise η to 2/L and one step beyond. Does the loss still fall?",
+            "drag the ring straight up, across the edge of the two shades.",
+        ],
         rows=[
             [
                 Panel(
@@ -98,6 +108,7 @@ def batch() -> Figure:
                     x=Axis(label="θ₁", domain=BOWL[0]),
                     y=Axis(label="θ₂", domain=BOWL[1]),
                     height=210,
+                    when=on[0],
                     marks=[
                         Line(x="bowl_x", y="bowl_y", **level),
                         Line(x="fit_x", y="fit_y", **own),
@@ -114,6 +125,7 @@ def batch() -> Figure:
                         ticks=[(1e-9, "10⁻⁹"), (1e-6, "10⁻⁶"), (1e-3, "10⁻³"), (1.0, "1"), (1e3, "10³")],
                     ),
                     height=210,
+                    when=on[0],
                     marks=[
                         Line(y="excess", **own),
                         Text(
@@ -124,10 +136,10 @@ def batch() -> Figure:
                         ),
                     ],
                 ),
-            ],
-            [
                 Panel(
                     title="two minima: where a start ends",
+                    height=210,
+                    when=on[1],
                     x=Axis(label="η, in units of 2/L", domain=(0.025, 1.225)),
                     y=Axis(label="height of the start", domain=(-2.02, 2.02)),
                     pad=("share", "height"),
@@ -144,6 +156,8 @@ def batch() -> Figure:
                 ),
                 Panel(
                     title="two minima: the path",
+                    height=210,
+                    when=on[1],
                     x=Axis(label="x", domain=SURFACE[0]),
                     y=Axis(label="y", domain=SURFACE[1]),
                     marks=[
@@ -161,36 +175,32 @@ def batch() -> Figure:
             ],
         ],
         readouts=[
-            "Bowl, η = {share} · 2/L: {fit_left:.1g} above the lowest loss after 40 steps.",
-            "Bowl, η = {share} · 2/L: less than {fit_arrived:.0e} above the lowest loss after 40 steps.",
-            "Bowl, η = {share} · 2/L: {fit_stuck:.1g} above the lowest loss after 40 steps.",
-            "Bowl, η = {share} · 2/L: diverges, out of bounds at step {fit_diverged:d}.",
-            "Two minima, from height {height}: {place|places}, reached at step {arrived:d}.",
-            "Two minima, from height {restless:.1f}: no place to stay at in 400 steps.",
-            "Two minima, from height {height}: diverges, out of bounds at step {diverged:d}.",
+            "{in_bowl@view:?}η = {share} · 2/L: {fit_left:.1g} above the lowest loss after 40 steps.",
+            "{in_bowl@view:?}η = {share} · 2/L: less than {fit_arrived:.0e} above the lowest loss after 40 "
+            "steps.",
+            "{in_bowl@view:?}η = {share} · 2/L: {fit_stuck:.1g} above the lowest loss after 40 steps.",
+            "{in_bowl@view:?}η = {share} · 2/L: diverges, out of bounds at step {fit_diverged:d}.",
+            "{in_minima@view:?}From height {height}: {place|places}, reached at step {arrived:d}.",
+            "{in_minima@view:?}From height {restless:.1f}: no place to stay at in 400 steps.",
+            "{in_minima@view:?}From height {height}: diverges, out of bounds at step {diverged:d}.",
         ],
         caption=[
-            "On the bowl every step size below 2/L comes to the one minimum: at {share} of it the loss is "
-            "{fit_left:.1g} above the lowest after 40 steps.",
-            "On the bowl every step size below 2/L comes to the one minimum: at {share} of it the loss is "
-            "the lowest after 40 steps, up to rounding ({fit_arrived:.0e}).",
-            "At 2/L itself the bowl's steepest direction jumps across and back for ever: {fit_stuck:.1g} "
-            "above the lowest loss after 40 steps.",
-            "Beyond 2/L the run on the bowl diverges: past the bound at step {fit_diverged:d}.",
-            "On the other surface the start decides, too. With this η, of {upper_starts:d} starts above the "
-            "ridge {upper_own:d} end in the upper minimum, {upper_other:d} in the lower one, {upper_none:d} "
-            "nowhere within 400 steps or out of bounds; of those below the ridge likewise.",
-            "{ridge:?}From exactly on the ridge a run ends in the saddle.",
-            "{beyond:?}In the tinted part, from 2/L on, only runs settle that start at a height of exactly "
-            "0 or ±1, where the gradient along y is zero: the thin lines.",
-            "The map varies the start along y only: along x it makes no difference.",
+            "{in_bowl@view:?}On a convex bowl every η below 2/L, L the steepest curvature, comes to the one "
+            "minimum.",
+            "{in_bowl@view:?}{fit_left:?}So does this one.",
+            "{in_bowl@view:?}{fit_arrived:?}This one is there after 40 steps, up to rounding.",
+            "{in_bowl@view:?}{fit_stuck:?}At 2/L itself the steepest direction jumps across and back for "
+            "ever.",
+            "{in_bowl@view:?}{fit_diverged:?}Beyond 2/L it diverges.",
+            "{in_minima@view:?}Here the start decides. With this η, of {upper_starts:d} starts above the "
+            "ridge "
+            "{upper_own:d} end in the upper minimum, {upper_other:d} in the lower one, {upper_none:d} "
+            "in neither.",
+            "{in_minima@view:?}{ridge:?}From the ridge a run ends in the saddle.",
+            "{in_minima@view:?}{beyond:?}Where tinted, only starts at 0 or ±1 settle.",
         ],
-        alt="Four panels at {share} times 2/L. On a convex bowl the path zigzags into the minimum, and the "
-        "loss falls to {fit_left:.0e} above the lowest. A map over step size and height of the start: the "
-        "upper half ends in the upper minimum, the lower half in the lower, a dark line between in the "
-        "saddle; for large steps the outermost starts end on the other side, or out of bounds; from 2/L on "
-        "none settles, but for three thin lines at heights of 0 and ±1. The path from high up on the second "
-        "surface jumps across the ridge and ends in the {place|places}.",
+        alt="Two panels at {share} times 2/L. On the level lines of a convex bowl the path zigzags into the "
+        "minimum, and the loss falls to {fit_left:.0e} above the lowest within 40 steps.",
         encoding={
             "fit_x": Encoding(clip=(-8, 8)),
             "fit_y": Encoding(clip=(-8, 8)),

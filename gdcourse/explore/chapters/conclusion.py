@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from gdcourse.experiments import Comparison, Tuned, compare, gradient_operations, step_operations
+from gdcourse.experiments import Comparison, Tuned, compare
 from gdcourse.experiments.compare import SPACING
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
@@ -24,10 +24,12 @@ from gdcourse.explore.parts import (
     Scrubber,
     Slider,
     Text,
+    Views,
     style,
 )
+from gdcourse.explore.views import in_views
 from gdcourse.figures import title
-from gdcourse.problems import Network, digits
+from gdcourse.problems import digits
 from gdcourse.rules import METHODS
 
 STEPS, WINDOW = 60, 5
@@ -56,7 +58,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
     steps, _, seeds = found[names[0]].loss.shape
     if steps < WINDOW:
         raise ValueError(f"the figure needs a comparison of at least {WINDOW} steps, got one of {steps}")
-    at, is_usual = np.arange(WINDOW, steps + 1), (names, steps) == (list(METHODS), STEPS)
+    at = np.arange(WINDOW, steps + 1)
     tried = _exponents(found)
     exponents = np.unique(np.concatenate(list(tried.values())))
     multiples = SPACING ** exponents.astype(float)
@@ -64,15 +66,18 @@ def conclusion(found: Comparison | None = None) -> Figure:
 
     @cache  # no control changes it, and live widgets ask again at every move
     def compute() -> Arrays:
-        return {**_curves(found, error, tried), **_race(found, tried), **_bets(found, error)}
+        views = in_views("rate", "race", computed=0)
+        return {**_curves(found, error, tried), **_race(found, tried), **_bets(found, error), **views}
 
     winner = int(np.argmin([one.mean(-1).min() for one in error.values()]))
+    on = [{"view": (view,)} for view in range(2)]
     own = {name: (SPACING ** one.astype(float)).tolist() for name, one in tried.items()}
     wide = min(0.025, 0.8 * float(multiples[0])), max(40.0, 1.25 * float(multiples[-1]))
     return Figure(
         name="figure-conclusion",
         title="First the rate, then the race",
         controls=[
+            Views(name="view", label="what is shown", values=range(2), texts=["The rate", "The race"]),
             Choice(
                 name="method",
                 label="method",
@@ -88,25 +93,27 @@ def conclusion(found: Comparison | None = None) -> Figure:
                     f"× {FRACTIONS[e]}" if e in FRACTIONS else f"× {m:.2g}"
                     for e, m in zip(exponents, multiples, strict=True)
                 ],
-                start=int(np.abs(exponents - 2).argmin()),
+                start=int(np.abs(exponents).argmin()),
             ),
             Choice(
                 name="bet",
                 label="your bet on the fewest errors",
                 values=["", *names],
                 texts=["no bet yet", *(title(n) for n in names)],
+                when=on[1],
             ),
-            Scrubber(name="step", label="step", values=at, start=len(at) - 1, format="d"),
+            Scrubber(name="step", label="step", values=at, start=len(at) - 1, format="d", when=on[1]),
         ],
         compute=compute,
         rows=[
             [
                 Panel(
+                    when=on[0],
                     title="errors after the race, by rate",
                     x=Axis(label="rate over the method's usual one", domain=wide, log=True),
                     y=Axis(label="validation error, %", domain=(8, 100), log=True, ticks=PERCENT),
                     pad=("rate", None),
-                    height=280,
+                    height=220,
                     marks=[
                         Area(x=[*wide, *wide[::-1]], y="band", color="ink", opacity=0.12),
                         *(_faint(x=own[name], y=f"{name}_error") for name in names),
@@ -115,38 +122,43 @@ def conclusion(found: Comparison | None = None) -> Figure:
                     ],
                 ),
                 Panel(
-                    title="the race, step by step",
+                    when=on[1],
+                    title=f"the race, means over {WINDOW} steps",
                     x=Axis(label="step", domain=(0, steps)),
                     y=Axis(label="training loss, nats", domain=(0.2, HIGHEST), log=True, ticks=NATS),
-                    height=280,
+                    height=220,
                     marks=[
                         Rule(y=CHANCE, color="ink"),
                         Text(x=steps - 1, y=0.91 * CHANCE, text="guessing, ln 10", anchor="end"),
                         *(_faint(x="race_step", y=f"{name}_best", upto="step") for name in names),
                         *_in_race(names, at, seeds),
+                        Text(
+                            x=steps - 1,
+                            y=0.9 * HIGHEST,
+                            text="{over@method,rate:?}partly above, out of the picture",
+                            anchor="end",
+                        ),
                         *(mark for i, name in enumerate(names) for mark in _bet_on(i, name, winner, names)),
                     ],
                 ),
             ]
         ],
+        tries=[
+            "drag the ring along its curve: what does a rate ten times too large cost?",
+            "bet on the method with the fewest errors, then play.",
+        ],
         readouts=READOUTS,
         caption=[
-            "{method}, its usual rate {rate}, errs on {error@method,rate:.1f} % of the validation digits, "
-            "at its best rate on {least@method:.1f} %. All {count:d} methods, each at its best rate, lie "
-            "between {lowest:.1f} and {highest:.1f} %: the band, and in the race the grey lines, whose "
-            "names a bet reveals.",
-            f"Shaded, and thin in the race, are the {seeds} seeds; thick is their mean. The race shows "
-            f"means over {WINDOW} steps.",
-            "{over@method,rate:?}Where this loss is above 4 nats it is out of the picture.",
-            "For Adadelta the rate is its ε. Counted in operations instead of steps, no curve would be "
-            "stretched by more than {extra:.1f} %. That is a count: by the clock an update weighs more.",
+            "{in_rate@view:?}{method} at its usual rate {rate}; at its best rate it errs on "
+            "{least@method:.1f} %. All {count:d} methods, each at its best rate, lie in the band between "
+            f"{{lowest:.1f}} and {{highest:.1f}} %. Shaded are the {seeds} seeds.",
+            "{in_race@view:?}{method} at its usual rate {rate}, its mean thick and its seeds thin; grey are "
+            "all {count:d} methods at their best rates. A bet reveals a name.",
         ],
-        alt="Left, {count:d} curves of the validation error over the rate, most of them U-shaped; their "
-        "lowest points lie in a band from {lowest:.1f} to {highest:.1f} %. {method}'s curve is marked at "
-        "{rate}, at {error@method,rate:.0f} %. Right, the training losses of all {count:d} at their best "
-        "rates fall to between {front@step:.2f} and {back@step:.2f}; {method}'s at {rate} "
-        + ("stays far above all of them, at " if is_usual else "is at ")
-        + "{loss@method,rate,step:.2f}.",
+        alt="{count:d} curves of the validation error over the rate, most of them U-shaped; their lowest "
+        "points "
+        "lie in a band from {lowest:.1f} to {highest:.1f} %. {method}'s curve is marked at {rate}, at "
+        "{error@method,rate:.0f} %.",
         encoding={
             **dict.fromkeys(["loss", *(f"seed_{k}" for k in range(seeds))], FALLING),
             **dict.fromkeys([f"{name}_best" for name in names], FALLING),
@@ -166,20 +178,17 @@ def conclusion(found: Comparison | None = None) -> Figure:
 PERCENT = [(10, "10"), (20, "20"), (50, "50"), (90, "90")]
 NATS = [(0.3, "0.3"), (0.5, "0.5"), (1, "1"), (2, "2"), (4, "4")]
 READOUTS = [
-    "{method}, {knob@method|knobs} = {value@method,rate:.2g}: {error@method,rate:.1f} % wrong, its seeds "
-    "{least_seed@method,rate:.0f} to {most_seed@method,rate:.0f} %. This rate costs "
-    "{cost@method,rate:.1f} points; between the best and the worst of the {count:d} methods, each at its "
-    "best rate, lie {between:.1f}.",
-    "{method}, {knob@method|knobs} = {best_value@method,rate:.2g}, its best: {error@method,rate:.1f} % "
-    "wrong, its seeds {least_seed@method,rate:.0f} to {most_seed@method,rate:.0f} %. Between the best and "
-    "the worst of the {count:d} methods, each at its best rate, lie {between:.1f} points.",
-    "Step {step}: training loss {loss@method,rate,step:.2f}; all {count:d} at their best rates "
+    "{in_rate@view:?}{method}, {knob@method|knobs} = {value@method,rate:.2g}: {error@method,rate:.1f} % "
+    "wrong, "
+    "{cost@method,rate:.1f} points more than at its best.",
+    "{in_rate@view:?}{method}, {knob@method|knobs} = {best_value@method,rate:.2g}, its best: "
+    "{error@method,rate:.1f} % wrong.",
+    "{in_race@view:?}Step {step}: training loss {loss@method,rate,step:.2f}; all {count:d} at their best "
     "{front@step:.2f} to {back@step:.2f}.",
-    "Which of the {asked@bet:d} methods makes the fewest errors after the race, at its best rate? Bet.",
-    "Your bet, {bet}, errs on {beaten@bet:.1f} %; fewest errors: {winner|methods}, {lowest:.1f} %. "
-    "{verdict@bet|verdicts}",
-    "Your bet, {bet}, makes the fewest errors, {won@bet:.1f} %. But on the test split its seeds overlap with "
-    "those of {overlaps:d} of the other {others:d} methods: {seeds:d} seeds cannot tell them apart.",
+    "{in_race@view:?}Your bet, {bet}, errs on {beaten@bet:.1f} %; fewest errors: {winner|methods}, "
+    "{lowest:.1f} %. {verdict@bet|verdicts}",
+    "{in_race@view:?}Your bet, {bet}, makes the fewest errors, {won@bet:.1f} %. On the test split its seeds "
+    "overlap with those of {overlaps:d} of the {others:d} others.",
 ]
 VERDICTS = [
     "On the test split the seeds of the two overlap: too few to tell them apart.",
@@ -282,12 +291,8 @@ def _curves(found: Comparison, error: dict[str, np.ndarray], tried: Exponents) -
     values = _on_all({m.name: m.values for m in tuned}, tried)
     at_best = values == np.array([m.values[m.best] for m in tuned])[:, None]
     least = np.nanmin(mean, 1)
-    gradient = 64 * gradient_operations(Network())
-    updates = [step_operations(METHODS[name].make(METHODS[name].usual)) for name in METHODS]
     arrays = {
         "error": mean,
-        "least_seed": _on_all({m.name: error[m.name].min(-1) for m in tuned}, tried),
-        "most_seed": _on_all({m.name: error[m.name].max(-1) for m in tuned}, tried),
         "multiple": values / np.array([_usual(m) for m in tuned])[:, None],
         "value": values,
         "best_value": np.where(at_best, values, np.nan),
@@ -299,7 +304,6 @@ def _curves(found: Comparison, error: dict[str, np.ndarray], tried: Exponents) -
         "between": np.ptp(least),
         "count": float(len(least)),
         "band": np.repeat([least.min(), least.max()], 2),
-        "extra": 100 * max(updates) / gradient,
     }
     for m in tuned:
         one = error[m.name]
@@ -337,12 +341,10 @@ def _bets(found: Comparison, error: dict[str, np.ndarray]) -> Arrays:
     apart = np.array(["no difference" not in found.verdict(names[winner], name) for name in names], float)
     none = [np.nan]
     return {
-        "asked": np.array([len(names), *none * len(names)]),
         "beaten": np.r_[none, np.where(wins, np.nan, least)],
         "won": np.r_[none, np.where(wins, least, np.nan)],
         "verdict": np.r_[none, np.where(wins, np.nan, apart)],
         "winner": float(winner),
         "overlaps": float((apart[~wins] == 0).sum()),
         "others": float(len(names) - 1),
-        "seeds": float(error[names[0]].shape[1]),
     }

@@ -81,11 +81,12 @@ def drawing(theta: torch.Tensor | None = None) -> Figure:
                     title="what the network takes it for",
                     x=Axis(label="digit", domain=(-0.6, 9.6), ticks=[(d, str(d)) for d in range(10)]),
                     y=Axis(label="probability", domain=(0, 1.0)),
-                    height=280,
+                    height=230,
                     marks=[Bars(y="probability", color="grey", marked="answer")],
                 ),
             ]
         ],
+        tries="draw a digit, with mouse or finger. Then a letter.",
         readouts=["The network reads a {answer:d}."],
         caption="The network reads {right:.0%} of the validation digits right. On a drawing it may do worse: "
         "it was trained on scans of ink on paper. It has no answer that means 'this is no digit', and so it "

@@ -8,7 +8,21 @@ from gdcourse import theory
 from gdcourse.experiments import descend
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Area, Axis, Bars, Choice, Dots, Line, Panel, Rule, Scrubber, Slider, Text
+from gdcourse.explore.parts import (
+    Area,
+    Axis,
+    Bars,
+    Choice,
+    Dots,
+    Line,
+    Panel,
+    Rule,
+    Scrubber,
+    Slider,
+    Text,
+    Views,
+)
+from gdcourse.explore.views import in_views
 from gdcourse.problems import Quadratic
 from gdcourse.rules import GradientDescent
 
@@ -25,8 +39,8 @@ STEEP, FLAT = "orange", "blue"
 
 
 def gradient_descent() -> Figure:
-    """Where the steps land along the steepest and the flattest direction of a bowl, what is left in all
-    eight directions, and the error's factor per step over all learning rates.
+    """Where the steps land along the steepest and the flattest direction of a bowl, and what is left in all
+    eight directions; then the error's factor per step over all learning rates.
 
     Bowls ½Σλᵢθᵢ² whose eight curvatures go from L = 1 down to 1/κ by a constant factor, for κ of 1 to 100;
     η from 0.1/L to 2.3/L; from θᵢ = −1, 1000 steps, of which 30 are drawn. The factor is measured from step
@@ -47,6 +61,7 @@ def gradient_descent() -> Figure:
         at_ends = [np.abs(1 - eta), np.abs(1 - eta / kappa)]  # the factors of steepest and flattest
         is_flat, is_steep = at_ends[1] > at_ends[0] + 1e-9, at_ends[0] > at_ends[1] + 1e-9
         return {
+            **in_views("land", "every", computed=2),
             "left": np.abs(shown[..., 1:-1]),
             "steep": shown[..., 0],
             "flat": shown[..., -1],
@@ -80,10 +95,12 @@ def gradient_descent() -> Figure:
             "best_words": theory.gd_best_lr(1 / kappa, 1.0) - 0.02,
         }
 
+    on = [{"view": (view,)} for view in range(2)]
     return Figure(
         name="figure-gradient-descent",
         title="One learning rate for every direction: where do I land?",
         controls=[
+            Views(name="view", label="what is shown", values=range(2), texts=["Where do I land?", "Every η"]),
             Slider(
                 name="eta",
                 label="η, in units of 1/L",
@@ -98,12 +115,18 @@ def gradient_descent() -> Figure:
                 start=KAPPAS.index(30.0),
                 format="g",
             ),
-            Scrubber(name="step", label="step", values=range(SHOWN + 1), start=10, format="d"),
+            Scrubber(name="step", label="step", values=range(SHOWN + 1), start=10, format="d", when=on[0]),
         ],
         compute=compute,
+        tries=[
+            "raise η past 2/L, and play.",
+            "drag the ring to the lowest dot. How far is it from the limit, 2/L?",
+        ],
         rows=[
             [
                 Panel(
+                    height=190,
+                    when=on[0],
                     title="where the steps land, up to step {step}",
                     x=Axis(label="error θ, from −1 at the start", domain=(-1.6, 1.6)),
                     y=Axis(label="loss, as a share of the start's", domain=(0, 2)),
@@ -131,6 +154,8 @@ def gradient_descent() -> Figure:
                     ],
                 ),
                 Panel(
+                    height=190,
+                    when=on[0],
                     title="error left after step {step}",
                     x=Axis(
                         label="direction, its curvature from L to L/κ",
@@ -145,9 +170,8 @@ def gradient_descent() -> Figure:
                         Rule(y=1.0),
                     ],
                 ),
-            ],
-            [
                 Panel(
+                    when=on[1],
                     title="factor of the largest error per step",
                     x=Axis(label="η, in units of 1/L", domain=(0, 2.4)),
                     y=Axis(label="factor per step", domain=(0, 1.25)),
@@ -167,44 +191,38 @@ def gradient_descent() -> Figure:
                         Dots(x=list(RATES), y="factors", size=2.5),
                         Dots(x="eta_L", y="factor", shape="ring", size=7),
                     ],
-                )
+                ),
             ],
         ],
         readouts=[
-            "η = {eta}/L, κ = {kappa}: after step {step} the steepest direction has {steep_told@step:.2f} of "
-            "its error left, the flattest {flat_told@step:.2f}.",
-            "η = {eta}/L, κ = {kappa}: after step {step} the error in the steepest direction is "
+            "{in_land@view:?}After step {step} the steepest direction has {steep_told@step:.2f} of its "
+            "error left, the flattest {flat_told@step:.2f}.",
+            "{in_land@view:?}After step {step} the error in the steepest direction is "
             "{steep_grown@step:.3g} times what it was at the start.",
-            "Every direction is below a hundredth from step {need:d} on; with the best η tried here, "
-            "{best_eta:.2f}/L, from step {best_need:d} on.",
-            f"After {LONGEST} steps {{slow:.2g}} is still left in the flattest direction. With the best η "
-            "tried here, {best_eta:.2f}/L, every direction is below a hundredth from step {best_need:d} on.",
-            "The steepest direction's error is multiplied by {stuck:.2f} at every step, for ever.",
-            "The steepest direction's error is multiplied by {grows:.2f} at every step: diverged at step "
-            "{diverged:d}.",
+            "{in_every@view:?}Every direction is below a hundredth from step {need:d} on; with η = "
+            "{best_eta:.2f}/L, the best here, from {best_need:d} on.",
+            f"{{in_every@view:?}}After {LONGEST} steps {{slow:.2g}} is left in the flattest direction; with "
+            f"η = {{best_eta:.2f}}/L {{best_need:d}} steps would do.",
+            "{in_every@view:?}The steepest direction's error is multiplied by {stuck:.2f} at every step, "
+            "for ever.",
+            "{in_every@view:?}The steepest direction's error is multiplied by {grows:.2f} at every step: "
+            "diverged at step {diverged:d}.",
         ],
         caption=[
-            "The steepest direction limits η: it jumps across and back beyond η = 1/L, and beyond 2/L every "
-            "jump is longer than the one before.",
-            "At η = {eta}/L the flattest direction is the slow one: after step {step} it has "
-            "{flat_slow@step:.2f} of its error, the steepest {steep_told@step:.2f}.",
-            "At η = {eta}/L the steepest direction is the slow one: after step {step} it has "
-            "{steep_slow@step:.2f} of its error, the flattest {flat_told@step:.2f}.",
-            "At η = {eta}/L the steepest direction gets nowhere: after step {step} it has "
-            "{steep_stuck@step:.2f} of its error, the flattest {flat_told@step:.2f}.",
-            "At η = {eta}/L the steepest direction diverges: after step {step} its error is "
-            "{steep_lost@step:.3g} times that of the start. What lies beyond the edges of the panels is not "
-            "drawn.",
-            "{round:?}With κ = 1 the bowl is round, and all directions are alike.",
-            "In the lowest panel the lines are |1 − ηL| and |1 − ημ|; the dots are measured, and lie on the "
-            "higher of the two. A bowl has the same curvatures everywhere; a network has not.",
+            "{in_land@view:?}The steepest direction jumps across and back beyond η = 1/L, and beyond 2/L "
+            "every jump is longer than the last.",
+            "{in_land@view:?}{flat_slow@step:?}At η = {eta}/L the flattest direction is the slow one.",
+            "{in_land@view:?}{steep_slow@step:?}At η = {eta}/L the steepest direction is the slow one.",
+            "{in_land@view:?}{steep_stuck@step:?}At η = {eta}/L the steepest direction gets nowhere.",
+            "{in_land@view:?}{steep_lost@step:?}At η = {eta}/L it diverges, and leaves the panels.",
+            "{in_land@view:?}{round:?}With κ = 1 the bowl is round, and all directions are alike.",
+            "{in_every@view:?}The lines are |1 − ηL| and |1 − ημ|, μ the flattest curvature; the dots are "
+            "measured, and lie on the higher of the two. Beyond 2/L, where tinted, no step size converges.",
         ],
-        alt="Three panels for a bowl of condition number {kappa} and a learning rate of {eta}/L, {step} "
+        alt="Two panels for a bowl of condition number {kappa} and a learning rate of {eta}/L, {step} "
         "steps. On a parabola, the steepest direction jumps from side to side and is down to "
         "{steep_told@step:.2f} of its error; the flattest creeps down one side and has {flat_told@step:.2f} "
-        "left. Bars of what is left in eight directions: short for the steepest, longest for the flattest. "
-        "The factor per step over the learning rate: measured dots follow the flattest direction's line, "
-        "just below one, until the steepest direction's line crosses it near 2/L and rises above one.",
+        "left. Bars of what is left in eight directions: short for the steepest, longest for the flattest.",
         encoding={
             "left": Encoding(bits=8, clip=(0, 1.5)),
             "steep_left": Encoding(bits=8, clip=(0, 1.5)),

@@ -12,7 +12,20 @@ from gdcourse import theory
 from gdcourse.experiments import History, train
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Arrow, Axis, Choice, Dots, Line, Panel, Rule, Slider, Text, style
+from gdcourse.explore.parts import (
+    Arrow,
+    Axis,
+    Choice,
+    Dots,
+    Line,
+    Panel,
+    Rule,
+    Slider,
+    Text,
+    Views,
+    style,
+)
+from gdcourse.explore.views import in_views
 from gdcourse.problems import Digits, Network, Split, digits
 from gdcourse.rules import GradientDescent
 
@@ -65,6 +78,7 @@ def mini_batch() -> Figure:
         i = np.searchsorted(BATCHES, batch)
         is_small, is_large = (i == end for end in (0, len(BATCHES) - 1))
         return {
+            **in_views("cloud", "cost", computed=1),
             "cloud_x": clouds[i, :, 0],
             "cloud_y": clouds[i, :, 1],
             "ring1_x": rings[0, i, 0],
@@ -111,17 +125,24 @@ def mini_batch() -> Figure:
         ticks=[(n, str(n)) for n in (1, 4, 16, 64, 256)],
     )
     gradient = style("mini-batch")["color"]
+    on = [{"view": (view,)} for view in range(2)]
     return Figure(
         name="figure-mini-batch",
         title="From the noise of a mini-batch to what a training costs",
         controls=[
+            Views(name="view", label="what is shown", values=range(2), texts=["The cloud", "The cost"]),
             Slider(name="batch", label="batch size n", values=BATCHES, start=4, format="d"),
-            Choice(name="price", label="a step costs", values=PRICES, texts=PRICES, start=3),
+            Choice(name="price", label="a step costs", values=PRICES, texts=PRICES, start=3, when=on[1]),
         ],
         compute=compute,
+        tries=[
+            "make the batch four times as large: how much smaller is the cloud?",
+            "choose another price of a step: where does the lowest point go?",
+        ],
         rows=[
             [
                 Panel(
+                    when=on[0],
                     title=f"{DRAWS} gradients with n = {{batch}}",
                     x=Axis(label="along ∇J, in units of ‖∇J‖", domain=ALONG),
                     y=Axis(label="across, in units of ‖∇J‖", domain=ACROSS),
@@ -135,6 +156,7 @@ def mini_batch() -> Figure:
                     ],
                 ),
                 Panel(
+                    when=on[0],
                     title="length of their noise",
                     x=sizes,
                     y=Axis(
@@ -143,7 +165,7 @@ def mini_batch() -> Figure:
                         log=True,
                         ticks=[(v, f"{v:g}") for v in (0.25, 0.5, 1, 2, 4, 8)],
                     ),
-                    height=280,
+                    height=210,
                     pad=("batch", None),
                     marks=[
                         Rule(y=1.0, color="faint", label="as long as ∇J itself"),
@@ -152,9 +174,9 @@ def mini_batch() -> Figure:
                         Dots(x="batch_size", y="noise", shape="ring", size=7),
                     ],
                 ),
-            ],
-            [
                 Panel(
+                    height=210,
+                    when=on[1],
                     title="loss; a step costs {price}",
                     x=Axis(
                         label="price so far, in units of the cheapest's",
@@ -177,6 +199,8 @@ def mini_batch() -> Figure:
                     ],
                 ),
                 Panel(
+                    height=210,
+                    when=on[1],
                     title=f"price until the loss is {TARGET}, ◆ the cheapest",
                     x=sizes,
                     y=Axis(
@@ -206,31 +230,25 @@ def mini_batch() -> Figure:
             ],
         ],
         readouts=[
-            "n = {batch}: the noise is {noise:.2f} times as long as the gradient.",
-            "n = {silent:d}: all of the data, and no noise.",
-            f"Until the loss first is {TARGET} it takes {{need:.0f}} steps (η = {{rate:.2g}}), which read "
-            "{read:.0f} examples.",
-            "If a step costs {price}, n = {best@price|sizes} is cheapest; n = {batch} costs "
-            "{dearer@price:.2f} times as much.",
-            "If a step costs {price}, n = {cheapest@price|sizes} is cheapest.",
+            "{in_cloud@view:?}n = {batch}: the noise is {noise:.2f} times as long as the gradient.",
+            "{in_cloud@view:?}n = {silent:d}: all of the data, and no noise.",
+            "{in_cost@view:?}n = {batch}, η = {rate:.2g}: {need:.0f} steps, which read {read:.0f} examples.",
+            "{in_cost@view:?}If a step costs {price}, n = {batch} costs {dearer@price:.2f} times as much as "
+            "the cheapest.",
+            "{in_cost@view:?}{cheapest@price:?}If a step costs {price}, n = {batch} is the cheapest.",
         ],
         caption=[
-            "Four times the examples halve the noise: {noise_of_1:.1f} gradient lengths at n = 1, "
-            "{noise_of_4:.1f} at 4, {noise_of_16:.1f} at 16. Ellipses: one and two standard deviations by "
-            "the formula.",
-            f"If a step costs {{price}}, n = {{best@price|sizes}} is the cheapest way to a loss of {TARGET}, "
-            "and the dearest costs {dearest@price:.0f} times as much.",
-            "But seeds of n = {rivals@price|rivals} cost no more than some of its own: three seeds cannot "
+            "{in_cloud@view:?}Four times the examples halve the noise: {noise_of_1:.1f} gradient lengths at "
+            "n = 1, {noise_of_4:.1f} at 4, {noise_of_16:.1f} at 16. The arrow is the full gradient; "
+            "ellipses are one and two standard deviations by the formula.",
+            f"{{in_cost@view:?}}The cheapest way to a loss of {TARGET} is n = {{best@price|sizes}}, the "
+            f"dearest costs {{dearest@price:.0f}} times as much.",
+            "{in_cost@view:?}But some seeds of n = {rivals@price|rivals} are as cheap: three seeds cannot "
             "tell them apart.",
-            "Each batch size trains with the best of five learning rates, three seeds. Where the lowest "
-            "point lies depends on this network, these digits and this loss.",
         ],
-        alt="Four panels for a batch size of {batch}. A cloud of mini-batch gradients around the tip of the "
+        alt="Two panels for a batch size of {batch}. A cloud of mini-batch gradients around the tip of the "
         "full gradient's arrow, within two ellipses. The length of the noise falls along a straight line on "
-        "log scales, and a little faster at the end; here it is {noise:.2f} gradient lengths. Loss curves "
-        "of ten batch sizes: that of 1 reaches the target last. The price over the batch size is a U with "
-        "its lowest point at {best@price|sizes}; by examples it would rise with the batch size, by steps it "
-        "would fall.",
+        "log scales, and a little faster at the end; here it is {noise:.2f} gradient lengths.",
         encoding={
             **{
                 f"{name}_{axis}": Encoding(bits=8, clip=(-9, 9))

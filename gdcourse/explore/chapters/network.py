@@ -23,8 +23,10 @@ from gdcourse.explore.parts import (
     Scrubber,
     Text,
     Toggle,
+    Views,
     style,
 )
+from gdcourse.explore.views import in_views
 from gdcourse.problems import Digits, Network, Split, digits
 from gdcourse.problems.network import cross_entropy
 from gdcourse.rules import GradientDescent
@@ -56,6 +58,7 @@ def network() -> Figure:
     kept = train(net, few, GradientDescent(LR), steps=STEPS, seed=SEED, examine=STEPS, keep=True).kept
     assert kept is not None
     numbers = {**_templates(net, kept), **_answers(net, kept, data), **_shares(net, kept, data)}
+    numbers |= in_views("seen", "learnt", computed=0)
 
     def compute() -> Arrays:
         return numbers
@@ -68,6 +71,7 @@ def network() -> Figure:
         log=True,
         ticks=[(ZERO, "0"), (1, "1"), (3, "3"), (10, "10"), (30, "30"), (100, "100"), (300, "300")],
     )
+    on = [{"view": (view,)} for view in range(2)]
     nothing: dict[str, Any] = {"ticks": []}
     templates: dict[str, Any] = {
         "columns": 3,
@@ -80,19 +84,31 @@ def network() -> Figure:
         name="figure-network",
         title="Learning, scrubbed: one training, step by step",
         controls=[
+            Views(
+                name="view",
+                label="what is shown",
+                values=range(2),
+                texts=["Digits and templates", "Which is last?"],
+            ),
             Scrubber(name="step", label="after step", values=WATCHED, start=len(WATCHED) - 1, format="d"),
             Choice(
                 name="bet",
                 label="Which digit is learnt last? Bet",
                 values=[-1, *range(10)],
                 texts=["no bet yet", *"0123456789"],
+                when=on[1],
             ),
-            Toggle(name="whole", label="templates with their random start"),
+            Toggle(name="whole", label="templates with their random start", when=on[0]),
         ],
         compute=compute,
+        tries=[
+            "go back to step 0 and play: the templates grow, and the answers come right.",
+            "bet on a digit first. Then see when each of them is learnt.",
+        ],
         rows=[
             [
                 Panel(
+                    when=on[0],
                     title="ten unseen digits, and the answers",
                     x=Axis(domain=(-3, WIDTH + 3), **nothing),
                     y=Axis(domain=(0, HEIGHT), **nothing),
@@ -103,16 +119,17 @@ def network() -> Figure:
                     ],
                 ),
                 Panel(
+                    when=on[0],
                     title="templates of nine hidden units",
-                    height=320,
+                    height=230,
                     marks=[
                         Images(values="added", when={"whole": [0]}, **templates),
                         Images(values="whole_templates", when={"whole": [1]}, **templates),
                     ],
                 ),
-            ],
-            [
                 Panel(
+                    height=210,
+                    when=on[1],
                     title="loss on the 2,000 validation digits",
                     x=steps,
                     y=Axis(label="loss, nats", domain=(0, 2.6)),
@@ -125,6 +142,8 @@ def network() -> Figure:
                     ],
                 ),
                 Panel(
+                    height=210,
+                    when=on[1],
                     title="share of each digit that is read right",
                     x=steps,
                     y=Axis(label="share", domain=(0, 1.02)),
@@ -154,28 +173,25 @@ def network() -> Figure:
             ],
         ],
         readouts=[
-            "Step {step}: {right@step:.1f} % of the 2,000 validation digits are read right, "
-            "loss {loss@step:.2f} nats.",
-            "Each of the {curves@bet:d} thin curves is a digit. Which is the last to stay above one half? "
-            "Bet.",
-            "Your bet, the {lost@bet:d}s, are learnt at step {learnt@bet:d}: number {order@bet:d} of ten. "
-            "Last come the {last:d}s, at step {last_step:d}. This is one run.",
-            "Your bet is right: the {won@bet:d}s come last, at step {last_step:d}. This is one run.",
+            "Step {step}: {right@step:.1f} % of the 2,000 validation digits are read right, loss "
+            "{loss@step:.2f} nats.",
+            "{in_learnt@view:?}Each of the {curves@bet:d} thin curves is a digit. Which is the last to stay "
+            "above one half?",
+            "{in_learnt@view:?}Your bet, the {lost@bet:d}s, comes at step {learnt@bet:d}, as number "
+            "{order@bet:d} of ten; last come the {last:d}s, at step {last_step:d}.",
+            "{in_learnt@view:?}Your bet is right: the {won@bet:d}s come last, at step {last_step:d}.",
         ],
         caption=[
-            "One training: gradient descent, η = 0.1, mini-batches of 64. After {step} steps the network "
-            "reads {right@step:.1f} % of digits that it never trained on, at first {at_first:.1f} %.",
-            "Bars are its probabilities of 0, 1, … 9; the right one is orange. Of these ten digits it reads "
-            "{read@step:d} right.",
-            "A template is what training has added to the 784 weights of a unit, one of the nine that "
-            "change most in {steps:d} steps: ink on orange excites it, ink on purple quiets it. The step "
-            "axes are logarithmic, with 0 at their left end.",
+            "{in_seen@view:?}Bars are the probabilities of 0, 1, … 9, the right one coloured; of these ten "
+            "digits {read@step:d} are read right. A template is what training added to a unit's weights: "
+            "ink on the one colour excites it, on the other quiets it.",
+            "{in_learnt@view:?}One training: gradient descent, η = 0.1, mini-batches of 64. A digit is "
+            "learnt once at least half of its examples stay read right. The step axes are logarithmic, with "
+            "0 at their left end.",
         ],
-        alt="Four panels after {step} steps of one training. Ten handwritten digits with bars for ten "
-        "probabilities: {read@step:d} are read right. Nine templates show smooth strokes and arcs, orange "
-        "and purple side by side. The loss falls from above to far below that of a guess, to "
-        "{loss@step:.2f}. Ten curves, the share of each digit read right, rise one after the other; one of "
-        "them comes clearly after the rest.",
+        alt="Two panels after {step} steps of one training. Ten handwritten digits with bars for ten "
+        "probabilities: {read@step:d} are read right. Nine templates show smooth strokes and arcs, in two "
+        "colours side by side.",
         encoding={
             "sheet": Encoding(bits=8),
             **{f"{kind}{digit}": Encoding(bits=8) for kind in ("others", "true") for digit in range(10)},

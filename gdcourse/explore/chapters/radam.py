@@ -128,7 +128,7 @@ def radam() -> Figure:
         compute=compute,
         tries=[
             "go on from the first step with ›, and watch the grey rates draw together.",
-            "follow the ring to the right: the grey variance falls, the purple one stays.",
+            "play, and follow the rings: Adam's variance falls, that of r/√v̂ hardly moves.",
             "go back to the first step, and count on to the one where ρ passes 4.",
         ],
         rows=[

@@ -9,12 +9,14 @@ import numpy as np
 from gdcourse.experiments import Run, descend
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Area, Axis, Choice, Dots, Line, Panel, Rule, Slider, Text, style
+from gdcourse.explore.parts import Area, Axis, Dots, Line, Panel, Rule, Slider, Text, Views, style
 from gdcourse.problems import Slope
 from gdcourse.rules import Adagrad, RMSProp
 
 STEPS, FROM, TO = 450, 150, 300
-RATES, GONE = (0.2, 120.0), (-20.0, 510.0)  # the ends of two axes: no series goes beyond
+RATES, GONE = (0.2, 120.0), (-20.0, 510.0)  # the ends of two axes, for the first series and
+ASTRAY_RATES, ASTRAY = (0.5, 20.0), (-6.0, 110.0)  # for the second one: only the shortest memories go beyond
+SMALL, CANCEL, EVERY = range(3)  # the views: each series, and all γ
 GAMMAS = np.array([0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99])
 T = np.arange(1, STEPS + 1)
 STREAMS = {
@@ -58,7 +60,8 @@ def rmsprop() -> Figure:
     forward_sum, astray_sum = (middle(Adagrad(lr), gradients) for gradients in STREAMS.values())
 
     def compute(gamma: np.ndarray, stream: np.ndarray) -> Arrays:
-        gradients = [list(STREAMS.values())[i] for i in stream.ravel()]
+        streams = list(STREAMS.values())
+        gradients = [streams[min(i, CANCEL)] for i in stream.ravel()]  # what all γ share shows no series
         forgets = [walk(RMSProp(1.0, gamma[:, 0]), series) for series in gradients]
         never = [walk(Adagrad(lr), series) for series in gradients]
         gone = np.stack([-run.theta.T for run in forgets], 1)
@@ -70,10 +73,15 @@ def rmsprop() -> Figure:
             "gone_sum": gone_sum,
             "rate": np.stack([in_effect(run) for run in forgets], 1),
             "rate_sum": np.stack([in_effect(run) for run in never])[None],
-            "forward_here": np.where(stream == 0, went, np.nan),
-            "forward_sum_here": np.where(stream == 0, went_sum, np.nan),
-            "astray_here": np.where(stream == 1, went, np.nan),
-            "astray_sum_here": np.where(stream == 1, went_sum, np.nan),
+            "forward_here": np.where(stream == SMALL, went, np.nan),
+            "forward_sum_here": np.where(stream == SMALL, went_sum, np.nan),
+            "astray_here": np.where(stream == CANCEL, went, np.nan),
+            "astray_sum_here": np.where(stream == CANCEL, went_sum, np.nan),
+            "off": np.where((stream == CANCEL) & (gone[..., -1] > ASTRAY[1]), gone[..., -1], np.nan),
+            **{
+                f"{name}_at": np.where(stream == EVERY, middle(RMSProp(1.0, gamma), series), np.nan)
+                for name, series in zip(("forward", "astray"), streams, strict=True)
+            },
             **{
                 f"{name}_{which}": np.array([[pick(ways)]])
                 for name, ways in (("forward", forward), ("astray", astray))
@@ -92,93 +100,112 @@ def rmsprop() -> Figure:
     own, sums = style("RMSProp"), style("Adagrad")
     color = own["color"]
     last = len(GAMMAS)
-    shade: dict[str, Any] = {"x": [FROM, TO, TO, FROM], "color": "faint", "when": {"stream": [0]}}
+    on = [{"stream": (view,)} for view in range(3)]
+    shade: dict[str, Any] = {"x": [FROM, TO, TO, FROM], "color": "faint"}
     step_axis = Axis(label="step", domain=(0, STEPS))
+
+    def two_panels(view: int, rates: tuple[float, float], gone: tuple[float, float]) -> list[Panel]:
+        """The rate and the distance gone, for one of the series."""
+        small = view == SMALL
+        return [
+            Panel(
+                title="step over gradient",
+                x=step_axis,
+                y=Axis(label="learning rate in effect", domain=rates, log=True),
+                height=200,
+                when=on[view],
+                marks=[
+                    *([Area(y=np.repeat(rates, 2).tolist(), **shade)] if small else []),
+                    *([Text(x=225, y=70, text="small gradients", anchor="middle")] if small else []),
+                    Line(y="rate_sum", **sums, label="Adagrad"),
+                    Line(y="rate", **own, label="RMSProp"),
+                ],
+            ),
+            Panel(
+                title="distance gone, −θ" if small else "distance gone astray, −θ",
+                x=step_axis,
+                y=Axis(label="−θ, in RMSProp's η", domain=gone),
+                height=200,
+                when=on[view],
+                marks=[
+                    *([Area(y=np.repeat(gone, 2).tolist(), **shade)] if small else []),
+                    Rule(y=0.0, color="faint"),
+                    Line(y="gone_sum", **sums, label="Adagrad"),
+                    Line(y="gone", **own, label="RMSProp"),
+                    Text(x=440, y=20, text="RMSProp: {off:.0f} at the end", color=color, anchor="end"),
+                ],
+            ),
+        ]
+
     return Figure(
         name="figure-rmsprop",
         title="What forgetting gives, and what it costs",
         controls=[
+            Views(
+                name="stream",
+                label="the gradients",
+                values=range(3),
+                texts=["Small for a while", "Gradients that cancel", "Every γ"],
+            ),
             Slider(name="gamma", label="γ, RMSProp's memory", values=GAMMAS, start=4, format=".2f"),
-            Choice(name="stream", label="the gradients", values=[0, 1], texts=list(STREAMS)),
         ],
         compute=compute,
+        tries=[
+            "raise γ to 0.99: how long until RMSProp notices that the gradients are small?",
+            "lower γ to 0, the shortest memory, and watch RMSProp stray.",
+            "move the rings: what is best on one curve is worst on the other.",
+        ],
         rows=[
             [
-                Panel(
-                    title="step over gradient",
-                    x=step_axis,
-                    y=Axis(label="learning rate in effect", domain=RATES, log=True),
-                    height=200,
-                    marks=[
-                        Area(y=np.repeat(RATES, 2).tolist(), **shade),
-                        Text(x=225, y=70, text="small gradients", anchor="middle", when={"stream": [0]}),
-                        Line(y="rate_sum", **sums, label="Adagrad"),
-                        Line(y="rate", **own, label="RMSProp"),
-                    ],
-                ),
-                Panel(
-                    title="distance gone, −θ",
-                    x=step_axis,
-                    y=Axis(label="−θ, in RMSProp's η", domain=GONE),
-                    height=200,
-                    marks=[
-                        Area(y=np.repeat(GONE, 2).tolist(), **shade),
-                        Rule(y=0.0, color="faint"),
-                        Line(y="gone_sum", **sums, label="Adagrad"),
-                        Line(y="gone", **own, label="RMSProp"),
-                    ],
-                ),
-            ],
-            [
+                *two_panels(SMALL, RATES, GONE),
+                *two_panels(CANCEL, ASTRAY_RATES, ASTRAY),
                 Panel(
                     title=f"distance gone, steps {FROM + 1}–{TO}",
                     x=Axis(
                         label="γ; Adagrad never forgets",
                         domain=(-0.4, last + 0.6),
-                        ticks=[
-                            *((i, f"{g:g}") for i, g in enumerate(GAMMAS) if i not in (6, 8)),
-                            (last, "Adagrad"),
-                        ],
+                        ticks=[*((i, f"{g:g}") for i, g in enumerate(GAMMAS)), (last, "Adagrad")],
                     ),
                     y=Axis(label="−θ, in RMSProp's η", domain=(0.1, 600), log=True),
-                    height=180,
+                    height=200,
+                    when=on[EVERY],
                     marks=[
                         Line(y="forward", **own, dots=3),
                         Line(y="astray", **{**own, "marker": "circle"}, dots=3),
                         Dots(x=last, y="forward_sum", color=color, shape="triangle"),
                         Dots(x=last, y="astray_sum", color=color),
-                        Dots(x="place", y="forward_here", shape="ring", size=6),
-                        Dots(x="place", y="astray_here", shape="ring", size=6),
+                        Dots(x="place", y="forward_at", shape="ring", size=6),
+                        Dots(x="place", y="astray_at", shape="ring", size=6),
                         Text(x=3.2, y=310, text="forward, on small gradients", color=color, anchor="middle"),
                         Text(x=-0.2, y=1.3, text="astray, where they cancel", color=color),
                     ],
-                )
+                ),
             ],
         ],
         readouts=[
-            f"Over steps {FROM + 1} to {TO}, where the gradients are small, RMSProp with γ = {{gamma}} goes "
-            "{forward_here:.3g} η forward, Adagrad {forward_sum_here:.2g}.",
-            f"These gradients sum to zero. Over steps {FROM + 1} to {TO} RMSProp with γ = {{gamma}} goes "
-            "{astray_here:.3g} η astray, Adagrad {astray_sum_here:.2g}.",
-            f"After {STEPS} steps RMSProp has gone {{end:.0f}} η, Adagrad {{end_sum:.0f}}.",
+            f"Over steps {FROM + 1} to {TO} RMSProp with γ = {{gamma}} goes {{forward_here:.3g}} η forward, "
+            f"Adagrad {{forward_sum_here:.2g}}.",
+            f"Over steps {FROM + 1} to {TO} RMSProp with γ = {{gamma}} goes {{astray_here:.3g}} η astray, "
+            f"Adagrad {{astray_sum_here:.2g}}.",
+            f"Over steps {FROM + 1} to {TO}, with γ = {{gamma}}: {{forward_at:.3g}} η forward, "
+            f"{{astray_at:.3g}} η astray.",
         ],
         caption=[
-            "With γ = {gamma} RMSProp goes {forward_here:.3g} η forward while the gradients are small, "
-            "Adagrad {forward_sum_here:.2g}. The shorter the memory, the farther it goes in these steps. "
-            "Then choose the other gradients, which cancel.",
-            "These gradients cancel, and with γ = {gamma} RMSProp goes {astray_here:.3g} η astray in the "
-            "same steps, Adagrad {astray_sum_here:.2g}. The shorter the memory, the farther it strays: with "
-            "γ = 0 a large gradient and a small one give the same step.",
-            "Of the nine γ the best at the one is the worst at the other. Adagrad's η is {lr:.2g} times "
-            "RMSProp's: with it, it goes as far in the first 150 steps of the first series as RMSProp with "
-            "γ = 0. There is no noise.",
+            "{forward_here:?}Gradients of 1, then of 0.1 in the shaded steps, then of 1. RMSProp forgets the "
+            "large ones, the sooner the smaller γ; Adagrad adds them up, and hardly moves on. At first its η "
+            "goes as far as RMSProp with γ = 0.",
+            "{astray_here:?}Nine gradients of 0.1 for each one of −0.9: they sum to zero, and θ should stay. "
+            "The shorter the memory, the more alike are the steps that a large gradient and a small one "
+            "make.",
+            "{forward_at:?}The same memory decides how far RMSProp gets on small gradients, and how far it "
+            "strays where they cancel. With a longer one the first gets worse, the second better. There is "
+            "no "
+            "noise.",
         ],
-        alt="Three panels for RMSProp with γ {gamma} and for Adagrad, with gradients that are ten times "
-        "smaller from step 151 to 300. RMSProp's rate rises tenfold within some seventy steps and falls back "
-        "at once; Adagrad's only falls. RMSProp keeps its pace, Adagrad nearly stands still: "
-        "{forward_here:.3g} η against {forward_sum_here:.2g}. Over γ, the way forward on small gradients "
-        "falls from {forward_most:.0f} to {forward_least:.0f}, and the way astray from {astray_most:.0f} to "
-        "{astray_least:.1f}.",
+        alt="Two panels for RMSProp with γ {gamma} and for Adagrad, with gradients that are ten times "
+        "smaller from step 151 to 300. RMSProp's rate rises tenfold within some seventy steps and falls "
+        "back at once; Adagrad's only falls. RMSProp keeps its pace, Adagrad nearly stands still: "
+        "{forward_here:.3g} η against {forward_sum_here:.2g}.",
         encoding={
             "rate": Encoding(bits=8, log=True, clip=(0.1, 120)),
             "rate_sum": Encoding(bits=8, log=True, clip=(0.1, 120)),

@@ -84,11 +84,12 @@ def stochastic() -> Figure:
             Toggle(name="falls", label="let η fall like 1/t"),
         ],
         compute=compute,
+        tries="double η: how much wider is the ring? Then let η fall.",
         rows=[
             [
                 Panel(
                     title=f"{SHOWN} steps of one run",
-                    x=Axis(label="θ₁", domain=(-1.9, 2.5)),
+                    x=Axis(label="θ₁", domain=(-2.2, 2.8)),
                     y=Axis(label="θ₂", domain=(-1.1, 2.6)),
                     equal=True,
                     marks=[
@@ -104,7 +105,7 @@ def stochastic() -> Figure:
                     title=f"mean of |θ − θ*|² over {MANY} runs",
                     x=Axis(label="step (log)", domain=(1, LONG), log=True),
                     y=Axis(label="distance² (log)", domain=(2e-4, 20), log=True),
-                    height=270,
+                    height=215,
                     marks=[
                         Rule(y="level", color="orange"),
                         Line(x="times", y="constant", color=color),
@@ -117,19 +118,17 @@ def stochastic() -> Figure:
             ],
         ],
         readouts=[
-            "η = {eta}: the mean squared distance stays at {lasting:.3f}; the formula says {level:.3f}. "
-            "{inside:.0%} of the iterates lie inside the ring.",
-            f"η = {{eta}}/(1 + t/{FADE}): the mean squared distance is down to {{fallen:.4f}} at step "
-            f"{LONG:,}. The ring is that of the constant rate.",
+            "η = {eta}: the mean squared distance stays at {lasting:.3f}, by the formula at {level:.3f}. "
+            "{inside:.0%} lie in the ring.",
+            f"η = {{eta}}/(1 + t/{FADE}): it is down to {{fallen:.4f}} at step {LONG:,}. The ring is the "
+            f"constant rate's.",
         ],
         caption=[
-            "At the start {agree:.0%} of the examples ask for a step towards the minimum. At the minimum "
-            "they disagree, and the iterate keeps moving: at η = {eta} the mean squared distance stays at "
-            "{settled:.3f}. The formula says {level:.3f}; it counts the noise at the minimum only, and "
-            "leaves out that the examples disagree more farther out.",
-            f"With a falling rate it is {{lower:.4f}} after {LONG:,} steps, below the constant one's.",
-            f"With a falling rate it is {{higher:.3f}} after {LONG:,} steps, above the constant one's: from "
-            "so small an η it has come less far by then.",
+            "At the start {agree:.0%} of the examples ask for a step towards the minimum. There they "
+            "disagree, and the iterate keeps moving. The formula for how far counts the noise at the "
+            "minimum only.",
+            "{lower:?}A falling rate ends below.",
+            "{higher:?}So small an η, falling, has come less far.",
         ],
         alt="Two panels at η {eta}. A path on level lines runs jagged from the lower left towards the "
         "minimum and then dances around it; most of its points lie inside an orange ellipse. On the right "

@@ -15,7 +15,7 @@ from gdcourse.experiments import train
 from gdcourse.experiments.landscape import Plane, principal_plane, random_plane, surface
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Choice, Dots, Line, Mark, Panel, Scrubber, Text, style
+from gdcourse.explore.parts import Axis, Dots, Line, Mark, Panel, Scrubber, Text, Views, style
 from gdcourse.figures import title
 from gdcourse.problems import Network, digits
 from gdcourse.rules import METHODS
@@ -25,12 +25,7 @@ NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 STEPS, EXAMPLES, GRID = 60, 1500, 33
 AT = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40, 45, 50, 55, 60])
 RANDOM, FITTED, LINE, TWIN = range(4)
-SLICES = (
-    "plane at random",
-    "plane fitted to the paths",
-    "line between two solutions",
-    "line between two twins",
-)
+SLICES = ("Plane at random", "Plane fitted to the paths", "Line to another solution", "Line to a twin")
 FRAMES = {"random": ((-1.24, 1.24), (-0.88, 0.88)), "fitted": ((-6.0, 9.5), (-4.5, 6.5))}
 LEVELS = {"random": (0.35, 0.4, 0.5, 0.7, 1.0, 1.4), "fitted": (0.35, 0.4, 0.5, 0.7, 1.0, 1.4, 2.0)}
 # labels of level lines stand where these rays cross them: from a point, in a direction
@@ -146,10 +141,16 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
         name="figure-why-it-matters",
         title=f"{many.capitalize()} trainings, four slices: which slice lies?",
         controls=[
-            Choice(name="slice", label="slice", values=range(len(SLICES)), texts=SLICES, start=FITTED),
+            Views(name="slice", label="the slice", values=range(len(SLICES)), texts=SLICES, start=RANDOM),
             Scrubber(name="step", label="step", values=at, start=len(at) - 1, format="d"),
         ],
         compute=compute,
+        tries=[
+            f"find the {many} paths: they are all in one spot. Then go on to the fitted plane.",
+            "play, and watch on the right where a path leaves the dashed line.",
+            "play: a ring is the loss that the line shows, a curve the true one above it.",
+            "compare the two ends: one network, its units in another order.",
+        ],
         rows=[
             [
                 _map(
@@ -168,7 +169,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
                     {name: title(name) for name in front},
                 ),
                 Panel(
-                    title="loss on the line (black)",
+                    title="loss on the line",
                     x=Axis(
                         label=f"share of the way from {title(hero)}'s end", domain=(SHARES[0], SHARES[-1])
                     ),
@@ -203,44 +204,28 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
             ]
         ],
         readouts=[
-            "Of each path's squared displacement from the start, this slice holds: "
+            "Of each path's squared displacement this slice holds: "
             + ", ".join(f"{title(name)} {{{name}_share@slice:.2g}} %" for name in names)
             + ".",
-            "Best to worst after step {step}, by true loss: {order_true@slice,step|orders}; by the slice: "
+            "Best to worst after step {step}: in truth {order_true@slice,step|orders}; by the slice "
             "{order_seen@slice,step|orders}.",
-            "Best to worst after step {step}, by true loss and by the slice alike: "
-            "{order_both@slice,step|orders}.",
-            "Best to worst after step {step}, by true loss: {order_true@slice,step|orders}; by the slice all "
-            "are alike, {alike@slice,step:.3f}.",
+            "Best to worst after step {step}, in truth and by the slice: {order_both@slice,step|orders}.",
+            "Best to worst after step {step}: in truth {order_true@slice,step|orders}; by the slice all "
+            "alike, {alike@slice,step:.3f}.",
             f"After step {{step}} all {many} have one true loss, {{tied@slice,step:.3f}}; the slice shows "
-            "{tied_seen@slice,step:.3f}.",
+            f"{{tied_seen@slice,step:.3f}}.",
         ],
         caption=[
-            "Each colour is a training. Its shadow is the slice's nearest point, and the loss shown is the "
-            "one there.",
-            "{plane@slice:?}On the map a ring is the shadow after step {step}.",
-            "In the left panel a coloured curve is a path's true loss, drawn over the place of its shadow "
-            "on the line; the ring, on the black curve, is the loss shown after step {step}. The black "
-            "curve's highest point between the two ends is {hill@slice:.2f}.",
-            "In the right panel a slice that told the truth would put every path on the dashed line. After "
-            f"step {{step}} {told[0]} is at {{{two[0]}_true@slice,step:.3f}} and is shown at "
-            f"{{{two[0]}_seen@slice,step:.3f}}, {told[1]} at {{{two[1]}_true@slice,step:.3f}} and "
-            f"{{{two[1]}_seen@slice,step:.3f}}.",
-            f"{{first@slice:?}}The line leads from {title(hero)}'s end to {title(other)}'s.",
-            f"{{twin@slice:?}}The line leads from {title(hero)}'s end to its twin, the same network with "
-            "its hidden units in another order.",
-            "One network, one seed.",
+            "A colour is a training, its shadow the slice's nearest point. On the dashed line the slice "
+            "would tell the truth.",
+            f"After step {{step}} {told[0]} is at {{{two[0]}_true@slice,step:.3f}} and shown at "
+            f"{{{two[0]}_seen@slice,step:.3f}}.",
+            "{first@slice:?}Between the ends the line's curve rises to {hill@slice:.2f}.",
+            "{twin@slice:?}Between the twins the line's curve rises to {hill@slice:.2f}.",
         ],
-        alt="Left, level lines of the loss over the plane fitted to four paths from one start: gradient "
-        "descent stays near, momentum goes up, Adagrad and Adam go right, Adam farthest, into a wide basin. "
-        "Right, the loss that the plane shows at each path's shadow over the path's true loss, with a "
-        "dashed diagonal. The paths run beside it, at first below. At the end Adagrad is shown at "
-        "{Adagrad_seen@slice,step:.2f}, above momentum's {Momentum_seen@slice,step:.2f}, though its true "
-        "loss is the lower one."
-        if (names, steps, net) == (NAMES, STEPS, Network())
-        else f"Left, level lines of the loss over the plane fitted to {many} paths from one start, and the "
-        "paths. Right, the loss that the plane shows at each path's shadow over the path's true loss, with a "
-        "dashed diagonal.",
+        alt=f"Left, level lines of the loss over a plane at random, with all {many} paths in one spot in "
+        f"its middle. Right, the loss that the plane shows at each path's shadow over the path's true loss, "
+        f"with a dashed diagonal: whatever the true loss, the plane shows nearly the same.",
         encoding={
             "between": Encoding(bits=8, log=True),
             **{f"{name}_{part}": Encoding(log=True) for name in names for part in ("true", "seen")},
