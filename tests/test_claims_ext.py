@@ -38,3 +38,16 @@ def test_of_a_rounding_error_the_bound_alone_is_told():
 
 def test_what_is_no_comparison_stays_text():
     assert [node.astext() for node in claims_ext.compared("at η = 0.01: 0.14")] == ["at η = 0.01: 0.14"]
+
+
+def test_what_a_cell_prints_after_its_verdict_is_not_a_part_of_it():
+    lines = [
+        "before",
+        "The talk: it",
+        "          holds.",
+        "Verdict:  holds. So.",
+        "Counter:  other: 2",
+        "after it",
+    ]
+    assert claims_ext.end_of_verdict(lines, 1) == 5
+    assert claims_ext.end_of_verdict(lines[:5], 1) == 5

@@ -140,6 +140,14 @@ def verdict_box(id: str, measured: list[tuple[str, str]]) -> nodes.Node:
     return box
 
 
+def end_of_verdict(lines: list[str], start: int) -> int:
+    """The line after a verdict: what follows it has neither a label of `decide` nor its indentation."""
+    for i in range(start, len(lines)):
+        if not LABEL.match(lines[i]) and not lines[i].startswith(10 * " "):
+            return i
+    return len(lines)
+
+
 def box_verdicts(cell: nodes.container, claims: list[str]) -> None:
     """Put a box in place of each verdict that a cell printed."""
     for block in list(cell.findall(nodes.literal_block)):
@@ -147,6 +155,7 @@ def box_verdicts(cell: nodes.container, claims: list[str]) -> None:
         starts = [i for i, line in enumerate(lines) if line.startswith("The talk: ")]
         if not starts or "stream" not in block["classes"]:
             continue
+        ends = [*starts[1:], end_of_verdict(lines, starts[-1])]
         boxes = [
             verdict_box(
                 id,
@@ -156,11 +165,11 @@ def box_verdicts(cell: nodes.container, claims: list[str]) -> None:
                     if label not in ("The talk", "Verdict")
                 ],
             )
-            for id, start, end in zip(claims, starts, [*starts[1:], len(lines)], strict=True)
+            for id, start, end in zip(claims, starts, ends, strict=True)
         ]
-        before = "\n".join(lines[: starts[0]])
-        kept = [nodes.literal_block(before, before, **block.attributes)] if before.strip() else []
-        block.parent.replace(block, [*kept, *boxes])
+        before, after = ("\n".join(part) for part in (lines[: starts[0]], lines[ends[-1] :]))
+        kept = [[nodes.literal_block(x, x, **block.attributes)] if x.strip() else [] for x in (before, after)]
+        block.parent.replace(block, [*kept[0], *boxes, *kept[1]])
 
 
 def check_deciders(app, env) -> None:
