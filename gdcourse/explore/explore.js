@@ -1058,7 +1058,10 @@ export async function mount(root) {
     if (!wanted) return;
     for (const control of spec.controls) state[control.name] = wanted[control.name] ?? control.start ?? 0;
     if (width) draw();
-    root.scrollIntoView({ block: "start" });
+    const bring = () => root.scrollIntoView({ block: "start" });
+    bring();
+    // what stands above may still move while the page loads
+    if (document.readyState !== "complete") window.addEventListener("load", bring, { once: true });
   };
   visit();
   window.addEventListener("hashchange", visit);
