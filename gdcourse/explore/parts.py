@@ -109,6 +109,12 @@ class Views(Control):
     values: Sequence[Any] | np.ndarray = (0, 1)
 
 
+def views(*texts: str) -> tuple[Views, list[dict[str, tuple[int, ...]]]]:
+    """The control for views of these names, and for each view the ``when`` of what belongs to it."""
+    control = Views(name="view", label="what is shown", values=range(len(texts)), texts=list(texts))
+    return control, [{"view": (i,)} for i in range(len(texts))]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choice(Control):
     """A menu."""

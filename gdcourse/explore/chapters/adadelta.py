@@ -21,8 +21,8 @@ from gdcourse.explore.parts import (
     Slider,
     Text,
     Toggle,
-    Views,
     style,
+    views,
 )
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Problem, ravine
@@ -181,7 +181,7 @@ def adadelta() -> Figure:
             "level_y": level_y[None, None],
         }
 
-    on = [{"view": (view,)} for view in range(3)]
+    view, on = views("The unit of θ", "The unit of the loss, and ε", "Step by step")
     own_look = style("Adadelta")
     blue, grey = own_look["color"], style("GradientDescent")["color"]
     three = (
@@ -202,12 +202,7 @@ def adadelta() -> Figure:
         name="figure-adadelta",
         title="From metres to centimetres: who minds the unit?",
         controls=[
-            Views(
-                name="view",
-                label="what is shown",
-                values=range(3),
-                texts=["The unit of θ", "The unit of the loss, and ε", "Step by step"],
-            ),
+            view,
             Slider(
                 name="per",
                 label="θ is measured in units of",

@@ -12,7 +12,7 @@ from gdcourse import theory
 from gdcourse.experiments import Run, descend
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Dots, Line, Panel, Rule, Scrubber, Slider, Text, Views, style
+from gdcourse.explore.parts import Axis, Dots, Line, Panel, Rule, Scrubber, Slider, Text, style, views
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Problem, Quadratic
 from gdcourse.rules import Adagrad, GradientDescent, Momentum
@@ -79,7 +79,7 @@ def adagrad() -> Figure:
     grey, color = styles["gd"]["color"], styles["adagrad"]["color"]
     steps = list(range(SHOWN + 1))
 
-    on = [{"view": (view,)} for view in range(3)]
+    view, on = views("Turn the bowl", "The other two", "Adagrad's two rates")
 
     def paths(name: str, view: int) -> Panel:
         return Panel(
@@ -100,12 +100,7 @@ def adagrad() -> Figure:
         name="figure-adagrad",
         title="Turn the bowl: who notices?",
         controls=[
-            Views(
-                name="view",
-                label="what is shown",
-                values=range(3),
-                texts=["Turn the bowl", "The other two", "Adagrad's two rates"],
-            ),
+            view,
             Slider(
                 name="angle",
                 label="angle of the bowl",

@@ -23,8 +23,8 @@ from gdcourse.explore.parts import (
     Slider,
     Text,
     Toggle,
-    Views,
     style,
+    views,
 )
 from gdcourse.explore.views import in_views
 from gdcourse.problems import NoisyQuadratic, Problem, Slope
@@ -123,18 +123,15 @@ def adam() -> Figure:
     color = style("Adam")["color"]
     now: dict[str, Any] = {"at": ["t"]}
     then: dict[str, Any] = {"at": ["share", "t"]}
+    ends: dict[str, Any] = {"x0": 0.0, "y0": 0.0, "x1": "arrow_x", "y1": "arrow_y"}
+    arrow = {**ends, **then, "color": color, "width": 2.5}
     first: dict[str, Any] = {"when": {"share": (0,)}}  # before the division
-    on = [{"view": (view,)} for view in range(2)]
+    view, on = views("Arrow divided by box", "A gradient that stays")
     return Figure(
         name="figure-adam",
         title="The anatomy of Adam's step",
         controls=[
-            Views(
-                name="view",
-                label="what is shown",
-                values=range(2),
-                texts=["Arrow divided by box", "A gradient that stays"],
-            ),
+            view,
             Scrubber(
                 name="share",
                 label="divided by the box",
@@ -208,35 +205,17 @@ def adam() -> Figure:
                         Line(x="down_x", y="down_y", color="faint", width=0, dots=2, upto="t", **first),
                         Dots(x="down_x", y="down_y", shape="ring", size=4, **now, **first),
                         Arrow(
-                            x0=0.0,
-                            y0=0.0,
-                            x1="arrow_x",
-                            y1="arrow_y",
-                            color=color,
-                            width=2.5,
+                            **arrow,
                             label="{is_corrected|mean}",
-                            **then,
                             **first,
                         ),
                         Arrow(
-                            x0=0.0,
-                            y0=0.0,
-                            x1="arrow_x",
-                            y1="arrow_y",
-                            color=color,
-                            width=2.5,
-                            **then,
+                            **arrow,
                             when={"share": [*range(1, len(SHARES) - 1)]},
                         ),
                         Arrow(
-                            x0=0.0,
-                            y0=0.0,
-                            x1="arrow_x",
-                            y1="arrow_y",
-                            color=color,
-                            width=2.5,
+                            **arrow,
                             label="the step, in η",
-                            **then,
                             when={"share": (len(SHARES) - 1,)},
                         ),
                         Text(text="{far@share,t:?}it ends outside", x=-1.7, y=-1.6),

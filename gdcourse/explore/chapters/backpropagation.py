@@ -10,7 +10,7 @@ import torch
 
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Bars, Choice, Dots, Heat, Line, Panel, Slider, Text, Views
+from gdcourse.explore.parts import Axis, Bars, Choice, Dots, Heat, Line, Panel, Slider, Text, views
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Network, digits
 
@@ -132,14 +132,12 @@ def backpropagation() -> Figure:
 
     hi = [float(np.abs(part).max()) for part in slopes]
     signed: dict[str, Any] = {"color": "orange", "negative": "purple"}
-    on = [{"view": (view,)} for view in range(2)]
+    view, on = views("The product", "Nudge and check")
     return Figure(
         name="figure-backpropagation",
         title="Nudge and check: one weight, its product, and its slope",
         controls=[
-            Views(
-                name="view", label="what is shown", values=range(2), texts=["The product", "Nudge and check"]
-            ),
+            view,
             Choice(name="weight", label="weight", values=[*range(len(WEIGHTS))], texts=WEIGHTS),
             Slider(name="nudge", label="nudge h", values=NUDGES, start=11, format=".3g", when=on[1]),
         ],

@@ -10,7 +10,7 @@ from gdcourse.experiments import Run, descend
 from gdcourse.explore.contours import contour_lines
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Dots, Heat, Line, Panel, Slider, Text, Views, style
+from gdcourse.explore.parts import Axis, Dots, Heat, Line, Panel, Slider, Text, style, views
 from gdcourse.explore.views import in_views
 from gdcourse.problems import LeastSquares, Problem, Saddle
 from gdcourse.rules import GradientDescent
@@ -82,7 +82,7 @@ def batch() -> Figure:
             "level_y": level_y[None, None],
         }
 
-    on = [{"view": (view,)} for view in range(2)]
+    view, on = views("A convex bowl", "Two minima")
     color = style("batch")["color"]
     own: dict[str, Any] = {"color": color, "width": 1.2, "dots": 2}
     level: dict[str, Any] = {"color": "faint", "width": 0.7}
@@ -90,7 +90,7 @@ def batch() -> Figure:
         name="figure-batch",
         title="What batch gradient descent promises, and what it does not",
         controls=[
-            Views(name="view", label="what is shown", values=range(2), texts=["A convex bowl", "Two minima"]),
+            view,
             Slider(name="share", label="η, in units of 2/L", values=SHARES, start=17, format=".2f"),
             Slider(
                 name="height", label="height of the start", values=HEIGHTS, start=35, format=".1f", when=on[1]

@@ -24,8 +24,8 @@ from gdcourse.explore.parts import (
     Scrubber,
     Slider,
     Text,
-    Views,
     style,
+    views,
 )
 from gdcourse.explore.views import in_views
 from gdcourse.figures import title
@@ -70,14 +70,14 @@ def conclusion(found: Comparison | None = None) -> Figure:
         return {**_curves(found, error, tried), **_race(found, tried), **_bets(found, error), **views}
 
     winner = int(np.argmin([one.mean(-1).min() for one in error.values()]))
-    on = [{"view": (view,)} for view in range(2)]
+    view, on = views("The rate", "The race")
     own = {name: (SPACING ** one.astype(float)).tolist() for name, one in tried.items()}
     wide = min(0.025, 0.8 * float(multiples[0])), max(40.0, 1.25 * float(multiples[-1]))
     return Figure(
         name="figure-conclusion",
         title="First the rate, then the race",
         controls=[
-            Views(name="view", label="what is shown", values=range(2), texts=["The rate", "The race"]),
+            view,
             Choice(
                 name="method",
                 label="method",

@@ -20,7 +20,7 @@ from gdcourse.explore.parts import (
     Scrubber,
     Slider,
     Text,
-    Views,
+    views,
 )
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Quadratic
@@ -95,12 +95,12 @@ def gradient_descent() -> Figure:
             "best_words": theory.gd_best_lr(1 / kappa, 1.0) - 0.02,
         }
 
-    on = [{"view": (view,)} for view in range(2)]
+    view, on = views("Where do I land?", "Every η")
     return Figure(
         name="figure-gradient-descent",
         title="One learning rate for every direction: where do I land?",
         controls=[
-            Views(name="view", label="what is shown", values=range(2), texts=["Where do I land?", "Every η"]),
+            view,
             Slider(
                 name="eta",
                 label="η, in units of 1/L",

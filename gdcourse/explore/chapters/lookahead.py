@@ -18,8 +18,8 @@ from gdcourse.explore.parts import (
     Scrubber,
     Slider,
     Text,
-    Views,
     style,
+    views,
 )
 from gdcourse.explore.views import in_views
 from gdcourse.problems import NoisyQuadratic, Quadratic
@@ -113,19 +113,14 @@ def lookahead() -> Figure:
             "level_y": LEVELS_Y[None, None, None],
         }
 
-    on = [{"view": (view,)} for view in range(2)]
+    view, on = views("The rubber band", "Is it worth it?")
     own, sgd = style("Lookahead"), style("GradientDescent")
     green, grey = own["color"], sgd["color"]
     return Figure(
         name="figure-lookahead",
         title="Lookahead: run ahead, and be called back",
         controls=[
-            Views(
-                name="view",
-                label="what is shown",
-                values=range(2),
-                texts=["The rubber band", "Is it worth it?"],
-            ),
+            view,
             Scrubber(
                 name="move",
                 label="move",

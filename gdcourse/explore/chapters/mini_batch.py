@@ -22,8 +22,8 @@ from gdcourse.explore.parts import (
     Rule,
     Slider,
     Text,
-    Views,
     style,
+    views,
 )
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Digits, Network, Split, digits
@@ -125,12 +125,12 @@ def mini_batch() -> Figure:
         ticks=[(n, str(n)) for n in (1, 4, 16, 64, 256)],
     )
     gradient = style("mini-batch")["color"]
-    on = [{"view": (view,)} for view in range(2)]
+    view, on = views("The cloud", "The cost")
     return Figure(
         name="figure-mini-batch",
         title="From the noise of a mini-batch to what a training costs",
         controls=[
-            Views(name="view", label="what is shown", values=range(2), texts=["The cloud", "The cost"]),
+            view,
             Slider(name="batch", label="batch size n", values=BATCHES, start=4, format="d"),
             Choice(name="price", label="a step costs", values=PRICES, texts=PRICES, start=3, when=on[1]),
         ],

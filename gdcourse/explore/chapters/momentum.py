@@ -19,8 +19,8 @@ from gdcourse.explore.parts import (
     Scrubber,
     Slider,
     Text,
-    Views,
     style,
+    views,
 )
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Quadratic
@@ -106,17 +106,12 @@ def momentum() -> Figure:
 
     own, gd = style("Momentum"), style("GradientDescent")
     color = own["color"]
-    on = [{"view": (view,)} for view in range(3)]
+    view, on = views("In the valley", "All settings", "One direction")
     return Figure(
         name="figure-momentum",
         title="Momentum in a valley, and every setting of it",
         controls=[
-            Views(
-                name="view",
-                label="what is shown",
-                values=range(3),
-                texts=["In the valley", "All settings", "One direction"],
-            ),
+            view,
             Scrubber(name="step", label="step", values=range(STEPS + 1), start=STEPS, format="d", when=on[0]),
             Slider(
                 name="product", label="ηλ, step size times curvature", values=PRODUCTS, start=16, format=".1f"

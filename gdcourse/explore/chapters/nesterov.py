@@ -21,8 +21,8 @@ from gdcourse.explore.parts import (
     Scrubber,
     Slider,
     Text,
-    Views,
     style,
+    views,
 )
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Quadratic
@@ -134,7 +134,7 @@ def nesterov() -> Figure:
             ],
         )
 
-    on = [{"view": (view,)} for view in range(3)]
+    view, on = views("The two arrows", "Every direction", "One direction")
     mom, nag = style("Momentum"), style("Nesterov")
     color = mom["color"]
     dotted: dict[str, Any] = {"size": 3.0, "color": color}
@@ -143,12 +143,7 @@ def nesterov() -> Figure:
         name="figure-nesterov",
         title="Same η, same γ: where momentum and Nesterov read the slope",
         controls=[
-            Views(
-                name="view",
-                label="what is shown",
-                values=range(3),
-                texts=["The two arrows", "Every direction", "One direction"],
-            ),
+            view,
             Scrubber(name="step", label="step", values=range(ARROWS), start=2, format="d", when=on[0]),
             Slider(
                 name="product", label="ηλ, step size times curvature", values=PRODUCTS, start=9, format=".2f"

@@ -23,8 +23,8 @@ from gdcourse.explore.parts import (
     Scrubber,
     Text,
     Toggle,
-    Views,
     style,
+    views,
 )
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Digits, Network, Split, digits
@@ -71,7 +71,7 @@ def network() -> Figure:
         log=True,
         ticks=[(ZERO, "0"), (1, "1"), (3, "3"), (10, "10"), (30, "30"), (100, "100"), (300, "300")],
     )
-    on = [{"view": (view,)} for view in range(2)]
+    view, on = views("Digits and templates", "Which is last?")
     nothing: dict[str, Any] = {"ticks": []}
     templates: dict[str, Any] = {
         "columns": 3,
@@ -84,12 +84,7 @@ def network() -> Figure:
         name="figure-network",
         title="Learning, scrubbed: one training, step by step",
         controls=[
-            Views(
-                name="view",
-                label="what is shown",
-                values=range(2),
-                texts=["Digits and templates", "Which is last?"],
-            ),
+            view,
             Scrubber(name="step", label="after step", values=WATCHED, start=len(WATCHED) - 1, format="d"),
             Choice(
                 name="bet",

@@ -19,8 +19,8 @@ from gdcourse.explore.parts import (
     Rule,
     Scrubber,
     Text,
-    Views,
     style,
+    views,
 )
 from gdcourse.explore.views import in_views
 from gdcourse.rules import RAdam
@@ -105,7 +105,7 @@ def radam() -> Figure:
             "curve_t": CURVE[None],
         }
 
-    on = [{"view": (view,)} for view in range(3)]
+    view, on = views("The spread at one step", "Over the steps", "The threshold")
     own = style("RAdam")
     color = own["color"]
     ring: dict[str, Any] = {"at": ["step"], "shape": "ring", "size": 6.0}
@@ -116,12 +116,7 @@ def radam() -> Figure:
         name="figure-radam",
         title="How much Adam's rate scatters, and how far RAdam holds it back",
         controls=[
-            Views(
-                name="view",
-                label="what is shown",
-                values=range(3),
-                texts=["The spread at one step", "Over the steps", "The threshold"],
-            ),
+            view,
             Scrubber(name="step", label="step", values=TIMES, start=4, format="d"),
             Choice(name="beta2", label="β₂", values=BETAS, start=2, texts=[f"{beta2:g}" for beta2 in BETAS]),
         ],
