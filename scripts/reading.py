@@ -39,7 +39,8 @@ def cells(text: str) -> list[tuple[str, str]]:
 
 
 def is_folded(options: str) -> bool:
-    return bool(re.search(r"fold|hide-|remove-", options))
+    """Whether a cell's code is out of sight on the page: folded, or in the notebook alone."""
+    return bool(re.search(r"fold|hide-|remove-|only: notebook", options))
 
 
 def shown_code(text: str) -> list[str]:

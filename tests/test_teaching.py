@@ -246,6 +246,11 @@ one = 1
 two = 2
 ```
 
+```{code-cell} ipython3
+:only: notebook
+in_the_notebook = 4
+```
+
 ```{exercise-start} One
 :label: one
 ```

@@ -39,7 +39,7 @@ class Weight(NamedTuple):
 
 
 def backpropagation() -> Figure:
-    """For seven weights of the slide's network: what came in, δ and their product; and the loss along the
+    """For seven weights of this book's network: what came in, δ and their product; and the loss along the
     weight, with its slope by backpropagation and by two nudges.
 
     784–32–10 with ReLU as drawn for seed 0, untrained, at the first digit of the training split. The nudges
@@ -247,7 +247,7 @@ def backpropagation() -> Figure:
             "{none:d}, but for rounding.",
         ],
         caption=[
-            "{in_product@view:?}The slide's network, untrained, and one digit. What came in, times a unit's "
+            "{in_product@view:?}This book's network, untrained, and one digit. What came in, times a unit's "
             "δ, gives the slopes of all weights to that unit; the framed one is yours.",
             "{in_product@view:?}{unseen:?}It does not reach the loss: what came in is zero.",
             "{in_nudge@view:?}Two nudges ask the loss itself.",
