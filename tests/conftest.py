@@ -17,7 +17,7 @@ import pytest
 import torch
 from setup_env import find_chromium  # scripts/setup_env.py
 
-from gdcourse.experiments import compiled
+
 from tests.browsing import QuietHandler
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +39,7 @@ def no_compiler(monkeypatch):
         return program
 
     monkeypatch.setattr(torch, "compile", no_compiler)
-    monkeypatch.setattr(compiled, "KERNELS", {})
+
 
 
 # The tests' tensors are small, and several of them waiting for each other's threads are slow.

@@ -1,21 +1,23 @@
 """The same walk, several steps at a time as one compiled kernel, for families whose ends alone are wanted.
 
-`block` calls the rule's own `look` and `step` and the problem's own gradient; torch.compile makes one loop
+`block` calls the rule's own `look` and `step` and the problem's own gradient; inductor makes one loop
 over the runs of it, in which θ and the state stay in registers for `STEPS` steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_leaves
 
-from gdcourse.experiments.compiled import LAST, compiled, warn_that_it_failed
 from gdcourse.experiments.family import Fit, carried, first_state
 from gdcourse.experiments.walk import edge_of
+from gdcourse.optim.kernels import Failed, kernel
+from gdcourse.optim.update import warn_uncompiled
 from gdcourse.problems.problem import Problem
 from gdcourse.rules import Rule
 
@@ -57,28 +59,28 @@ def walk_compiled(
         tuple([first_state(for_step, x) for x in thetas]),
         tuple([torch.where(abs(x) <= edge, steps + 1.0, 0.0).to(x.dtype) for x in thetas]),
     )
-    program = kernel = compiled(block, (for_step,), theta, type(problem))
+    run = None
     with np.errstate(all="ignore"), torch.no_grad():
         numbers = torch.arange(1, steps + 1, dtype=theta.dtype, device=theta.device)
-        drawn = repeat(None) if samples is None else samples.split(STEPS)
+        drawn = repeat(()) if samples is None else samples.split(STEPS)
         for now in map(Now, tables(for_at, steps, theta), numbers.split(STEPS), drawn):
             if len(now.times) < STEPS:
-                moving = block(moving, now, edge, problem, for_step)
+                moving = block(moving, now, edge, for_step, problem)
                 break
-            try:
-                before, moving = moving, program(moving, now, edge, problem)
-            except Exception as error:  # of whichever of the compiler's many kinds
-                warn_that_it_failed(error, "runs are walked")
-                return None
-            if program is kernel:
-                program = _straight(before, now, moving) or program
+            if run is None:
+                try:
+                    run = kernel(one_block, (moving, now, edge), (for_step, problem), any_length=False)
+                except Failed as error:
+                    warn_uncompiled(str(error), stacklevel=5)
+                    return None
+            moving = run(*tree_leaves((moving, now, edge)))
         theta, out = (torch.stack(x, -1) if apart else x[0] for x in (moving.thetas, moving.outs))
         loss = problem.loss(theta[None])
     first = (out.amin(-1) if problem.ndim else out).cpu().numpy()
     return {"theta": theta[None], "loss": loss, "diverged_at": np.where(first > steps, -1, first).astype(int)}
 
 
-def block(moving: Moving, now: Now, edge: torch.Tensor, problem: Any, rule: Rule) -> Moving:
+def block(moving: Moving, now: Now, edge: torch.Tensor, rule: Rule, problem: Any) -> Moving:
     """As many steps as there are `times`, of all runs."""
     for i in range(len(now.times)):
         at = {name: values[i] for name, values in now.ats.items()}
@@ -86,7 +88,7 @@ def block(moving: Moving, now: Now, edge: torch.Tensor, problem: Any, rule: Rule
         if len(points) > 1:
             grads = problem.slopes(*points)
         else:
-            grads = (problem.grad(points[0], None if now.samples is None else now.samples[i]),)
+            grads = (problem.grad(points[0], now.samples[i] if len(now.samples) else None),)
         thetas, states, outs = [], [], []
         for x, grad, state, out in zip(moving.thetas, grads, moving.states, moving.outs, strict=True):
             theta, new = rule.step(x, grad, state, at)
@@ -97,49 +99,9 @@ def block(moving: Moving, now: Now, edge: torch.Tensor, problem: Any, rule: Rule
     return moving
 
 
-def _straight(before: Moving, now: Now, after: Moving) -> Callable[..., Moving] | None:
-    """The kernel that was just called, to be called for the next steps of the same walk.
-
-    torch.compile looks anew before each call whether everything is what it compiled for, which here takes as
-    long as the steps themselves. Within a walk nothing but the tensors' numbers changes. None if what went
-    in or came out is not found again among the tensors.
-    """
-    if not hasattr(LAST, "call"):  # torch.compile is switched off
-        return None
-    ready, given, got = LAST.call
-    del LAST.call
-    leaves = _leaves(before, now)
-    entries = {id(x): i for i, x in enumerate(leaves)}
-    sources = [entries.get(id(x)) for x in given]
-    exits = {id(x): i for i, x in enumerate(got)}
-    targets = [exits.get(id(x)) for x in _leaves(after)]
-    needed = {entries[id(x)] for x in _leaves(before)} | {entries[id(now.times)]}
-    if None in targets or not needed.issubset(sources) or len(entries) < len(leaves):
-        return None
-
-    def straight(moving: Moving, now: Now, *_: Any) -> Moving:
-        leaves = _leaves(moving, now)
-        got = ready(*[x if i is None else leaves[i] for i, x in zip(sources, given, strict=True)])
-        return _like(moving, [got[i] for i in targets])
-
-    return straight
-
-
-def _leaves(moving: Moving, now: Now | None = None) -> list[torch.Tensor]:
-    """All tensors, in one order."""
-    leaves = [*moving.thetas, *[x for state in moving.states for x in state.values()], *moving.outs]
-    if now is not None:
-        leaves += [*now.ats.values(), now.times]
-        leaves += [] if now.samples is None else [now.samples]
-    return leaves
-
-
-def _like(moving: Moving, leaves: list[torch.Tensor]) -> Moving:
-    """Tensors in the order of `_leaves` as what they are."""
-    left = iter(leaves)
-    thetas = tuple([next(left) for _ in moving.thetas])
-    states = tuple([{name: next(left) for name in state} for state in moving.states])
-    return Moving(thetas, states, tuple(left))
+def one_block(_: torch.Tensor, *inputs: Any) -> Moving:
+    """`block` as `kernel` calls it."""
+    return block(*inputs)
 
 
 def tables(rule: Rule, steps: int, theta: torch.Tensor) -> Iterator[dict[str, torch.Tensor]]:

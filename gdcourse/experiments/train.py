@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_leaves
 
-from gdcourse.experiments.compiled import compiled, warn_that_it_failed
 from gdcourse.experiments.descend import CACHED
 from gdcourse.experiments.family import (
     Fit,
@@ -26,6 +26,9 @@ from gdcourse.experiments.family import (
 )
 from gdcourse.experiments.progress import progress
 from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame, from_to
+from gdcourse.optim.bucket import Bucket
+from gdcourse.optim.kernels import Failed, kernel
+from gdcourse.optim.update import by_torch, program_over, warn_uncompiled
 from gdcourse.problems.data import Split
 from gdcourse.problems.modules import Modules, as_network
 from gdcourse.rules import Rule, hinted, lr_of, validate, with_lr
@@ -450,31 +453,25 @@ class _ByKernel:
     def update(self, t: int, grad: torch.Tensor) -> None:
         with np.errstate(all="ignore"):
             at = self.fit.values(self.fit.for_at(self.rule).at(t))
-        values = 1.0, self.fit.for_step(self.rule), at
-        inputs = self.now, self.state, grad
+        bucket = Bucket(self.now, self.state, grad)
         if self.compiles:
+            values = self.fit.for_step(self.rule), at
+            tensors = self.now, self.state, grad
             try:
-                compiled(update, values, self.now)(*inputs)
+                kernel(program_over(one_step), tensors, values, any_length=False)(*tree_leaves(tensors))
                 return
-            except Exception as error:  # of whichever of the compiler's many kinds; nothing was overwritten
-                if t > 1:
-                    raise
+            except Failed as error:
                 self.compiles = False
-                warn_that_it_failed(error, "networks are trained")
-        update(*inputs, *values)
+                warn_uncompiled(str(error), stacklevel=5)
+        by_torch(one_step, bucket, (self.fit.for_step(self.rule), at))
 
 
-def update(
-    theta: torch.Tensor, state: dict[str, Any], grad: torch.Tensor, one: Any, rule: Rule, at: dict[str, Any]
-) -> None:
-    """One step of a rule, written over θ and its state."""
+def one_step(
+    theta: torch.Tensor, state: dict[str, Any], grad: torch.Tensor, rule: Rule, at: dict[str, Any]
+) -> tuple[torch.Tensor, dict[str, Any]]:
+    """One step of a rule on a family: the new θ and the new state."""
     stepped, new = rule.step(theta, grad, state, at)
-    # A rule may hand back an input. Times a number that the compiler does not know, it is read before it is
-    # overwritten.
-    stepped, new = stepped * one, {name: new[name] * one for name in state}
-    for name, value in new.items():
-        state[name].copy_(value)
-    theta.copy_(stepped)
+    return stepped, carried(state, new)
 
 
 def _scheduled(rule: Rule, schedule: Schedule, t: int) -> Rule:

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from gdcourse import rules
-from gdcourse.optim.checkpoint import check_parts, check_torchs, shapes_of
-from gdcourse.optim.flat import first_state
-from gdcourse.optim.kernel import working_dtype
-from gdcourse.optim.optimizer import Group, RuleOptimizer, holding, number, pull_alone
+from gdcourse.optim.groups import Group, memory_of, number
+from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, pull_one
+from gdcourse.optim.state_dict import check_parts, check_torchs, shapes_of
+from gdcourse.optim.update import SLOW, Ways, former, working_dtype
 from gdcourse.rules.validate import check
 
 
@@ -62,7 +62,7 @@ class Lookahead(torch.optim.Optimizer):
     optimizer : the one inside.
     steps : how many steps have been taken.
     state : ``state[p]["slow"]`` is φ, in float32 where p is of half precision; with "pullback",
-        ``state[p]["moments"]`` has the m̃ by the names of the inner optimizer's state, which is
+        ``state[p]["former_…"]`` are the m̃, named after the inner optimizer's state, which is
         ``optimizer.state``.
 
     Raises
@@ -104,6 +104,10 @@ class Lookahead(torch.optim.Optimizer):
     def param_groups(self) -> list[Group]:  # type: ignore[override]
         return self.optimizer.param_groups
 
+    @param_groups.setter
+    def param_groups(self, groups: list[Group]) -> None:
+        self.optimizer.param_groups = groups
+
     @property
     def defaults(self) -> Group:  # type: ignore[override]
         return self.optimizer.defaults
@@ -129,8 +133,10 @@ class Lookahead(torch.optim.Optimizer):
         if isinstance(self.optimizer, RuleOptimizer):
             self.optimizer.pull(self.rule, self.state)
         else:
-            for param in self._params():
-                pull_alone(param, self.optimizer.state.get(param, {}), self.rule, self.state[param])
+            with Ways(compiles=False) as ways:
+                for param in self._params():
+                    state = self.optimizer.state.get(param, {})
+                    pull_one(param, state, self.rule, self.state[param], None, ways)
         if self.pullback_momentum == "reset":
             self._begin_anew()
 
@@ -147,22 +153,22 @@ class Lookahead(torch.optim.Optimizer):
         if params and isinstance(
             inner, RuleOptimizer
         ):  # Nesterov's points were made with the v that are gone
-            torch._foreach_copy_(params, [self.state[param]["slow"] for param in params])
+            torch._foreach_copy_(params, [self.state[param][SLOW] for param in params])
 
     def _note_new_moments(self) -> None:
         """Put down what the moments that a step has made started with."""
         for group in self.param_groups:
             for param in group["params"]:
                 own, state = self.state[param], self.optimizer.state.get(param, {})
-                if new := [name for name in _moments(self.optimizer, state) if name not in own["moments"]]:
+                if new := [name for name in _moments(self.optimizer, state) if former(name) not in own]:
                     start = self._start(param, state, group)
-                    own["moments"] |= {name: start[name] for name in new}
+                    own |= {former(name): start[name] for name in new}
 
     def _start(self, param: torch.Tensor, state: Group, group: Group) -> Group:
         """What the moments of a parameter's state were before its first step."""
         inner = self.optimizer
         if isinstance(inner, RuleOptimizer):
-            return first_state(self.state[param]["slow"], inner.rule.init)
+            return first_state(self.state[param][SLOW], inner.rule)
         numbers = defaultdict(float)
         if isinstance(inner, torch.optim.Adagrad):
             numbers["sum"] = inner.defaults["initial_accumulator_value"]
@@ -177,33 +183,35 @@ class Lookahead(torch.optim.Optimizer):
     def slow_weights(self) -> Iterator[None]:
         """Inside, the parameters hold the slow weights; afterwards, even if the body raised, the fast ones,
         bit for bit. Do not step inside."""
-        with holding({param: state["slow"] for param, state in self.state.items()}):
+        with holding({param: state[SLOW] for param, state in self.state.items()}):
             yield
 
     def state_dict(self) -> Group:
-        """The inner optimizer's, and under ``lookahead`` its kind, k, α, pullback_momentum, the number of
-        steps, the slow weights and the former moments."""
+        """The inner optimizer's, with more in it: in each parameter's state the slow weights and the former
+        moments, by the names that they have in ``state``; in each group, under names that begin with
+        ``lookahead_``, its kind, k, α, pullback_momentum and the number of steps."""
         for before in self._optimizer_state_dict_pre_hooks.values():
             before(self)
-        held = {i: _snapshot(self.state[p]) for i, p in enumerate(self._params()) if p in self.state}
-        own = {
-            "around": _kind(self.optimizer),
-            "k": self.rule.k,
-            "alpha": self.rule.alpha,
-            "pullback_momentum": self.pullback_momentum,
-            "steps": self.steps,
-            "slow": {i: state["slow"] for i, state in held.items()},
-            "moments": {i: state["moments"] for i, state in held.items() if state.get("moments")},
-        }
-        state_dict = {**self.optimizer.state_dict(), "lookahead": own}
+        state_dict = self.optimizer.state_dict()
+        state = {key: dict(inner) for key, inner in state_dict["state"].items()}
+        for i, param in enumerate(self._params()):
+            if param in self.state:
+                state[i] = {**state.get(i, {}), **_snapshot(self.state[param])}
+        own = {OWN + name: value for name, value in self._own().items()}
+        groups = [{**group, **own} for group in state_dict["param_groups"]]
+        state_dict = {**state_dict, "state": state, "param_groups": groups}
         for after in self._optimizer_state_dict_post_hooks.values():
             changed = after(self, state_dict)
             state_dict = state_dict if changed is None else changed
         return state_dict
 
+    def _own(self) -> Group:
+        how = self.pullback_momentum
+        numbers = {"k": self.rule.k, "alpha": self.rule.alpha, "steps": self.steps}
+        return {"around": _kind(self.optimizer), **numbers, "pullback_momentum": how}
+
     def load_state_dict(self, state_dict: Group) -> None:
         """Load what `state_dict` gave, into an optimizer around the same kind of optimizer and parameters.
-        One from before there was a pullback_momentum loads as with "none".
 
         Raises
         ------
@@ -215,26 +223,19 @@ class Lookahead(torch.optim.Optimizer):
         for before in self._optimizer_load_state_dict_pre_hooks.values():
             changed = before(self, state_dict)
             state_dict = state_dict if changed is None else changed
-        if "lookahead" not in state_dict:
-            raise ValueError(
-                "loaded state dict has no 'lookahead' entry: it must be a Lookahead's; that of an optimizer "
-                "inside goes into .optimizer.load_state_dict"
-            )
         check_parts(state_dict)
-        own, params = state_dict["lookahead"], self._params()
-        if not {"pullback_momentum", "moments"} & own.keys():
-            own = {**own, "pullback_momentum": "none", "moments": {}}
-        self._check_own(own, state_dict["state"])
+        own, held, inner = _parted(state_dict)
+        params = self._params()
+        self._check_own(own, held, inner)
         rule = _rule(own["k"], own["alpha"])
-        self._load_inner({key: value for key, value in state_dict.items() if key != "lookahead"})
-        self.rule, self.pullback_momentum, self.steps = rule, own["pullback_momentum"], own["steps"]
+        self._load_inner(inner)
+        self.rule, self.pullback_momentum, self.steps = rule, own["pullback_momentum"], int(own["steps"])
         self.state = defaultdict(dict)
-        for i, slow in own["slow"].items():
-            there = {"device": params[i].device, "dtype": working_dtype(params[i]), "copy": True}
-            self.state[params[i]]["slow"] = slow.to(**there)
-            if self.pullback_momentum == "pullback":
-                moments = own["moments"].get(i, {})
-                self.state[params[i]]["moments"] = {name: x.to(**there) for name, x in moments.items()}
+        numbers = {key: i for i, key in enumerate(_keys(inner))}
+        for key, values in held.items():
+            param = params[numbers[key]]
+            there = {"device": param.device, "dtype": working_dtype(param), "copy": True}
+            self.state[param] = {name: x.to(**there) for name, x in values.items()}
         for after in self._optimizer_load_state_dict_post_hooks.values():
             after(self)
 
@@ -249,42 +250,44 @@ class Lookahead(torch.optim.Optimizer):
         finally:
             last.remove()
 
-    def _check_own(self, own: Group, inner: dict[Any, Any]) -> None:
-        """Raise ValueError if what a checkpoint holds for this class does not fit. ``inner`` is the inner
-        optimizer's state."""
-        around, params = _kind(self.optimizer), self._params()
-        if wrong := OWN ^ own.keys():
-            raise ValueError(
-                f"loaded state dict has {sorted(own)} under 'lookahead' (wrong: {sorted(wrong)})"
-            )
+    def _check_own(self, own: Group, held: dict[Any, Group], inner: Group) -> None:
+        """Raise ValueError if what a checkpoint holds for this class does not fit.
+
+        Parameters
+        ----------
+        own : what its groups say of it.
+        held : the slow weights and former moments, by parameter.
+        inner : the inner optimizer's checkpoint.
+        """
+        around, params, keys = _kind(self.optimizer), self._params(), _keys(inner)
         if own["around"] != around:
             raise ValueError(f"loaded state dict is a Lookahead's around {own['around']}: must be {around}")
         if not (isinstance(own["steps"], int) and own["steps"] >= 0):
             raise ValueError(f"loaded state dict has steps={own['steps']!r}: must be a whole number ≥ 0")
-        for i, slow in own["slow"].items():
-            if i not in range(len(params)) or slow.shape != params[i].shape:
-                have = tuple(params[i].shape) if i in range(len(params)) else "there is no such parameter"
-                raise ValueError(
-                    f"loaded state dict has slow weights of shape {tuple(slow.shape)} for parameter {i}: "
-                    f"must be the parameter's shape ({have})"
-                )
         _check_pullback(own["pullback_momentum"], self.optimizer)
-        self._check_moments(own, inner)
-        moved = range(len(params)) if own["steps"] else ()  # torch's Adagrad has a state from the start
-        if missing := [i for i in moved if inner.get(i) and i not in own["slow"]]:
-            raise ValueError(f"loaded state dict has no slow weights for parameter {missing[0]}, which moved")
-
-    def _check_moments(self, own: Group, inner: dict[Any, Any]) -> None:
-        """Raise ValueError if the former moments of a checkpoint are not those of its inner state."""
+        if len(keys) != len(params):
+            return  # which torch says itself
+        for key, param in zip(keys, params, strict=True):
+            slow = held.get(key, {}).get(SLOW)
+            if slow is not None and slow.shape != param.shape:
+                raise ValueError(
+                    f"loaded state dict has slow weights of shape {tuple(slow.shape)} for parameter {key}: "
+                    f"must be the parameter's shape ({tuple(param.shape)})"
+                )
         pulls = own["pullback_momentum"] == "pullback" and own["steps"]
-        for i in inner.keys() | own["moments"].keys():
-            here = own["moments"].get(i, {})
-            there = _moments(self.optimizer, inner.get(i, {})) if pulls else {}
+        for key in inner["state"].keys() | held.keys():
+            here = {name: x for name, x in held.get(key, {}).items() if name != SLOW}
+            moments = _moments(self.optimizer, inner["state"].get(key, {})) if pulls else {}
+            there = {former(name): x for name, x in moments.items()}
             if shapes_of(here) != shapes_of(there):
                 raise ValueError(
-                    f"loaded state dict has moments {shapes_of(here)} for parameter {i}, under 'lookahead': "
-                    f"with pullback_momentum={own['pullback_momentum']!r} must have {shapes_of(there)}"
+                    f"loaded state dict has former moments {shapes_of(here)} for parameter {key}: with "
+                    f"pullback_momentum={own['pullback_momentum']!r} must have {shapes_of(there)}"
                 )
+        # torch's Adagrad has a state from the start
+        moved = [key for key, state in inner["state"].items() if state and key in keys] if own["steps"] else []
+        if missing := [key for key in moved if SLOW not in held.get(key, {})]:
+            raise ValueError(f"loaded state dict has no slow weights for parameter {missing[0]}, which moved")
 
     def __getstate__(self) -> Group:
         own = {name: getattr(self, name) for name in ("optimizer", "rule", "pullback_momentum", "steps")}
@@ -301,10 +304,10 @@ class Lookahead(torch.optim.Optimizer):
 
     def _beginning(self, param: torch.Tensor) -> Group:
         """What is held of a parameter before the first step with it."""
-        begin: Group = {"slow": self._fast(param)}
+        begin: Group = {SLOW: self._fast(param)}
         if self.pullback_momentum == "pullback":  # the optimizer may have been used before
             now = _moments(self.optimizer, self.optimizer.state.get(param, {}))
-            begin["moments"] = {name: x.to(working_dtype(x), copy=True) for name, x in now.items()}
+            begin |= {former(name): x.to(working_dtype(x), copy=True) for name, x in now.items()}
         return begin
 
     def _fast(self, param: torch.Tensor) -> torch.Tensor:
@@ -313,8 +316,48 @@ class Lookahead(torch.optim.Optimizer):
         return param.detach().to(working_dtype(param), copy=True)
 
 
-OWN = {"around", "k", "alpha", "pullback_momentum", "steps", "slow", "moments"}
-"""What a checkpoint holds under ``lookahead``."""
+OWN = "lookahead_"
+"""What the names begin with that a checkpoint's groups have for this class."""
+
+OWNS = ("around", "k", "alpha", "steps", "pullback_momentum")
+
+
+def _parted(saved: Group) -> tuple[Group, dict[Any, Group], Group]:
+    """A checkpoint's three parts: what it says of this class, what it holds for it, and the inner optimizer's.
+
+    Raises
+    ------
+    ValueError : it is not a Lookahead's, or its groups do not agree.
+    """
+    if not saved["param_groups"]:
+        raise ValueError("loaded state dict has a different number of parameter groups: it has none")
+    if missing := [name for group in saved["param_groups"] for name in OWNS if OWN + name not in group]:
+        raise ValueError(
+            f"loaded state dict has no {OWN + missing[0]!r} in a parameter group: it must be a Lookahead's; "
+            "that of an optimizer inside goes into .optimizer.load_state_dict"
+        )
+    found = [{name: group[OWN + name] for name in OWNS} for group in saved["param_groups"]]
+    if any(own != found[0] for own in found):
+        raise ValueError("loaded state dict has parameter groups of different Lookaheads")
+    names = {OWN + name for name in OWNS}
+    groups = [
+        {name: value for name, value in group.items() if name not in names} for group in saved["param_groups"]
+    ]
+    held: dict[Any, Group] = {}
+    states: dict[Any, Group] = {}
+    for key, state in saved["state"].items():
+        mine = {name for name in state if name == SLOW or name.startswith(former(""))}
+        if mine:
+            held[key] = {name: state[name] for name in mine}
+        if others := {name: value for name, value in state.items() if name not in mine}:
+            states[key] = others
+    return found[0], held, {**saved, "param_groups": groups, "state": states}
+
+
+def _keys(saved: Group) -> list[Any]:
+    """What a checkpoint calls its parameters, in their order."""
+    return [key for group in saved["param_groups"] for key in group["params"]]
+
 
 PULLBACKS = ("none", "reset", "pullback")
 
@@ -330,7 +373,7 @@ def _moments(optimizer: torch.optim.Optimizer, state: Group) -> dict[str, torch.
     counts = {"step"}.union(*[names for kind, names in COUNTS.items() if isinstance(optimizer, kind)])
     return {
         name: value
-        for name, value in state.items()
+        for name, value in (memory_of(state) if isinstance(optimizer, RuleOptimizer) else state).items()
         if isinstance(value, torch.Tensor)
         and (value.is_floating_point() or value.is_complex())
         and name not in counts
@@ -338,8 +381,7 @@ def _moments(optimizer: torch.optim.Optimizer, state: Group) -> dict[str, torch.
 
 
 def _snapshot(state: Group) -> Group:
-    """A copy in which each tensor has its own memory, and is no part of a vector of many."""
-    return {k: _snapshot(v) if isinstance(v, dict) else v.clone() for k, v in state.items()}
+    return {name: value.clone() for name, value in state.items()}
 
 
 def _both(number: float, like: torch.Tensor) -> float | complex:

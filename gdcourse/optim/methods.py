@@ -15,7 +15,8 @@ import torch
 
 from gdcourse import rules
 from gdcourse.optim.lookahead import Lookahead
-from gdcourse.optim.optimizer import RuleOptimizer, pair, torchs_names
+from gdcourse.optim.groups import pair, torchs_names
+from gdcourse.optim.optimizer import RuleOptimizer
 from gdcourse.rules import METHODS, Method, Rule
 
 POSITIONAL = ("lr", "momentum", "alpha", "rho", "betas", "eps", "weight_decay")

@@ -1,83 +1,41 @@
-"""An update rule as a `torch.optim.Optimizer`. No formula stands here: `at`, `unlook`, `step` and
-`look` are the rule's own. `kernel` calls them, on tensors that `flat` lays out."""
+"""An update rule as a `torch.optim.Optimizer`. No formula stands here: what a step computes is in `update`,
+which calls the rule's own `unlook`, `step` and `look`."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import is_dataclass, replace
-from functools import cache
 from itertools import chain
-from operator import is_
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
-from gdcourse.optim.checkpoint import check_parts, check_saved, from_torch, to_torch
-from gdcourse.optim.compilation import names_of, run_compiled
-from gdcourse.optim.flat import Held, Place, Run, States, copied, first_state, laid_out, with_gradient
-from gdcourse.optim.kernel import (
-    SLOW,
-    Program,
-    former,
-    moved,
-    pulled,
-    run_on_vectors,
-    working_dtype,
+from gdcourse.optim.bucket import Bucket, Joined, Rows, Single, joined
+from gdcourse.optim.groups import (
+    COMMON,
+    Group,
+    as_before,
+    check_group,
+    check_params,
+    check_rule,
+    has,
+    look_names,
+    looked_by,
+    memory_of,
+    note_look,
+    number,
+    settings_of,
+    to_group,
 )
-from gdcourse.optim.kernel import run as run_program
-from gdcourse.rules import METHODS, Adagrad, GradientDescent, Lookahead, Rule, Values, hinted, validate
-from gdcourse.rules.validate import check
-
-Group = dict[str, Any]
+from gdcourse.optim.scope import check_scope, joins
+from gdcourse.optim.state_dict import check_parts, check_saved, from_torch, to_torch
+from gdcourse.optim.update import SLOW, Ways, former, pull, update, warn_uncompiled, working_dtype
+from gdcourse.rules import Adagrad, GradientDescent, Lookahead, Rule, Values, hinted
 
 ROW_BY_ROW = (GradientDescent, Adagrad)
 """The rules that leave everything as it is where the gradient is 0, so that a sparse gradient's rows are all
 that there is to compute. With any other, averages or momentum go on in the rows that do not occur."""
-
-COMMON = {"lr", "weight_decay", "maximize"}
-"""What a group of any rule's holds."""
-
-
-class Laid(NamedTuple):
-    """Where the parameters of a group lie: all of the group, those that have moved, and their places."""
-
-    group: list[torch.Tensor]
-    members: set[int]
-    places: list[Place]
-
-
-class Settings(NamedTuple):
-    """A group's hyperparameters: its rule, and what `kernel.moved` takes beside it. ``look`` is what a rule
-    that looks ahead leaves in a parameter's state, by which it is undone."""
-
-    rule: Rule
-    lr: Any
-    weight_decay: Any
-    maximize: bool
-    look: Group | None
-
-
-class Move(NamedTuple):
-    """Parameters that move in one call, with the tensors of it that are the same in each step."""
-
-    group: int
-    place: Place
-    run: Run
-    held: Held
-    point: torch.Tensor
-    memory: Values
-
-
-class Plan(NamedTuple):
-    """A step's moves, those whose gradients are sparse apart, with their groups. ``seen`` and ``contents``
-    tell what they were made from: as long as that stays, so does the plan."""
-
-    moves: list[Move]
-    sparse: list[tuple[int, torch.Tensor]]
-    seen: Any
-    contents: list[Any]
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -106,21 +64,17 @@ class RuleOptimizer(torch.optim.Optimizer):
     an element without any gradient rests even if ε is 0, where torch's becomes NaN. Clip gradients as large
     as that, or use float64.
 
-    How it runs: a rule works element by element, so the small parameters of a group lie in one vector, and
-    the rule is called once for all of them. ``state[p]`` shows each parameter's part. On a CPU this
-    package's rules are called on NumPy's views of the vectors, a reader's own on tensors. With
-    ``compile=True``, torch.compile makes one kernel of the same rule, at the first step (some seconds).
-    It is not compiled again for another learning rate, a schedule, another size, a group that joins, a
-    parameter that rests or starts late; it is after `torch.set_num_threads`. Where torch.compile fails,
-    for want of a C++ compiler or because the rule asks for more than arithmetic and `where`, a warning says
-    so and the rule runs uncompiled.
+    How it runs: the tiny parameters of a group are joined in one vector for the step, and the rule is called
+    once for all of them; any other is moved where it lies. On a CPU this package's rules are called on NumPy's
+    views of the tensors, in pieces that fit the processor's cache, which `torch.get_num_threads` threads share
+    out; a reader's own rules, and tensors that are distributed or lie on another device, on tensors. Nothing is
+    kept beside ``state``, and every parameter and every tensor of the state keeps its own storage.
 
-    What compiling asks for: **small parameters move.** At the first step ``p.data`` becomes a part of one
-    vector for each group, type and device. Whoever took ``p.data``, ``p.detach()`` or ``p.numpy()`` before
-    keeps the old numbers, and so does code that holds on to the address. `torch.save` stores the vector
-    once; `pickle` once for each parameter. A parameter that shares its memory, with another process or with
-    any other tensor, does not move: it is copied to and fro at each step, which takes about half as long
-    again. A parameter of 2¹⁷ elements or more stays where it is. Uncompiled, no parameter moves.
+    With ``compile=True`` torch's inductor makes one kernel of the same rule, at the first step, which takes
+    some seconds. It is not compiled again for another learning rate, a schedule, another size, a group that
+    joins, a parameter that rests or starts late; it is after `torch.set_num_threads`. Where compiling fails,
+    for want of a C++ compiler or because the rule asks for more than arithmetic and `where`, a warning says
+    so and the rule runs uncompiled. A rule whose ``scope`` is not "element" runs uncompiled.
 
     Parameters
     ----------
@@ -131,6 +85,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         a rule with a weight decay of its own (AdamW).
     maximize : whether to climb instead. Default False.
     compile : whether to run as a compiled kernel. Default False.
+    foreach, fused, capturable, differentiable : torch's words for how a step is computed. ``foreach`` changes
+        nothing; the others are taken as None or False.
 
     Raises
     ------
@@ -138,13 +94,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         gradient, unless as said above.
     RuntimeError : at a step, a sparse gradient with weight decay, which moves all rows.
     ValueError : a hyperparameter out of range, whether given here or in a group; no parameters; a
-        complex parameter.
+        complex parameter; a rule that says it works element by element and does not; ``fused=True``,
+        ``capturable=True`` or ``differentiable=True``.
     """
-
-    # Remembered from step to step; by group, where its parameters lie and what its hyperparameters were.
-    _laid: dict[int, Laid]
-    _set: dict[int, tuple[Any, Settings]]
-    _planned: Plan | None
 
     def __init_subclass__(cls, **settings: Any) -> None:
         super().__init_subclass__(**settings)
@@ -160,21 +112,26 @@ class RuleOptimizer(torch.optim.Optimizer):
         weight_decay: Any = None,
         maximize: bool = False,
         compile: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
     ) -> None:
-        _check_rule(rule)
+        check_rule(rule)
         check_params(params)
+        _check_how(fused=fused, capturable=capturable, differentiable=differentiable)
         for name, value in (("lr", lr), ("weight_decay", weight_decay)):
-            if value is not None and _has(rule, name):
+            if value is not None and has(rule, name):
                 raise ValueError(f"Invalid {name}: {value} ({type(rule).__name__} has its own: set it there)")
-        self.rule, self.compile = rule, compile
-        self._forget()
+        check_scope(rule)
+        self.rule, self.compile, self._failed = rule, compile, False
         defaults = {
             "lr": 1.0 if lr is None else lr,
             "weight_decay": 0.0 if weight_decay is None else weight_decay,
             **to_group(rule),
             "maximize": maximize,
         }
-        self._check(defaults)
+        check_group(rule, defaults)
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: Group) -> None:
@@ -182,7 +139,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:
-            self._check(group)
+            check_group(self.rule, group)
             for param in group["params"]:
                 if param.is_complex():
                     raise ValueError(
@@ -192,7 +149,6 @@ class RuleOptimizer(torch.optim.Optimizer):
         except (TypeError, ValueError):
             self.param_groups.pop()
             raise
-        _own_tensors(group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -201,167 +157,93 @@ class RuleOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        settings = [self._settings(*indexed) for indexed in enumerate(self.param_groups)]
-        plan = self._plan()
-        for move in plan.moves:
-            self._move(move, settings[move.group])
-        for index, param in plan.sparse:
-            self._move_rows(param, settings[index])
+        self._check_sparse()
+        with Ways(self.compile and not self._failed) as ways:
+            for group in self.param_groups:
+                settings = settings_of(self.rule, group)
+                for states, bucket in self._buckets(group):
+                    t, before = int(states[0]["step"]) + 1, looked_by(self.rule, states[0])
+                    ways.run(update, bucket, settings.at(t, before))
+                    for state in states:
+                        state["step"] += 1
+                    note_look(settings.rule, states)
+        self._note_failure(ways)
         return loss
 
-    def _settings(self, index: int, group: Group) -> Settings:
-        """A group's hyperparameters, read anew unless they are plain numbers, and what they were."""
-        seen = _plain(group)
-        if seen is None or self._set.get(index, (None,))[0] != seen:
-            rule = from_group(self.rule, group)
-            lr = None if _has(rule, "lr") else number("lr", group["lr"])
-            decay = None if _has(rule, "weight_decay") else number("weight_decay", group["weight_decay"])
-            look = to_group(rule) if _looks(rule) else None
-            self._set[index] = seen, Settings(rule, lr, decay or None, group["maximize"], look)
-        return self._set[index][1]
+    def _buckets(self, group: Group) -> Iterator[tuple[list[Group], Bucket]]:
+        """What of a group moves now, and in which calls of the rule, with the states of its parameters."""
+        moving = [param for param in group["params"] if param.grad is not None]
+        for param in moving:
+            self._begin(param)
+        state, whole = self.state, self.rule.scope != "element"
+        sparse = [param for param in moving if param.grad.layout is not torch.strided]
+        dense = [param for param in moving if param.grad.layout is torch.strided] if sparse else moving
+        lists, alone = joined(dense, self._moves_by, self.rule.scope == "all") if joins(self.rule) else ([], dense)
+        for params in lists:
+            states = [state[param] for param in params]
+            yield states, Joined(params, [*map(memory_of, states)], [param.grad for param in params], whole)
+        for param in alone:
+            own = state[param]
+            yield [own], Single(param, own, memory_of(own), param.grad, whole)
+        for param in sparse:
+            own = state[param]
+            yield [own], Rows(param, memory_of(own), param.grad)
 
-    def _plan(self) -> Plan:
-        """What this step moves: what the last one did, if nothing has changed that it depends on."""
-        plan = self._planned
-        if plan is None or plan.seen != self._seen() or not all(map(_still, plan.moves)):
-            moves, sparse = self._new_moves()
-            contents = [*chain.from_iterable(map(dict.values, self.state.values()))]
-            plan = Plan(moves, sparse, self._seen(), contents)
-            self._planned = None if sparse else plan  # whether those may move is for each step to see
-        return plan
+    def _moves_by(self, param: torch.Tensor) -> Any:
+        """What must be the same for two parameters to move in one call: steps done, and what they rest on."""
+        state = self.state[param]
+        return float(state["step"]), looked_by(self.rule, state)
 
-    def _seen(self) -> Any:
-        """What a plan is made from: which parameters there are, what gradients they have, and which objects
-        make up the states."""
-        groups = [group["params"] for group in self.param_groups]
-        grads = [[None if p.grad is None else p.grad.layout for p in params] for params in groups]
-        contents = chain.from_iterable(map(dict.values, self.state.values()))
-        return [[*map(id, params)] for params in groups], grads, [*map(id, self.state)], [*map(id, contents)]
-
-    def _new_moves(self) -> tuple[list[Move], list[tuple[int, torch.Tensor]]]:
-        found = [with_gradient(group["params"]) for group in self.param_groups]
-        rows = [(index, param) for index, (_, sparse) in enumerate(found) for param in sparse]
-        for index, param in rows:
-            self._check_sparse(param, self.param_groups[index])
-        moves: list[Move] = []
-        for index, (dense, _) in enumerate(found):
-            ids = set(map(id, dense))
-            for place in self._places(index, dense) if dense else []:
-                held = place.moving(self.state, ids, self.rule.init)
-                for run in place.runs(held):
-                    memory = place.memory(run, held, self._names)
-                    moves.append(Move(index, place, run, held, place.point(run), memory))
-        return moves, rows
-
-    def _check_sparse(self, param: torch.Tensor, group: Group) -> None:
-        """Raise if a parameter's sparse gradient is not one for this rule."""
-        if type(self.rule) not in ROW_BY_ROW:
-            raise TypeError(
-                f"{type(self).__name__} does not support sparse gradients, got one for a parameter of "
-                f"shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False)), and "
-                "SGD and Adagrad take sparse ones"
-            )
-        if number("weight_decay", group["weight_decay"]):
-            raise RuntimeError(
-                "weight_decay option is not compatible with sparse gradients: it moves all rows; give the "
-                f"parameter of shape {tuple(param.shape)} a group with weight_decay=0"
-            )
-
-    def _move_rows(self, param: torch.Tensor, settings: Settings) -> None:
-        """One step of those rows of a parameter that occur in its gradient."""
-        rule = settings.rule
+    def _begin(self, param: torch.Tensor) -> None:
+        """Give a parameter its first state, if it has none."""
         state = self.state[param]
         if not state:
-            state.update(step=torch.zeros((), dtype=torch.float32), **first_state(param, rule.init))
-        grad = param.grad.coalesce()  # type: ignore[union-attr]  # a new one: each row once, added up
-        rows = tuple(grad.indices())
-        names = _memory(state)
-        point, memory = param.detach()[rows], {name: state[name][rows] for name in names}
-        done = int(state["step"])
-        values = rule, Rule(), rule.at(done + 1), None, None, settings.maximize
-        run_program(moved, (point, memory, grad.values()), values)
-        param[rows] = point
-        for name in names:
-            state[name][rows] = memory[name]
-        state["step"] = torch.as_tensor(state["step"], dtype=torch.float32).add_(1)
+            first = first_state(param, self.rule)
+            state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")
+            state.update(first)
+        elif type(state["step"]) is not torch.Tensor:
+            state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device="cpu")
 
-    def _move(self, move: Move, settings: Settings) -> None:
-        _, place, run, held, point, memory = move
-        rule, *others, look = settings
-        looked = rule if look and run.look is look else self._looked(rule, run.look)
-        values = rule, looked, rule.at(place.done(run) + 1), *others
-        place.fetch(run)
-        self._run(place, moved, (point, memory, place.grad(run)), values)
-        place.put_back(run, held, memory)
-        place.counted(run)
-        if look is not run.look:
-            for state in held[run.start : run.stop]:
-                state["look"] = look
+    def _check_sparse(self) -> None:
+        """Raise, before anything has moved, if a gradient is sparse and this rule would have to move all rows."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is None or param.grad.layout is torch.strided:
+                    continue
+                if type(self.rule) not in ROW_BY_ROW:
+                    raise RuntimeError(
+                        f"{type(self).__name__} does not support sparse gradients, got one for a parameter of "
+                        f"shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False)), "
+                        "and SGD and Adagrad take sparse ones"
+                    )
+                if number("weight_decay", group["weight_decay"]):
+                    raise RuntimeError(
+                        "weight_decay option is not compatible with sparse gradients: it moves all rows; give "
+                        f"the parameter of shape {tuple(param.shape)} a group with weight_decay=0"
+                    )
+
+    def _note_failure(self, ways: Ways) -> None:
+        if ways.failure:
+            self._failed = True
+            warn_uncompiled(ways.failure, stacklevel=4)
 
     @torch.no_grad()
-    def pull(self, lookahead: Lookahead, slow: States) -> None:
-        """Lookahead's synchronisation: ``slow[p]["slow"]`` is pulled towards θ, and θ goes there. Likewise
-        each of ``slow[p]["moments"]``, if there are any, and the state that goes by its name."""
-        left = {param: None for group in self.param_groups for param in group["params"]}
-        for place in chain.from_iterable(self._places(i, []) for i in range(len(self.param_groups))):
-            held = [self.state.get(param) or None for param in place.params]
-            for run in place.runs(held):
-                shelves = [slow[param] for param in place.params]
-                moments = [shelf.get("moments", {}) for shelf in shelves]
-                names = list(moments[run.start])
-                memory = place.memory(run, held, self._names if _looks(self.rule) else names)
-                before = place.memory(run, moments, names, "Lookahead, former: ")
-                shelf = place.memory(run, shelves, ["slow"], "Lookahead: ")
-                before = {former(name): value for name, value in before.items()}
-                place.fetch(run)
-                tensors = place.point(run), {**memory, **before, SLOW: shelf["slow"]}
-                self._run(place, pulled, tensors, (lookahead, self._looked(self.rule, run.look)))
-                place.put_back(run, held, memory)
-                for param in place.params[run.start : run.stop]:
-                    left.pop(param, None)
-        for param in left:  # those that have never moved, or by sparse gradients only
-            pull_alone(param, self.state.get(param, {}), lookahead, slow[param])
-
-    def _run(self, place: Place, program: Program, tensors: tuple[Any, ...], values: tuple[Any, ...]) -> None:
-        if not place.flat:
-            run_program(program, tensors, values)
-        elif not (self.compile and run_compiled(program, tensors, values)):
-            run_on_vectors(program, tensors, values)
-
-    def _places(self, index: int, moving: list[torch.Tensor]) -> list[Place]:
-        """Where the parameters of a group lie. One that joins gets a place beside the others': its count
-        differs from theirs for good. All are laid out anew where one is no longer what it was."""
-        params, laid = self.param_groups[index]["params"], self._laid.get(index)
-        same = laid and len(laid.group) == len(params) and all(map(is_, laid.group, params))
-        if not (laid and same and all(place.settle() for place in laid.places)):
-            laid = self._laid[index] = Laid(list(params), set(), [])
-            rested = (param for param in params if param.grad is None and self.state.get(param))
-            moving = [*with_gradient(params)[0], *rested]
-        if not laid.members.issuperset(map(id, moving)):
-            joining = [param for param in moving if id(param) not in laid.members]
-            probe = self.rule.init(torch.zeros(2), torch.zeros(2))
-            self._names = tuple(probe)
-            vectors = all(isinstance(x, torch.Tensor) and x.shape == (2,) for x in probe.values())
-            laid.places.extend(laid_out(joining, params, vectors, housing=self.compile))
-            laid.members.update(map(id, joining))
-        return laid.places
-
-    def _forget(self) -> None:
-        """Let go of all that was remembered from step to step."""
-        self._laid, self._set, self._planned = {}, {}, None
-
-    def _looked(self, rule: Rule, look: Group | None) -> Rule:
-        """What the point of a parameter rests on: a schedule may have changed γ since `look` was called."""
-        if not _looks(rule):
-            return Rule()
-        return rule if look is None else from_group(rule, look)
+    def pull(self, lookahead: Lookahead, held: dict[torch.Tensor, Group]) -> None:
+        """Lookahead's synchronisation: ``held[p]["slow"]`` is pulled towards θ, and θ goes there. Likewise
+        each ``held[p]["former_…"]``, if there are any, and the state that goes by the rest of its name."""
+        with Ways(self.compile and not self._failed) as ways:
+            for param in chain.from_iterable(group["params"] for group in self.param_groups):
+                state = self.state.get(param) or {}
+                before = as_before(self.rule, looked_by(self.rule, state)) if state else Rule()
+                pull_one(param, memory_of(state), lookahead, held[param], before, ways)
+        self._note_failure(ways)
 
     def theta(self, param: torch.Tensor) -> torch.Tensor:
         """θ of one parameter, as a new tensor; in float32 where the parameter is of half precision."""
         point = param.detach().to(working_dtype(param))
         state = self.state.get(param)
         if state:
-            point = self._looked(self.rule, state.get("look")).unlook(point, _memory(state))
+            point = as_before(self.rule, looked_by(self.rule, state)).unlook(point, memory_of(state))
         return point.clone()
 
     @torch.no_grad()
@@ -369,8 +251,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         """Put the parameter where its θ is the given one; the state stays."""
         state = self.state.get(param)
         if state:
-            looked = self._looked(self.rule, state.get("look"))
-            theta = looked.look(theta.to(working_dtype(param)), _memory(state))
+            before = as_before(self.rule, looked_by(self.rule, state))
+            theta = before.look(theta.to(working_dtype(param)), memory_of(state))
         param.copy_(theta)
 
     @contextmanager
@@ -414,10 +296,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         check_parts(saved)
         saved = from_torch(self.rule, saved)
         keys = set(to_group(self.rule))
-        looks = keys if _looks(self.rule) else set()
-        check_saved(self.rule, self.param_groups, saved, keys | COMMON, looks)
+        check_saved(self.rule, self.param_groups, saved, keys | COMMON, look_names(self.rule))
         for group in saved["param_groups"]:
-            self._check(group)
+            check_group(self.rule, group)
         return saved
 
     def _copy_state(self, saved: Group) -> None:
@@ -425,13 +306,13 @@ class RuleOptimizer(torch.optim.Optimizer):
         params = chain.from_iterable(group["params"] for group in self.param_groups)
         for index, param in zip(indices, params, strict=True):
             for name, value in saved["state"].get(index, {}).items():
-                if name == "step":
+                if name in ("step", *look_names(self.rule)):
                     self.state[param][name] = copied(value)
                 elif isinstance(value, torch.Tensor):
                     dtype = working_dtype(param) if value.is_floating_point() else value.dtype
                     self.state[param][name] = value.to(param.device, dtype, copy=True)
         for group in self.param_groups:
-            _own_tensors(group)
+            group.update({name: copied(value) for name, value in group.items() if name != "params"})
 
     def state_dict(self) -> Group:
         """As torch's, and the rule's name; a snapshot: neither steps nor schedules change it later."""
@@ -464,65 +345,57 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: Group) -> None:
         super().__setstate__(state)
-        self._forget()
-
-    def _check(self, group: Group) -> None:
-        """Raise if a group's hyperparameters are not what the rule and this class admit."""
-        owner = type(self.rule).__name__
-        for name, key in _renamed(self.rule).items():
-            if name in group:
-                raise ValueError(
-                    f"Invalid key in a parameter group: {name!r} ({owner}'s is called {key!r} here)"
-                )
-        validate(from_group(self.rule, group))
-        for name in ("lr", "weight_decay"):
-            if not _has(self.rule, name):
-                check(owner, name, number(name, group[name]))
+        self._failed = False
 
 
-def pull_alone(param: torch.Tensor, state: Group, lookahead: Lookahead, shelf: Group) -> None:
-    """Lookahead's synchronisation of one parameter, whose point is θ, with its state; ``shelf`` has its slow
-    weights and moments."""
-    before = shelf.get("moments", {})
-    memory = {name: state[name] for name in before} | {former(name): x for name, x in before.items()}
-    run_program(pulled, (param.detach(), {**memory, SLOW: shelf["slow"]}), (lookahead, Rule()))
+def pull_one(
+    param: torch.Tensor,
+    memory: Values,
+    lookahead: Lookahead,
+    held: Group,
+    before: Rule | None,
+    ways: Ways,
+) -> None:
+    """Lookahead's synchronisation of one parameter; ``memory`` is its optimizer's state, and ``held`` has its
+    slow weights and former moments. ``before`` is what its point rests on; None where that is θ."""
+    formers = {name: value for name, value in held.items() if name != SLOW}
+    moments = {name: value for name, value in memory.items() if former(name) in formers}
+    looked_with = memory if before is not None and type(before) is not Rule else moments
+    tensors = {**looked_with, **formers, SLOW: held[SLOW]}
+    bucket = Single(param, {}, tensors, None, whole=False)
+    ways.run(pull, bucket, (lookahead, before or Rule()))
 
 
-def to_group(rule: Rule) -> Group:
-    """A rule's hyperparameters under torch's names."""
-    renamed = _renamed(rule)
-    group = {renamed.get(name, name): getattr(rule, name) for name in _names(rule)}
-    if "betas" in renamed.values():
-        group["betas"] = (rule.beta1, rule.beta2)  # type: ignore[attr-defined]
-    return group
+def first_state(param: torch.Tensor, rule: Rule) -> Values:
+    """A parameter's first state. Copies: a rule may give the parameter itself, or one tensor twice."""
+    point = param.detach().to(working_dtype(param))
+    memory = rule.init(point, torch.zeros_like(point))
+    if taken := {"step", *look_names(rule)} & memory.keys():
+        raise ValueError(f"a rule's init must not name a state {taken.pop()!r}: it is in use here")
+    return {name: copied(value) for name, value in memory.items()}
 
 
-def from_group(rule: Rule, group: Group) -> Rule:
-    """The same rule with a parameter group's hyperparameters, each a single Python number, so that what
-    depends on t alone is computed in double precision."""
-    renamed = _renamed(rule)
-    values = {name: group[renamed.get(name, name)] for name in _names(rule)}
-    if "betas" in renamed.values():
-        values["beta1"], values["beta2"] = pair(group["betas"])
-    return replace(rule, **{name: number(name, value) for name, value in values.items()})  # type: ignore[type-var]
+def copied(value: Any) -> Any:
+    """A tensor's copy; anything else as it is."""
+    return value.clone() if isinstance(value, torch.Tensor) else value
 
 
-PLAIN = {float, int, bool, type(None)}
+def _snapshot(states: dict[Any, Group]) -> dict[Any, Group]:
+    return {key: {name: copied(value) for name, value in state.items()} for key, state in states.items()}
 
 
-def _plain(group: Group) -> Any:
-    """A group's hyperparameters if they are plain numbers, with their types: 1 equals True. None if not: a
-    tensor may be written into."""
-    values: list[Any] = []
-    for key, value in group.items():
-        if key not in ("params", "param_names"):
-            values.extend(value if type(value) is tuple else (value,))
-    kinds = [*map(type, values)]
-    return (values, kinds) if PLAIN.issuperset(kinds) else None
+WHY_NOT = {
+    "fused": "compile=True makes one kernel of the rule",
+    "capturable": "a step counts on the CPU, and a captured one would repeat the same count",
+    "differentiable": "the parameters are overwritten; gdcourse.descend keeps every step",
+}
 
 
-def _still(move: Move) -> bool:
-    return move.place.still(move.held, move.point, move.memory)
+def _check_how(**given: Any) -> None:
+    """Raise for those of torch's words for how a step is computed that mean what there is not here."""
+    for name, value in given.items():
+        if value:
+            raise ValueError(f"Invalid {name}: {value!r} (not supported: {WHY_NOT[name]})")
 
 
 @contextmanager
@@ -538,101 +411,3 @@ def holding(values: dict[torch.Tensor, torch.Tensor]) -> Iterator[None]:
         with torch.no_grad():
             for param, value in before.items():
                 param.copy_(value)
-
-
-def _names(rule: Rule) -> tuple[str, ...]:
-    kind: Any = type(rule)
-    return names_of(kind)
-
-
-def _has(rule: Rule, name: str) -> bool:
-    return name in _names(rule)
-
-
-def _looks(rule: Rule) -> bool:
-    """Whether the rule takes its gradient elsewhere than at θ."""
-    return type(rule).look is not Rule.look
-
-
-def torchs_names(kind: Any) -> dict[str, str]:
-    """What each hyperparameter of a rule's class is called in a parameter group, in the rule's order."""
-    return {name: _renamed_of(kind).get(name, name) for name in names_of(kind)}
-
-
-def _renamed(rule: Rule) -> dict[str, str]:
-    """Which hyperparameters go by another name in torch; a name that the rule itself uses is not taken."""
-    kind: Any = type(rule)
-    return _renamed_of(kind)
-
-
-@cache
-def _renamed_of(kind: Any) -> dict[str, str]:
-    names = names_of(kind)
-    by_the_table = next((method.torch for method in METHODS.values() if method.kind is kind), {})
-    renamed = {"gamma": "momentum", **by_the_table}
-    if "beta1" in names and "beta2" in names:
-        renamed |= {"beta1": "betas", "beta2": "betas"}
-    return {name: key for name, key in renamed.items() if name in names and key not in names}
-
-
-def _check_rule(rule: Rule) -> None:
-    if not isinstance(rule, Rule):
-        validate(rule)  # raises, and says what is wrong
-    if not is_dataclass(type(rule)):
-        raise TypeError(f"{type(rule).__name__} must be a dataclass: its fields are the hyperparameters")
-    if taken := {"params", "param_names", "maximize"} & set(_names(rule)):
-        raise ValueError(f"{type(rule).__name__} must not have a field {taken.pop()!r}: groups use the name")
-
-
-def check_params(params: Any) -> None:
-    """Raise where a module, or what has parameters by name, stands in the place of parameters; anything else
-    is torch's to check."""
-    inside = [*params] if isinstance(params, (list, tuple)) else []  # a generator can be read only once
-    groups = [one["params"] for one in inside if isinstance(one, dict) and "params" in one]
-    for one in (params, *inside, *groups):
-        if isinstance(one, torch.nn.Module):
-            hint, got = ", as in model.parameters()", f"the module {type(one).__name__} itself"
-        elif callable(one) and isinstance(getattr(one, "__self__", None), torch.nn.Module):
-            hint, got = f"; call it, as in model.{one.__name__}()", f"the method {one.__name__}"
-        elif isinstance(one, dict) and "params" not in one:
-            hint, got = ", as in model.parameters()", "a dict"
-        else:
-            continue
-        raise TypeError(f"params must be an iterable of parameters{hint}; got {got}")
-
-
-def _own_tensors(group: Group) -> None:
-    """Copy a group's tensors: a schedule writes into them, and must reach one group only. To where no step
-    need read them from a device."""
-    for key, value in group.items():
-        if isinstance(value, torch.Tensor):
-            group[key] = value.detach().cpu().clone()
-
-
-def _snapshot(states: dict[Any, Group]) -> dict[Any, Group]:
-    return {key: {name: copied(value) for name, value in state.items()} for key, state in states.items()}
-
-
-def _memory(state: Group) -> Group:
-    """What of a parameter's state is the rule's."""
-    return {name: value for name, value in state.items() if name not in ("step", "look")}
-
-
-def pair(betas: Any) -> tuple[Any, Any]:
-    """(β₁, β₂), or an error if it is anything but two."""
-    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise TypeError(f"Invalid betas: {betas!r} (must be a pair of numbers, each in [0, 1))")
-    beta1, beta2 = betas
-    return beta1, beta2
-
-
-def number(name: str, value: Any) -> Any:
-    """A tensor or array of one number as that number; anything that is not an array as it is."""
-    if not hasattr(value, "item"):
-        return value
-    if value.ndim and len(value.reshape(-1)) != 1:
-        raise ValueError(
-            f"Tensor {name} must be 1-element, got shape {tuple(value.shape)}: an optimizer takes single "
-            "numbers; for a family of runs, give the rule to gdcourse.descend or gdcourse.train"
-        )
-    return value.item()

@@ -14,7 +14,7 @@ hyperparameter may itself be an array of settings that broadcasts against θ.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 Scalar = Any
 """A hyperparameter: a number, or an array or tensor of numbers that broadcasts against θ."""
@@ -28,7 +28,13 @@ class Rule:
 
     A subclass is a frozen dataclass whose fields are its hyperparameters. It must define
     `step`; the other methods have the defaults that suit a method without memory.
+
+    ``scope`` says what it may be run on: ``"element"``, each number by itself, so that parameters may be
+    joined in one vector and cut anywhere; ``"tensor"``, each parameter in its own shape (its last two axes are
+    a matrix's); ``"all"``, all parameters in one vector that is not cut, because the rule sums over them.
     """
+
+    scope: ClassVar[Literal["element", "tensor", "all"]] = "element"
 
     def init(self, theta: Any, zeros: Any) -> Values:
         """The state before the first step. Its keys are what is carried from step to step."""

@@ -21,7 +21,8 @@ from torch.testing._internal.common_optimizers import (
 from torch.testing._internal.common_utils import TestCase
 
 import gdcourse as gd
-from gdcourse.optim import flat
+
+from gdcourse.optim import bucket
 from gdcourse.optim.methods import CLASSES
 from tests.conftest import needs_a_compiler
 from tests.optimizers import ORACLES, arguments, equal, give_gradients, rate, values
@@ -237,7 +238,8 @@ def compare_with_torchs(name, configurations, **extra):
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_each_configuration_equals_torchs(name, monkeypatch):
-    monkeypatch.setattr(flat, "LARGE", 10)  # the first parameter stands alone, beside a vector of the others
+    monkeypatch.setattr(bucket, "SMALL", {"cpu": 10})  # the first parameter stands alone, the others are joined
+    monkeypatch.setattr(bucket, "MANY", 2)
     compare_with_torchs(name, configurations(name))
 
 
@@ -397,7 +399,7 @@ def test_tensor_lr_is_the_number(name, shape):
     optimizer.param_groups[0]["lr"].mul_(0.5)  # as a schedule does
     before = values(wrapped)
     walk(name, wrapped, optimizer, 1, first=6)
-    assert float(lr.reshape(())) == 0.01 and not equal(wrapped, before)
+    assert float(lr.reshape(())) == 0.005 and not equal(wrapped, before)  # it is one's own tensor, as with torch's
 
 
 @every_of_ours

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import gdcourse as gd
+from gdcourse.optim.groups import memory_of
 from gdcourse.optim.methods import CLASSES
 from tests.optim.bit_for_bit import everything, same
 from tests.optimizers import (
@@ -98,7 +99,7 @@ def test_half_precision_survives_gradients_at_its_ends(name, dtype):
     for _ in range(5):
         param.grad = torch.tensor([largest, info.tiny, 0.0, -1.0], dtype=dtype)
         optimizer.step()
-        state = [v for v in optimizer.state[param].values() if isinstance(v, torch.Tensor)]
+        state = [*memory_of(optimizer.state[param]).values()]
         assert not any(x.isnan().any() for x in [param, *state])
         assert param[2] == 1
     assert all(v.dtype == torch.float32 for v in state)
@@ -280,44 +281,49 @@ def test_nesterovs_point_is_part_of_its_state():
     optimizer = gd.optim.Nesterov(params, lr=0.1)
     walk(params, optimizer, 2)
     saved = optimizer.state_dict()
-    refused(optimizer, params, changed(saved, ("state", 0, "look"), None), "lacks 'look' in the state of")
-    refused(
-        optimizer, params, changed(saved, ("state", 0, "look"), {"lr": 0.1}), "must hold 'lr', 'momentum'"
-    )
+    path = ("state", 0, "look_gamma")
+    refused(optimizer, params, changed(saved, path, None), "lacks 'look_gamma' in the state of")
+    refused(optimizer, params, changed(saved, path, torch.ones(4)), r"'look_gamma' of shape \(4,\)")
 
 
+GROUP = ("param_groups", 0)
 LOOKAHEAD_FAULTS = {
-    "around another": (("lookahead", "around"), "torch.SGD", r"around torch\.SGD: must be torch\.Adam"),
-    "no slow weights": (("lookahead", "slow"), None, r"under 'lookahead' \(wrong: \['slow'\]\)"),
-    "one without slow weights": (("lookahead", "slow", 1), None, r"no slow weights for parameter 1"),
-    "another shape": (("lookahead", "slow", 1), torch.zeros(3), r"slow weights of shape \(3,\)"),
-    "no whole number": (("lookahead", "steps"), 1.5, r"steps=1\.5: must be a whole number"),
-    "an impossible k": (("lookahead", "k"), 0, r"Invalid k: 0"),
-    "something more": (("lookahead", "fast"), {}, r"wrong: \['fast'\]"),
-    "no pullback_momentum": (("lookahead", "pullback_momentum"), None, r"wrong: \['pullback_momentum'\]"),
-    "no moments": (("lookahead", "moments"), None, r"wrong: \['moments'\]"),
-    "one without moments": (("lookahead", "moments", 1), None, r"moments \{\} for parameter 1"),
-    "a moment too few": (
-        ("lookahead", "moments", 1, "exp_avg"),
+    "around another": (
+        (*GROUP, "lookahead_around"),
+        "torch.SGD",
+        r"around torch\.SGD: must be torch\.Adam",
+    ),
+    "without its kind": ((*GROUP, "lookahead_around"), None, r"no 'lookahead_around' in a parameter group"),
+    "without k": ((*GROUP, "lookahead_k"), None, r"no 'lookahead_k' in a parameter group"),
+    "one without slow weights": (("state", 1, "slow"), None, r"no slow weights for parameter 1"),
+    "another shape": (("state", 1, "slow"), torch.zeros(3), r"slow weights of shape \(3,\)"),
+    "no whole number": ((*GROUP, "lookahead_steps"), 1.5, r"steps=1\.5: must be a whole number"),
+    "an impossible k": ((*GROUP, "lookahead_k"), 0, r"Invalid k: 0"),
+    "no pullback_momentum": (
+        (*GROUP, "lookahead_pullback_momentum"),
         None,
-        r"moments .* for parameter 1, .*exp_avg",
+        r"no 'lookahead_pullback_momentum'",
     ),
-    "a moment too many": (("lookahead", "moments", 1, "m"), torch.zeros(4), r"'m': \(4,\).* for parameter 1"),
+    "a moment too few": (
+        ("state", 1, "former_exp_avg"),
+        None,
+        r"former moments .* for parameter 1: .*former_exp_avg",
+    ),
+    "a moment too many": (("state", 1, "former_m"), torch.zeros(4), r"'former_m': \(4,\).* for parameter 1"),
     "a moment's shape": (
-        ("lookahead", "moments", 0, "exp_avg"),
+        ("state", 0, "former_exp_avg"),
         torch.zeros(3),
-        r"moments .*'exp_avg': \(3,\).* for parameter 0, under 'lookahead': with "
-        r"pullback_momentum='pullback' must have .*'exp_avg': \(3, 2\)",
+        r"former moments .*'former_exp_avg': \(3,\).* for parameter 0: with "
+        r"pullback_momentum='pullback' must have .*'former_exp_avg': \(3, 2\)",
     ),
-    "moments of nobody": (("lookahead", "moments", 7), {"m": torch.zeros(4)}, r"moments .* for parameter 7"),
+    "moments of nobody": (("state", 7), {"former_m": torch.zeros(4)}, r"moments .* for parameter 7"),
     "moments of none": (
-        ("lookahead", "pullback_momentum"),
+        (*GROUP, "lookahead_pullback_momentum"),
         "none",
         r"pullback_momentum='none' must have \{\}",
     ),
     "no state at all": (("state",), None, r"loaded state dict has no 'state'"),
     "no groups at all": (("param_groups",), None, r"loaded state dict has no 'param_groups'"),
-    "another class": (("lookahead",), None, r"no 'lookahead' entry"),
 }
 
 
@@ -358,8 +364,10 @@ def test_a_torch_optimizers_state_with_a_fault_is_found_at_load(name):
     params, optimizer = around_torchs(name)
     saved = optimizer.state_dict()
     states = saved["state"]
-    assert len(states) == (1 if name == "LBFGS" else len(params))
-    for index, state in states.items():
+    inner = {index: {k: v for k, v in state.items() if k != "slow"} for index, state in states.items()}
+    inner = {index: state for index, state in inner.items() if state}
+    assert len(inner) == (1 if name == "LBFGS" else len(params))
+    for index, state in inner.items():
         for key, value in state.items():
             if len(state) > 1 and key != "al":  # which LBFGS has from its second step on only
                 message = f"lacks '{key}' in the state of parameter {index}: {name}'s is "
@@ -403,7 +411,8 @@ def test_states_as_earlier_versions_of_torch_wrote_them_load():
     optimizer.load_state_dict(saved)
     params, optimizer = around_torchs("SGD", momentum=0.0)
     saved = optimizer.state_dict()
-    saved["state"] = {i: {"momentum_buffer": None} for i in range(len(params))}
+    for state in saved["state"].values():
+        state["momentum_buffer"] = None
     optimizer.load_state_dict(saved)
 
 
@@ -413,7 +422,7 @@ def test_a_lbfgs_that_soon_stood_still_has_less_in_its_state():
     param.grad = torch.zeros(3)
     optimizer.step(lambda: torch.ones(()))
     saved = optimizer.state_dict()
-    assert saved["state"][0].keys() == {"func_evals", "n_iter"}
+    assert saved["state"][0].keys() == {"func_evals", "n_iter", "slow"}
     optimizer.load_state_dict(saved)
     optimizer = gd.optim.Lookahead(torch.optim.LBFGS(params, tolerance_change=1e3))
     param.grad = torch.ones(3)

@@ -110,7 +110,7 @@ def check_parts(saved: Saved) -> None:
         raise ValueError(f"loaded state dict has no {sorted(missing)[0]!r}: must be an optimizer's")
 
 
-def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], looks: set[str]) -> None:
+def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], looks: list[str]) -> None:
     """Raise ValueError, and say why, if a checkpoint does not fit.
 
     Parameters
@@ -119,7 +119,7 @@ def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], l
     groups : its parameter groups.
     saved : the checkpoint, in our words.
     keys : what each of its groups must hold. More is allowed: schedules and users put theirs there.
-    looks : what a parameter's ``look`` must hold; empty for a rule that does not look ahead.
+    looks : which numbers a parameter's state must hold beside the rule's; none but for one that looks ahead.
     """
     owner = type(rule).__name__
     if saved.get("rule", owner) != owner:
@@ -133,13 +133,8 @@ def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], l
     for _, index, param in _matched(groups, saved):
         if state := saved["state"].get(index):
             blank = torch.zeros(()).expand(param.shape)  # takes no memory
-            first = {**rule.init(blank, blank), "step": torch.zeros(()), **({"look": {}} if looks else {})}
-            check_state(state, shapes_of(first), owner, index)
-            if looks and not (isinstance(state["look"], dict) and looks == state["look"].keys()):
-                raise ValueError(
-                    f"loaded state dict has 'look'={state['look']!r} in the state of parameter {index}: must "
-                    f"hold {_listed(looks)}"
-                )
+            numbers = {name: torch.zeros(()) for name in ("step", *looks)}
+            check_state(state, shapes_of({**rule.init(blank, blank), **numbers}), owner, index)
 
 
 def _matched(groups: list[Saved], saved: Saved) -> list[tuple[int, Any, torch.Tensor]]:

@@ -1,0 +1,120 @@
+"""What moves in one call of the rule: one parameter as it lies, the rows that a sparse gradient names, or many
+tiny parameters side by side in one vector, where calling costs more than copying.
+
+Nothing is kept from step to step: a vector is made for a step and its numbers are handed back. So each
+parameter and each tensor of its state has a storage of its own, always."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+from gdcourse.rules import Values
+
+SMALL = {"cpu": 2**12}
+"""Elements, by type of device: a parameter of fewer is joined with others. From there on, copying one to and fro
+takes longer than one more call."""
+SMALL_ELSEWHERE = 2**16
+"""The same where a call is the start of a kernel on a device."""
+
+
+MANY = 4
+"""Parameters. Fewer are sooner moved one by one."""
+
+
+class Bucket:
+    """Tensors that a rule's step reads and overwrites: ``point``, ``memory`` by name, ``grads`` (one, or none),
+    all of one shape. `write` hands them back. ``whole``: whether it must not be cut."""
+
+    whole = True
+
+    def __init__(self, point: torch.Tensor, memory: Values, *grads: torch.Tensor) -> None:
+        self.point, self.memory, self.grads = point, memory, grads
+
+    def write(self) -> None:
+        """Hand back what has been written into ``point`` and ``memory``."""
+
+
+class Single(Bucket):
+    """One parameter, moved where it lies. ``state`` is what it is kept in, and ``memory`` the rule's part."""
+
+    def __init__(
+        self, param: torch.Tensor, state: Values, memory: Values, grad: torch.Tensor | None, whole: bool
+    ) -> None:
+        super().__init__(param.detach(), memory, *([] if grad is None else [grad.detach()]))
+        self.state, self.whole = state, whole
+
+    def write(self) -> None:
+        self.state.update(self.memory)  # what is no tensor is new
+
+
+class Rows(Bucket):
+    """Those rows of a parameter that occur in its sparse gradient."""
+
+    def __init__(self, param: torch.Tensor, state: Values, grad: torch.Tensor) -> None:
+        grad = grad.coalesce()  # a new one: each row once, added up
+        self.rows, self.param, self.state = tuple(grad.indices()), param, state
+        memory = {name: value[self.rows] for name, value in state.items()}
+        super().__init__(param.detach()[self.rows], memory, grad.values())
+
+    def write(self) -> None:
+        self.param[self.rows] = self.point
+        for name, value in self.memory.items():
+            self.state[name][self.rows] = value
+
+
+class Joined(Bucket):
+    """Parameters of one dtype and device, one after the other in a vector."""
+
+    def __init__(
+        self,
+        params: list[torch.Tensor],
+        states: list[Values],
+        grads: list[torch.Tensor] | None = None,
+        whole: bool = False,
+    ) -> None:
+        self.params = [param.detach() for param in params]
+        self.parts = {name: [state[name] for state in states] for name in states[0]}
+        memory = {name: _flatten_dense_tensors(parts) for name, parts in self.parts.items()}
+        given = [] if grads is None else [_flatten_dense_tensors([grad.detach() for grad in grads])]
+        super().__init__(_flatten_dense_tensors(self.params), memory, *given)
+        self.whole = whole
+
+    def write(self) -> None:
+        for into, vector in [(self.params, self.point), *((self.parts[n], x) for n, x in self.memory.items())]:
+            torch._foreach_copy_(into, list(_unflatten_dense_tensors(vector, into)))
+
+
+def joined(
+    params: list[torch.Tensor], key: Callable[[torch.Tensor], Any], all_together: bool
+) -> tuple[list[list[torch.Tensor]], list[torch.Tensor]]:
+    """Lists of tiny parameters that move together, because they are equal by ``key``; and those that move alone:
+    the larger ones, those that share their memory, and any that is more than a plain tensor (distributed, fake).
+
+    ``all_together``: whether neither size nor number matters.
+    """
+    small = [
+        param
+        for param in params
+        if all_together or param.numel() < SMALL.get(param.device.type, SMALL_ELSEWHERE)
+    ]
+    if len(small) < MANY and not all_together:
+        return [], params
+    addresses = Counter([param.data_ptr() for param in small if _is_plain(param)])
+    together: dict[Any, list[torch.Tensor]] = {}
+    for param in small:
+        if _is_plain(param) and (addresses[param.data_ptr()] == 1 or not param.numel()):
+            together.setdefault((param.dtype, param.device, key(param)), []).append(param)
+    lists = [some for some in together.values() if len(some) >= MANY or all_together]
+    inside = {id(param) for some in lists for param in some}
+    return lists, [param for param in params if id(param) not in inside]
+
+
+def _is_plain(param: torch.Tensor) -> bool:
+    kind = type(param)
+    plain = kind is torch.nn.Parameter or kind is torch.Tensor
+    return plain and param.layout == torch.strided and not param.is_inference()

@@ -1,0 +1,219 @@
+"""A rule's hyperparameters and a parameter group's: the same numbers under two names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
+from typing import Any
+
+import torch
+
+from gdcourse.rules import METHODS, Rule, Values, validate
+from gdcourse.rules.validate import check
+
+Group = dict[str, Any]
+
+COMMON = {"lr", "weight_decay", "maximize"}
+"""What a group of any rule's holds."""
+
+OURS = {"params", "param_names", "maximize", "compile"}
+"""Names that a rule's field must not have."""
+
+
+@dataclass
+class Settings:
+    """A group's hyperparameters, as one step reads them: its rule, and what `update` takes beside it. ``lr``
+    and ``weight_decay`` are None where the rule has its own, or there is no decay."""
+
+    rule: Rule
+    lr: Any
+    weight_decay: Any
+    maximize: bool
+    _made: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
+
+    def at(self, t: int, before: tuple[float, ...] | None) -> tuple[Any, ...]:
+        """What `update` takes beside the tensors, for parameters that move for the t-th time, and whose point
+        was made by the hyperparameters ``before`` (None: by these, or the rule does not look ahead)."""
+        key = t, before
+        if key not in self._made:
+            former = as_before(self.rule, before)
+            self._made[key] = self.rule, former, self.rule.at(t), self.lr, self.weight_decay, self.maximize
+        return self._made[key]
+
+
+def settings_of(rule: Rule, group: Group) -> Settings:
+    """A group's hyperparameters, read anew."""
+    lr = None if has(rule, "lr") else number("lr", group["lr"])
+    decay = None if has(rule, "weight_decay") else number("weight_decay", group["weight_decay"])
+    decays = isinstance(decay, torch.Tensor) or decay
+    return Settings(from_group(rule, group), lr, decay if decays else None, group["maximize"])
+
+
+def to_group(rule: Rule) -> Group:
+    """A rule's hyperparameters under torch's names."""
+    renamed = renamed_of(type(rule))
+    group = {renamed.get(name, name): getattr(rule, name) for name in names_of(type(rule))}
+    if "betas" in renamed.values():
+        group["betas"] = (rule.beta1, rule.beta2)  # type: ignore[attr-defined]
+    return group
+
+
+def from_group(rule: Rule, group: Group) -> Rule:
+    """The same rule with a parameter group's hyperparameters, each a single Python number, so that what
+    depends on t alone is computed in double precision; on another device than the CPU, a tensor stays one."""
+    renamed = renamed_of(type(rule))
+    values = {name: group[renamed.get(name, name)] for name in names_of(type(rule))}
+    if "betas" in renamed.values():
+        values["beta1"], values["beta2"] = pair(group["betas"])
+    return replace(rule, **{name: number(name, value) for name, value in values.items()})  # type: ignore[type-var]
+
+
+def check_group(rule: Rule, group: Group) -> None:
+    """Raise if a group's hyperparameters are not what the rule and the optimizer admit."""
+    owner = type(rule).__name__
+    for name, key in renamed_of(type(rule)).items():
+        if name in group:
+            raise ValueError(
+                f"Invalid key in a parameter group: {name!r} ({owner}'s is called {key!r} here)"
+            )
+    if "compile" in group:
+        raise ValueError(
+            "Invalid key in a parameter group: 'compile' (it is the whole optimizer's: give it there)"
+        )
+    validate(from_group(rule, group))
+    for name in ("lr", "weight_decay"):
+        if not has(rule, name):
+            check(owner, name, number(name, group[name]))
+
+
+# ---- what a rule that looks ahead leaves in the state ----
+
+
+LOOK = "look_"
+"""What the state calls a hyperparameter by which a parameter's point was made: its name after this."""
+
+
+def looks(rule: Rule) -> bool:
+    """Whether the rule takes its gradient elsewhere than at θ."""
+    return type(rule).look is not Rule.look
+
+
+def look_names(rule: Rule) -> list[str]:
+    """The entries of the state that tell by which hyperparameters a point was made; none for most rules."""
+    return [LOOK + name for name in names_of(type(rule))] if looks(rule) else []
+
+
+def as_before(rule: Rule, before: tuple[float, ...] | None) -> Rule:
+    """What the point of a parameter rests on: a schedule may have changed γ since `look` was called."""
+    if not looks(rule):
+        return Rule()
+    if before is None:
+        return rule
+    return replace(rule, **dict(zip(names_of(type(rule)), before, strict=True)))  # type: ignore[type-var]
+
+
+def looked_by(rule: Rule, state: Group) -> tuple[float, ...] | None:
+    """The hyperparameters by which a parameter's point was made; None if by none, or if any will do."""
+    if not looks(rule):
+        return None
+    names = look_names(rule)
+    return tuple([float(state[name]) for name in names]) if names[0] in state else None
+
+
+def note_look(rule: Rule, states: list[Group]) -> None:
+    """Write into parameters' states by which hyperparameters their points have been made."""
+    for name in look_names(rule):
+        value = float(getattr(rule, name.removeprefix(LOOK)))
+        for state in states:
+            if name not in state:
+                state[name] = torch.full((), value, dtype=torch.float64, device="cpu")
+            elif float(state[name]) != value:
+                state[name].fill_(value)
+
+
+def memory_of(state: Group) -> Values:
+    """What of a parameter's state is the rule's."""
+    return {name: x for name, x in state.items() if name != "step" and name[:5] != LOOK}
+
+
+# ---- names ----
+
+
+@cache
+def names_of(kind: Any) -> tuple[str, ...]:
+    """The names of a rule's hyperparameters."""
+    return tuple(field.name for field in fields(kind) if field.init) if is_dataclass(kind) else ()
+
+
+def has(rule: Rule, name: str) -> bool:
+    """Whether the rule has a hyperparameter of this name."""
+    return name in names_of(type(rule))
+
+
+def torchs_names(kind: Any) -> dict[str, str]:
+    """What each hyperparameter of a rule's class is called in a parameter group, in the rule's order."""
+    return {name: renamed_of(kind).get(name, name) for name in names_of(kind)}
+
+
+@cache
+def renamed_of(kind: Any) -> dict[str, str]:
+    """Which hyperparameters go by another name in torch; a name that the rule itself uses is not taken."""
+    names = names_of(kind)
+    by_the_table = next((method.torch for method in METHODS.values() if method.kind is kind), {})
+    renamed = {"gamma": "momentum", **by_the_table}
+    if "beta1" in names and "beta2" in names:
+        renamed |= {"beta1": "betas", "beta2": "betas"}
+    return {name: key for name, key in renamed.items() if name in names and key not in names}
+
+
+# ---- checks ----
+
+
+def check_rule(rule: Rule) -> None:
+    """Raise if something is no rule, or none that groups can hold."""
+    if not isinstance(rule, Rule):
+        validate(rule)  # raises, and says what is wrong
+    if not is_dataclass(type(rule)):
+        raise TypeError(f"{type(rule).__name__} must be a dataclass: its fields are the hyperparameters")
+    if taken := OURS & set(names_of(type(rule))):
+        raise ValueError(f"{type(rule).__name__} must not have a field {taken.pop()!r}: groups use the name")
+
+
+def check_params(params: Any) -> None:
+    """Raise where a module, or what has parameters by name, stands in the place of parameters; anything else
+    is torch's to check."""
+    inside = [*params] if isinstance(params, (list, tuple)) else []  # a generator can be read only once
+    groups = [one["params"] for one in inside if isinstance(one, dict) and "params" in one]
+    for one in (params, *inside, *groups):
+        if isinstance(one, torch.nn.Module):
+            hint, got = ", as in model.parameters()", f"the module {type(one).__name__} itself"
+        elif callable(one) and isinstance(getattr(one, "__self__", None), torch.nn.Module):
+            hint, got = f"; call it, as in model.{one.__name__}()", f"the method {one.__name__}"
+        elif isinstance(one, dict) and "params" not in one:
+            hint, got = ", as in model.parameters()", "a dict"
+        else:
+            continue
+        raise TypeError(f"params must be an iterable of parameters{hint}; got {got}")
+
+
+def pair(betas: Any) -> tuple[Any, Any]:
+    """(β₁, β₂), or an error if it is anything but two."""
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise TypeError(f"Invalid betas: {betas!r} (must be a pair of numbers, each in [0, 1))")
+    beta1, beta2 = betas
+    return beta1, beta2
+
+
+def number(name: str, value: Any) -> Any:
+    """A tensor or array of one number as that number; one that lies on a device as it is, for reading it would
+    wait for the device; anything that is not an array as it is."""
+    if not hasattr(value, "item"):
+        return value
+    if value.ndim and len(value.reshape(-1)) != 1:
+        raise ValueError(
+            f"Tensor {name} must be 1-element, got shape {tuple(value.shape)}: an optimizer takes single "
+            "numbers; for a family of runs, give the rule to gdcourse.descend or gdcourse.train"
+        )
+    if isinstance(value, torch.Tensor) and value.device.type != "cpu":
+        return value.detach().reshape(())
+    return value.item()

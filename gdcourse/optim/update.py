@@ -1,0 +1,310 @@
+"""One step of a rule on tensors, and the ways to run it: by torch, by NumPy's views, or by a kernel.
+
+`update` and `pull` call the rule's own methods; nobody else here does. Each takes a point, the state by name,
+perhaps a gradient, and values; it returns the new point and new state. `Ways` writes these where the inputs lay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+from warnings import warn
+
+import numpy as np
+import torch
+
+from gdcourse.optim.bucket import Bucket
+from gdcourse.optim.kernels import Failed, kernel
+from gdcourse.rules import Lookahead, Rule, Values, where
+
+Program = Callable[..., tuple[torch.Tensor, Values]]
+
+PIECE = 15 * 2**13
+"""Bytes. From 2¹⁷ on the C library asks the system for fresh memory each time, which is 5 times slower, and
+torch shares out the elements of float32 among threads, which then wait for each other."""
+
+SHARED = 4
+"""Pieces. A parameter of as many is shared out among threads."""
+
+
+def update(
+    point: torch.Tensor,
+    state: Values,
+    grad: torch.Tensor,
+    rule: Rule,
+    before: Rule,
+    at: Values,
+    lr: Any,
+    weight_decay: Any,
+    maximize: bool,
+) -> tuple[torch.Tensor, Values]:
+    """One step of a rule: the new point and the new state.
+
+    ``before`` is the rule with the hyperparameters by which ``point`` was made (a schedule may have changed γ).
+    ``lr`` and ``weight_decay`` are None where the rule has its own, or none is wanted.
+    """
+    if maximize:
+        grad = -grad
+    if weight_decay is not None:
+        grad = grad + weight_decay * point
+    theta = before.unlook(point, state)
+    stepped, new = rule.step(theta, grad, state, at)
+    if lr is not None:
+        stepped = theta + lr * (stepped - theta)
+    new = {name: new[name] for name in state}
+    return rule.look(stepped, new), new
+
+
+SLOW = "slow"
+"""What `pull` calls φ, beside the state of the rule inside."""
+
+
+def former(name: str) -> str:
+    """What `pull` calls the value that a moment of the rule inside had after the last synchronisation."""
+    return f"former_{name}"
+
+
+def pull(point: torch.Tensor, state: Values, rule: Lookahead, before: Rule) -> tuple[torch.Tensor, Values]:
+    """Lookahead's synchronisation: the point where θ is φ, and the new φ. A moment goes the same way if its
+    `former` value is there."""
+    slow = rule.pull(state[SLOW], before.unlook(point, state))
+    moments = {
+        name: pull_moment(rule, state[former(name)], value)
+        for name, value in state.items()
+        if former(name) in state
+    }
+    kept = {former(name): value for name, value in moments.items()}
+    return before.look(slow, {**state, **moments}), {SLOW: slow, **moments, **kept}
+
+
+def pull_moment(rule: Lookahead, before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
+    """A moment after a synchronisation. It stays where it is what it was, or α is 0: a mean square may have
+    become infinite, and ∞ − ∞ and 0 · ∞ would be NaN."""
+    stays = (before == now) | (rule.alpha == 0)
+    return where(stays, before, rule.pull(before, now))
+
+
+def working_dtype(param: torch.Tensor) -> torch.dtype:
+    """float32 for half precision, in which g² and ε vanish; else the parameter's own."""
+    return torch.promote_types(param.dtype, torch.float32)
+
+
+class Ways:
+    """The ways to run a program on a bucket, for the length of one optimizer's step.
+
+    Parameters
+    ----------
+    compiles : whether to use kernels.
+    """
+
+    def __init__(self, compiles: bool) -> None:
+        # A mode that looks at every operation (a fake tensor's, a counter's) would see none of a kernel's.
+        self.compiles = compiles and not torch._C._len_torch_dispatch_stack()
+        self.failure: str | None = None
+        self._kernels: dict[Any, tuple[Any, Any]] = {}
+        self._crew: ThreadPoolExecutor | None = None
+        self._quiet = np.errstate(all="ignore")  # as torch, which goes on with ∞ and NaN without a word
+
+    def __enter__(self) -> Ways:
+        self._quiet.__enter__()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._quiet.__exit__()
+        if self._crew is not None:
+            self._crew.shutdown(wait=False)
+
+    def run(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
+        """Call ``program`` on a bucket's tensors and values, in the way that is fastest for them, and hand the
+        results back."""
+        if bucket.point.numel():
+            self._run(program, bucket, values)
+        bucket.write()
+
+    def _run(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
+        point = bucket.point
+        size = PIECE // point.element_size()
+        long = point.numel() > size and point.is_cpu
+        vectors = as_vectors(bucket) if (self.compiles or long) and not bucket.whole else None
+        if vectors is not None and self.compiles and self._by_kernel(program, vectors, values):
+            torch.autograd.graph.increment_version(point)
+        elif _numpy_can(bucket, values):
+            self._by_numpy(program, vectors or bucket, values, size if vectors else point.numel())
+            torch.autograd.graph.increment_version(point)  # autograd does not see that it was changed
+        elif vectors is not None and long:
+            for start in range(0, point.numel(), size):
+                by_torch(program, _cut(vectors, start, start + size), values)
+        else:
+            by_torch(program, bucket, values)
+
+    def _by_kernel(self, program: Program, vectors: Bucket, values: tuple[Any, ...]) -> bool:
+        tensors = vectors.point, vectors.memory, *vectors.grads
+        kinds = [vectors.point.dtype, vectors.point.device, *(x.dtype for x in vectors.memory.values())]
+        key = program, id(values), *kinds, *(x.dtype for x in vectors.grads)
+        if key not in self._kernels:  # beside it the values, which keeps their id from being given anew
+            try:
+                self._kernels[key] = kernel(program_over(program), tensors, values, any_length=True), values
+            except Failed as error:
+                self.failure, self.compiles = str(error), False
+                return False
+        self._kernels[key][0](vectors.point, *vectors.memory.values(), *vectors.grads)
+        return True
+
+    def _by_numpy(self, program: Program, bucket: Bucket, values: tuple[Any, ...], size: int) -> None:
+        arrays = _arrays(bucket)
+        length = bucket.point.numel()
+        if length <= size:
+            _by_numpy(program, arrays, values)
+            return
+        starts = range(0, length, size)
+        threads = torch.get_num_threads() if len(starts) >= SHARED else 1
+
+        def share(first: int) -> None:
+            with np.errstate(all="ignore"):  # which is each thread's own
+                for start in starts[first::threads]:
+                    _by_numpy(program, _cut_arrays(arrays, start, start + size), values)
+
+        if threads == 1:
+            share(0)
+            return
+        if self._crew is None:
+            self._crew = ThreadPoolExecutor(threads - 1)
+        others = [self._crew.submit(share, first) for first in range(1, threads)]
+        share(0)
+        for other in others:
+            other.result()
+
+
+@cache
+def program_over(program: Program) -> Callable[..., list[Any]]:
+    """A program that writes its results over its inputs, for `kernel`."""
+
+    def over(one: torch.Tensor, point: torch.Tensor, memory: Values, *others: Any) -> list[Any]:
+        result, new = program(*in_working_dtype(point, memory, others))
+        # Where a rule hands back an input, it would be read after it has been overwritten. A product with a
+        # number that the compiler does not know is computed before.
+        result, new = result * one, {name: value * one for name, value in new.items()}
+        for name, value in new.items():
+            memory[name].copy_(value)
+        point.copy_(result)
+        return []
+
+    over.__name__ = program.__name__
+    return over
+
+
+def in_working_dtype(point: torch.Tensor, memory: Values, others: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A program's arguments, with the point and the gradient in the dtype in which a step is computed."""
+    dtype = working_dtype(point)
+    cast = [x.to(dtype) if isinstance(x, torch.Tensor) and x.shape == point.shape else x for x in others]
+    return point.to(dtype), memory, *cast
+
+
+def by_torch(program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
+    """A program by torch's operations. What it gives is written over its inputs, but for what is no tensor or
+    changes its shape: that is replaced."""
+    point, memory = bucket.point, bucket.memory
+    result, new = program(*in_working_dtype(point, memory, bucket.grads), *values)
+    # A rule may hand back an input. Then it is copied, before the inputs are overwritten.
+    inputs = {id(x) for x in (*memory.values(), *bucket.grads)}
+    inputs |= {_address(x) for x in (point, *memory.values(), *bucket.grads)} - {None}
+
+    def apart(value: Any) -> Any:
+        taken = isinstance(value, torch.Tensor) and (id(value) in inputs or _address(value) in inputs)
+        return value.clone() if taken else value
+
+    new, result = {name: apart(value) for name, value in new.items()}, apart(result)
+    for name, value in new.items():
+        if getattr(memory[name], "shape", None) in (point.shape, getattr(value, "shape", ())):
+            memory[name].copy_(torch.as_tensor(value))
+        else:
+            memory[name] = value
+    point.copy_(result)
+
+
+def _address(value: Any) -> int | None:
+    """Where a plain tensor lies; a tensor of another kind, or of none, has no address of its own."""
+    if type(value) is not torch.Tensor or not value.numel():
+        return None
+    return value.data_ptr()
+
+
+def _by_numpy(program: Program, arrays: tuple[Any, ...], values: tuple[Any, ...]) -> None:
+    """A program by NumPy, which has the same arithmetic and starts each operation in half the time. The rules
+    must give new arrays, none of those that they got."""
+    point, memory, *rest = arrays
+    result, new = program(point, memory, *rest, *values)
+    for name, value in new.items():
+        memory[name][...] = value
+    point[...] = result
+
+
+def _arrays(bucket: Bucket) -> tuple[Any, ...]:
+    memory = {name: value.numpy() for name, value in bucket.memory.items()}
+    return bucket.point.numpy(), memory, *[grad.resolve_neg().numpy() for grad in bucket.grads]
+
+
+def _cut_arrays(arrays: tuple[Any, ...], start: int, stop: int) -> tuple[Any, ...]:
+    point, memory, *rest = arrays
+    cut = slice(start, stop)
+    return point[cut], {name: array[cut] for name, array in memory.items()}, *[x[cut] for x in rest]
+
+
+def _cut(bucket: Bucket, start: int, stop: int) -> Bucket:
+    return Bucket(*_cut_arrays((bucket.point, bucket.memory, *bucket.grads), start, stop))
+
+
+NUMPYS = {torch.float32, torch.float64}
+
+
+def _numpy_can(bucket: Bucket, values: tuple[Any, ...]) -> bool:
+    """Whether NumPy can read the tensors where they lie, and the rules are this package's: a reader's own may
+    call what only torch has, or hand back an input."""
+    for value in values:
+        if not _is_ours(type(value)):
+            return False
+    for x in (bucket.point, *bucket.memory.values(), *bucket.grads):
+        if type(x) is not torch.Tensor or x.dtype not in NUMPYS or not x.is_cpu:
+            return False
+    return not bucket.point.is_inference()
+
+
+@cache
+def _is_ours(kind: type) -> bool:
+    if issubclass(kind, torch.Tensor):
+        return False
+    return not issubclass(kind, Rule) or kind.__module__.startswith("gdcourse.rules.")
+
+
+def as_vectors(bucket: Bucket) -> Bucket | None:
+    """The same tensors, each seen as a vector; None if they do not lie alike and without gaps."""
+    point = bucket.point
+    tensors = [point, *bucket.memory.values(), *bucket.grads]
+    shape, strides = point.shape, point.stride()
+    if any([type(x) is not torch.Tensor or x.shape != shape for x in tensors]) or point.is_inference():
+        return None
+    if point.ndim == 1 and all([x.is_contiguous() for x in tensors]):
+        return bucket
+    if not point.is_contiguous() and torch.empty_like(point, device="meta").stride() != strides:
+        return None
+    if any([x.stride() != strides for x in bucket.memory.values()]):
+        return None
+    grads = [g if g.stride() == strides else torch.empty_like(point, dtype=g.dtype).copy_(g) for g in bucket.grads]
+    flat = [
+        x.as_strided((x.numel(),), (1,), x.storage_offset()) for x in (point, *bucket.memory.values(), *grads)
+    ]
+    count = len(bucket.memory)
+    vectors = Bucket(flat[0], dict(zip(bucket.memory, flat[1 : 1 + count], strict=True)), *flat[1 + count :])
+    vectors.whole = False
+    return vectors
+
+
+def warn_uncompiled(reason: str, stacklevel: int = 3) -> None:
+    """Say that a kernel could not be made, and what happens instead."""
+    warn(
+        f"compile=True: torch could not compile the rule ({reason}). The uncompiled rule is used instead: the "
+        "same numbers, more slowly. On a CPU, compiling needs a C++ compiler (g++ or clang++).",
+        stacklevel=stacklevel,
+    )
