@@ -42,7 +42,7 @@ from gdcourse.rules import (
 from gdcourse.rules.names import absent as _absent
 from gdcourse.rules.table import torchs_name as _torchs_name
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LATER = ("explore", "figures")  # they draw: matplotlib and ipywidgets are loaded when they are asked for
 

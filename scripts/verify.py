@@ -28,7 +28,7 @@ CHECKS: list[tuple[str, dict[str, str], list[str]]] = [
         {"OPENBLAS_CORETYPE": "Prescott", "OMP_NUM_THREADS": "1"},
         NOTEBOOKS,
     ),
-    *((f"library and notebooks, {what}", {}, versions.command(name)) for name, what in versions.WHAT.items()),
+    *((f"library, {what}", {}, versions.command(name)) for name, what in versions.WHAT.items()),
 ]
 
 

@@ -3,6 +3,8 @@
     python scripts/versions.py oldest    the oldest torch that pyproject.toml admits
     python scripts/versions.py newest    the newest torch that pip finds, looked up once a day
     python scripts/versions.py 3.13      what requirements.txt names, on Python 3.13
+    python scripts/versions.py frameworks    the optimizers in accelerate, lightning, transformers,
+    safetensors
 
 Each has an environment of its own, .venv-oldest and so on, of some gigabytes; they may be deleted.
 Python 3.13 is the one on PATH, or the one that the variable PYTHON313 names: `make verify PYTHON313=...`.
@@ -29,6 +31,7 @@ WHAT = {
     "oldest": "the oldest torch that pyproject.toml admits",
     "newest": "the newest torch that pip finds",
     PYTHON: f"Python {PYTHON}",
+    "frameworks": "the training loops that people use",
 }
 NOT_RUN = 77
 SHOW = "import sys, torch, numpy; print('Python', sys.version.split()[0]); " + "; ".join(
@@ -47,6 +50,12 @@ def oldest(package: str, dependencies: list[str]) -> str:
         if found := re.fullmatch(rf"{re.escape(package)}>=([\d.]+)", dependency):
             return f"{package}=={found[1]}"
     raise ValueError(f"pyproject.toml gives no lower bound for {package}, as in '{package}>=2.6'")
+
+
+def pinned(package: str) -> str:
+    """The requirement for a package in requirements.txt."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if line.startswith(f"{package}=="))
 
 
 class NotRunError(Exception):
@@ -79,6 +88,7 @@ def environment(name: str, python: str) -> Path:
         "oldest": ([["-e", ".[test]", oldest("torch", project["dependencies"])]], ""),
         "newest": ([["--upgrade", "-e", ".[test]", "torch"]], datetime.date.today()),
         PYTHON: (setup_env.COMMANDS, python),
+        "frameworks": ([["-e", ".[test,frameworks]", pinned("torch")]], ""),
     }[name]
     env = ROOT / f".venv-{name}"
     recipe = (ROOT / "requirements.txt", ROOT / "pyproject.toml", upon, *map(str, commands))
@@ -105,7 +115,8 @@ def main(arguments: list[str]) -> int:
     pytest = [inside, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=240", "book"]
     subprocess.check_call([inside, "-c", SHOW], cwd=ROOT)
-    codes = [subprocess.call([*pytest, *what], cwd=ROOT) for what in (rooms, nbval)]
+    runs = [["-m", "slow", "tests/optim/test_frameworks.py"]] if name == "frameworks" else [rooms, nbval]
+    codes = [subprocess.call([*pytest, *what], cwd=ROOT) for what in runs]
     return int(any(codes))
 
 

@@ -17,29 +17,27 @@ import pytest
 import torch
 from setup_env import find_chromium  # scripts/setup_env.py
 
-
+from gdcourse.optim import kernels
 from tests.browsing import QuietHandler
 
 ROOT = Path(__file__).resolve().parents[1]
 
 needs_a_compiler = pytest.mark.skipif(
     not (shutil.which("g++") or shutil.which("clang++")),
-    reason="on a CPU torch.compile needs a C++ compiler: neither g++ nor clang++ was found",
+    reason="on a CPU torch's compiler needs a C++ compiler: neither g++ nor clang++ was found",
 )
 
 
 @pytest.fixture
 def no_compiler(monkeypatch):
-    """As on a machine without a C++ compiler: torch.compile gives what fails when it is called."""
+    """As on a machine without a C++ compiler, and without kernels from before."""
+    from torch._inductor import compile_fx
 
-    def no_compiler(*_, **__):
-        def program(*_):
-            raise RuntimeError("No working C++ compiler found")
+    def fails(*_, **__):
+        raise RuntimeError("No working C++ compiler found\nin any of these places")
 
-        return program
-
-    monkeypatch.setattr(torch, "compile", no_compiler)
-
+    monkeypatch.setattr(compile_fx, "compile_fx_inner", fails)
+    monkeypatch.setattr(kernels, "_compiled", kernels._compiled.__wrapped__)
 
 
 # The tests' tensors are small, and several of them waiting for each other's threads are slow.

@@ -183,3 +183,45 @@ def gap(a, b):
     """The largest difference between two lists of tensors."""
     gaps = [(x.detach().cpu() - y.detach().cpu()).abs() for x, y in zip(a, b, strict=True)]
     return max(g.max().item() for g in gaps if g.numel())
+
+
+# ---- a long story ----
+
+SHAPES = [(20, 3), (7,), (1,), (), (5, 4, 3), (0, 2), (6,), (3, 3), (300,)]
+"""Tiny ones of every number of axes, of which `many` has one with its numbers in another order; and the last,
+that is to be a long one."""
+
+
+def many(dtype=torch.float64, shapes=SHAPES):
+    return [
+        torch.nn.Parameter(p.detach().permute(2, 0, 1)) if p.ndim == 3 else p
+        for p in parameters(*shapes, dtype=dtype)
+    ]
+
+
+def story(make, dtype=torch.float64, alone=False, steps=300, **extra):
+    """Two groups under a schedule. Parameter 1 starts late, 2 is frozen and thawed, 4 has no gradient now
+    and then, 6 never has one. ``alone``: with an optimizer for each."""
+    params = many(dtype)
+    groups = [{"params": [p], "lr": 0.02 if i > 5 else 0.01} for i, p in enumerate(params)]
+    if not alone:
+        groups = [{**groups[i], "params": params[i:j]} for i, j in ((0, 6), (6, len(params)))]
+    optimizers = [make([group], **extra) for group in groups] if alone else [make(groups, **extra)]
+    schedules = [
+        torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps) for optimizer in optimizers
+    ]
+    for t in range(1, steps + 1):
+        resting = {6} | ({1} if t < 40 else set()) | ({2} if 100 < t < 150 else set())
+        give_gradients(params, t, resting | ({4} if t % 7 == 0 else set()))
+        given = [(p, p.grad, p.grad.clone()) for p in params if p.grad is not None]
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
+        assert all(p.grad is grad and torch.equal(grad, kept) for p, grad, kept in given)
+    return values(params)
+
+
+def relative_gap(ours, theirs):
+    """The largest difference, relative to the tensor's largest number where that is more than 1."""
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.numel()]
+    return max(((a - b).abs().max() / b.abs().max().clamp(min=1)).item() for a, b in pairs)

@@ -184,7 +184,7 @@ def test_names_classes_looks_counts_and_comparisons_are_made_from_the_line(copy)
 def test_the_tests_take_the_new_ones_in_and_pass(copy):
     """Those of the rules, and the quicker ones of the optimizers; all of them in `make verify`."""
     files = ["house", "reference", "guard", "figures/test_figures", "experiments/test_cost"]
-    files += [f"optim/test_{name}" for name in ("methods", "optimizers", "kernel", "sparse", "faults")]
+    files += [f"optim/test_{name}" for name in ("methods", "optimizers", "update", "sparse", "faults")]
     places = ["tests/rules", *(f"tests/{'' if '/' in name else 'test_'}{name}.py" for name in files)]
     all_of = "test_equations or test_table or test_kinds or test_validate or test_house or test_reference"
     chosen = f"{all_of} or test_figures or test_cost or test_methods or (Lion or Brand) and not Lookahead"

@@ -1,5 +1,5 @@
-"""What moves in one call of the rule: one parameter as it lies, the rows that a sparse gradient names, or many
-tiny parameters side by side in one vector, where calling costs more than copying.
+"""What moves in one call of the rule: one parameter as it lies, the rows that a sparse gradient names, or
+many tiny parameters side by side in one vector, where calling costs more than copying.
 
 Nothing is kept from step to step: a vector is made for a step and its numbers are handed back. So each
 parameter and each tensor of its state has a storage of its own, always."""
@@ -16,8 +16,8 @@ from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from gdcourse.rules import Values
 
 SMALL = {"cpu": 2**12}
-"""Elements, by type of device: a parameter of fewer is joined with others. From there on, copying one to and fro
-takes longer than one more call."""
+"""Elements, by type of device: a parameter of fewer is joined with others. From there on, copying one to and
+fro takes longer than one more call."""
 SMALL_ELSEWHERE = 2**16
 """The same where a call is the start of a kernel on a device."""
 
@@ -27,8 +27,8 @@ MANY = 4
 
 
 class Bucket:
-    """Tensors that a rule's step reads and overwrites: ``point``, ``memory`` by name, ``grads`` (one, or none),
-    all of one shape. `write` hands them back. ``whole``: whether it must not be cut."""
+    """Tensors that a rule's step reads and overwrites: ``point``, ``memory`` by name, ``grads`` (one, or
+    none), all of one shape. `write` hands them back. ``whole``: whether it must not be cut."""
 
     whole = True
 
@@ -85,15 +85,19 @@ class Joined(Bucket):
         self.whole = whole
 
     def write(self) -> None:
-        for into, vector in [(self.params, self.point), *((self.parts[n], x) for n, x in self.memory.items())]:
+        for into, vector in [
+            (self.params, self.point),
+            *((self.parts[n], x) for n, x in self.memory.items()),
+        ]:
             torch._foreach_copy_(into, list(_unflatten_dense_tensors(vector, into)))
 
 
 def joined(
     params: list[torch.Tensor], key: Callable[[torch.Tensor], Any], all_together: bool
 ) -> tuple[list[list[torch.Tensor]], list[torch.Tensor]]:
-    """Lists of tiny parameters that move together, because they are equal by ``key``; and those that move alone:
-    the larger ones, those that share their memory, and any that is more than a plain tensor (distributed, fake).
+    """Lists of tiny parameters that move together, because they are equal by ``key``; and those that move
+    alone: the larger ones, those that share their memory, and any that is more than a plain tensor
+    (distributed, fake).
 
     ``all_together``: whether neither size nor number matters.
     """

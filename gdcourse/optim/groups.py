@@ -51,8 +51,8 @@ def settings_of(rule: Rule, group: Group) -> Settings:
 
 def to_group(rule: Rule) -> Group:
     """A rule's hyperparameters under torch's names."""
-    renamed = renamed_of(type(rule))
-    group = {renamed.get(name, name): getattr(rule, name) for name in names_of(type(rule))}
+    renamed = renamed_of(_kind(rule))
+    group = {renamed.get(name, name): getattr(rule, name) for name in names_of(_kind(rule))}
     if "betas" in renamed.values():
         group["betas"] = (rule.beta1, rule.beta2)  # type: ignore[attr-defined]
     return group
@@ -61,8 +61,8 @@ def to_group(rule: Rule) -> Group:
 def from_group(rule: Rule, group: Group) -> Rule:
     """The same rule with a parameter group's hyperparameters, each a single Python number, so that what
     depends on t alone is computed in double precision; on another device than the CPU, a tensor stays one."""
-    renamed = renamed_of(type(rule))
-    values = {name: group[renamed.get(name, name)] for name in names_of(type(rule))}
+    renamed = renamed_of(_kind(rule))
+    values = {name: group[renamed.get(name, name)] for name in names_of(_kind(rule))}
     if "betas" in renamed.values():
         values["beta1"], values["beta2"] = pair(group["betas"])
     return replace(rule, **{name: number(name, value) for name, value in values.items()})  # type: ignore[type-var]
@@ -71,11 +71,9 @@ def from_group(rule: Rule, group: Group) -> Rule:
 def check_group(rule: Rule, group: Group) -> None:
     """Raise if a group's hyperparameters are not what the rule and the optimizer admit."""
     owner = type(rule).__name__
-    for name, key in renamed_of(type(rule)).items():
+    for name, key in renamed_of(_kind(rule)).items():
         if name in group:
-            raise ValueError(
-                f"Invalid key in a parameter group: {name!r} ({owner}'s is called {key!r} here)"
-            )
+            raise ValueError(f"Invalid key in a parameter group: {name!r} ({owner}'s is called {key!r} here)")
     if "compile" in group:
         raise ValueError(
             "Invalid key in a parameter group: 'compile' (it is the whole optimizer's: give it there)"
@@ -100,7 +98,7 @@ def looks(rule: Rule) -> bool:
 
 def look_names(rule: Rule) -> list[str]:
     """The entries of the state that tell by which hyperparameters a point was made; none for most rules."""
-    return [LOOK + name for name in names_of(type(rule))] if looks(rule) else []
+    return [LOOK + name for name in names_of(_kind(rule))] if looks(rule) else []
 
 
 def as_before(rule: Rule, before: tuple[float, ...] | None) -> Rule:
@@ -109,7 +107,8 @@ def as_before(rule: Rule, before: tuple[float, ...] | None) -> Rule:
         return Rule()
     if before is None:
         return rule
-    return replace(rule, **dict(zip(names_of(type(rule)), before, strict=True)))  # type: ignore[type-var]
+    named = dict(zip(names_of(_kind(rule)), before, strict=True))
+    return replace(rule, **named)  # type: ignore[type-var]
 
 
 def looked_by(rule: Rule, state: Group) -> tuple[float, ...] | None:
@@ -139,6 +138,11 @@ def memory_of(state: Group) -> Values:
 # ---- names ----
 
 
+def _kind(rule: Rule) -> Any:
+    """A rule's class, of which a type checker does not ask whether it can be hashed."""
+    return type(rule)
+
+
 @cache
 def names_of(kind: Any) -> tuple[str, ...]:
     """The names of a rule's hyperparameters."""
@@ -147,7 +151,7 @@ def names_of(kind: Any) -> tuple[str, ...]:
 
 def has(rule: Rule, name: str) -> bool:
     """Whether the rule has a hyperparameter of this name."""
-    return name in names_of(type(rule))
+    return name in names_of(_kind(rule))
 
 
 def torchs_names(kind: Any) -> dict[str, str]:
@@ -175,7 +179,7 @@ def check_rule(rule: Rule) -> None:
         validate(rule)  # raises, and says what is wrong
     if not is_dataclass(type(rule)):
         raise TypeError(f"{type(rule).__name__} must be a dataclass: its fields are the hyperparameters")
-    if taken := OURS & set(names_of(type(rule))):
+    if taken := OURS & set(names_of(_kind(rule))):
         raise ValueError(f"{type(rule).__name__} must not have a field {taken.pop()!r}: groups use the name")
 
 
@@ -205,8 +209,8 @@ def pair(betas: Any) -> tuple[Any, Any]:
 
 
 def number(name: str, value: Any) -> Any:
-    """A tensor or array of one number as that number; one that lies on a device as it is, for reading it would
-    wait for the device; anything that is not an array as it is."""
+    """A tensor or array of one number as that number; one that lies on a device as it is, for reading it
+    would wait for the device; anything that is not an array as it is."""
     if not hasattr(value, "item"):
         return value
     if value.ndim and len(value.reshape(-1)) != 1:

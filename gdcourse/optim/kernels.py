@@ -1,9 +1,9 @@
 """A program as one compiled kernel, for whatever numbers: a schedule, or another rule of the kind, compiles
 nothing anew.
 
-The program is called once, on tensors that only note what is done with them (`make_fx`); inductor makes a loop
-of the notes. Its numbers come in as one vector in double precision. What a kernel is for, its arguments say, by
-which `_compiled` keeps it; it holds nothing else.
+The program is called once, on tensors that only note what is done with them (`make_fx`); inductor makes a
+loop of the notes. Its numbers come in as one vector in double precision. What a kernel is for, its arguments
+say, by which `_compiled` keeps it; it holds nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from threading import Timer
 from typing import Any, NamedTuple
 
@@ -25,7 +25,8 @@ from gdcourse.problems.problem import Problem
 from gdcourse.rules import Rule
 
 LONG = 2**20
-"""Elements of the vectors that a kernel for any length is compiled on: enough for every core to get a share."""
+"""Elements of the vectors that a kernel for any length is compiled on: enough for every core to get a
+share."""
 
 
 class Failed(RuntimeError):
@@ -51,7 +52,8 @@ def kernel(
     program : arithmetic and `where` on tensors. What it writes into must have been multiplied by ``one``, a 1
         that the compiler does not know, or an input that it was handed back is read after it was overwritten.
     tensors : any nesting of tensors in tuples and dictionaries.
-    values : rules and what their `at` gave; their numbers reach the kernel anew at each call of this function.
+    values : rules and what their `at` gave; their numbers reach the kernel anew at each call of this
+    function.
     any_length : whether the tensors are vectors of one length, and another length is to compile nothing anew.
 
     Raises
@@ -85,7 +87,7 @@ def _stand_in(like: Like) -> torch.Tensor:
     return torch.empty_strided(shape, strides, dtype=like.dtype, device=like.device)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(
     program: Callable[..., Any], form: Any, spec: Any, like: tuple[Like, ...], count: int, threads: int
 ) -> Callable[..., Any]:

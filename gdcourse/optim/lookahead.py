@@ -101,7 +101,7 @@ class Lookahead(torch.optim.Optimizer):
         self.__setstate__({"optimizer": optimizer, **own, "state": defaultdict(dict), "steps": 0})
 
     @property
-    def param_groups(self) -> list[Group]:  # type: ignore[override]
+    def param_groups(self) -> list[Group]:
         return self.optimizer.param_groups
 
     @param_groups.setter
@@ -137,6 +137,7 @@ class Lookahead(torch.optim.Optimizer):
                 for param in self._params():
                     state = self.optimizer.state.get(param, {})
                     pull_one(param, state, self.rule, self.state[param], None, ways)
+                ways.finish()
         if self.pullback_momentum == "reset":
             self._begin_anew()
 
@@ -285,7 +286,9 @@ class Lookahead(torch.optim.Optimizer):
                     f"pullback_momentum={own['pullback_momentum']!r} must have {shapes_of(there)}"
                 )
         # torch's Adagrad has a state from the start
-        moved = [key for key, state in inner["state"].items() if state and key in keys] if own["steps"] else []
+        moved = (
+            [key for key, state in inner["state"].items() if state and key in keys] if own["steps"] else []
+        )
         if missing := [key for key in moved if SLOW not in held.get(key, {})]:
             raise ValueError(f"loaded state dict has no slow weights for parameter {missing[0]}, which moved")
 
@@ -323,7 +326,8 @@ OWNS = ("around", "k", "alpha", "steps", "pullback_momentum")
 
 
 def _parted(saved: Group) -> tuple[Group, dict[Any, Group], Group]:
-    """A checkpoint's three parts: what it says of this class, what it holds for it, and the inner optimizer's.
+    """A checkpoint's three parts: what it says of this class, what it holds for it, and the inner
+    optimizer's.
 
     Raises
     ------

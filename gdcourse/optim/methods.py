@@ -8,19 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
-from inspect import Parameter, Signature, getdoc
+from inspect import Parameter, Signature, getdoc, signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from gdcourse import rules
-from gdcourse.optim.lookahead import Lookahead
 from gdcourse.optim.groups import pair, torchs_names
+from gdcourse.optim.lookahead import Lookahead
 from gdcourse.optim.optimizer import RuleOptimizer
 from gdcourse.rules import METHODS, Method, Rule
-
-POSITIONAL = ("lr", "momentum", "alpha", "rho", "betas", "eps", "weight_decay")
-"""What torch's optimizers call so may be given by position here, too; anything else by its name alone."""
+from gdcourse.rules.names import INSTEAD
 
 
 class MethodOptimizer(RuleOptimizer):
@@ -38,7 +36,8 @@ class MethodOptimizer(RuleOptimizer):
         try:
             bound = signature_of(kind).bind(params, *args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{type(self).__name__}.__init__() {error}") from None
+            told = too_many(type(self).__name__, kind) if "too many positional" in str(error) else str(error)
+            raise TypeError(f"{type(self).__name__}.__init__() {told}") from None
         bound.apply_defaults()
         given = dict(bound.arguments)
         hyperparameters = {}
@@ -60,26 +59,71 @@ def signature_of(kind: type[Rule]) -> Signature:
         defaults[key] = (*defaults.get(key, ()), default) if key == "betas" else default
     own_rate = {} if "lr" in defaults else {"lr": 1.0}
     defaults = {**own_rate, **defaults, **({} if "weight_decay" in defaults else {"weight_decay": 0.0})}
-    by_position = sorted(
-        (key for key in defaults if key in POSITIONAL), key=lambda key: defaults[key] is not Parameter.empty
-    )
-    by_name = {key: value for key, value in defaults.items() if key not in POSITIONAL}
+    by_position = positional(kind, [*defaults])
+    by_name = {key: value for key, value in defaults.items() if key not in by_position}
     return Signature(
         [
             Parameter("params", Parameter.POSITIONAL_OR_KEYWORD),
             *(Parameter(k, Parameter.POSITIONAL_OR_KEYWORD, default=defaults[k]) for k in by_position),
             *(
                 Parameter(key, Parameter.KEYWORD_ONLY, default=value)
-                for key, value in {**by_name, "maximize": False, "compile": False}.items()
+                for key, value in {**by_name, **HOW}.items()
             ),
         ]
     )
+
+
+def too_many(name: str, kind: type[Rule]) -> str:
+    """What is said to somebody who gives by position what must be named."""
+    parameters = signature_of(kind).parameters.values()
+    by_position = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    by_name = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY and p.name not in HOW]
+    momentum = f"; {INSTEAD[name, 'momentum']}" if (name, "momentum") in INSTEAD else ""
+    return (
+        f"takes {', '.join(by_position)} by position and {', '.join(by_name) or 'nothing else'} by name: "
+        f"torch's order goes on otherwise{momentum}"
+    )
+
+
+HOW = {
+    "maximize": False,
+    "compile": False,
+    "foreach": None,
+    "fused": None,
+    "capturable": False,
+    "differentiable": False,
+}
+"""How a step is computed, whichever the rule; by name alone."""
+
+
+def positional(kind: type[Rule], keys: list[str]) -> list[str]:
+    """Which of a rule's arguments may be given by position: the learning rate, and those that follow it as
+    far as torch's optimizer with the same formula has them in the same order. What somebody's habit would
+    put elsewhere must be named."""
+    names = TWINS_NAME.get(kind.__name__, kind.__name__).lower()
+    twin = next((getattr(torch.optim, name) for name in dir(torch.optim) if name.lower() == names), None)
+    order = [*signature(twin).parameters][1:] if isinstance(twin, type) else ["lr"]
+    order = [key for key in order if key in keys or key not in HOW]
+    found: list[str] = []
+    for key in order:
+        if key not in keys:
+            break
+        found.append(key)
+    return found
+
+
+TWINS_NAME = {"GradientDescent": "SGD", "Momentum": "SGD", "Nesterov": "SGD"}
+"""What torch calls the optimizer, where it is not the rule's name."""
 
 
 LOOKS = """The parameters are the points at which the rule takes its gradient (`look`), not θ. θ is
 ``optimizer.theta(p)``; to evaluate or save there, use ``with optimizer.at_theta(): ...``. Under a schedule
 the gradient of step t is taken where the hyperparameters of step t−1 put it: the point was set before those
 of step t were known.
+
+"""
+CYCLES = """It has no momentum for a schedule to cycle: give `torch.optim.lr_scheduler.OneCycleLR` and
+``CyclicLR`` ``cycle_momentum=False``.
 
 """
 RATE = """lr : what a step is multiplied by, ≥ 0, without unit. Default 1.0, the rule as it is; there for
@@ -93,6 +137,7 @@ def docstring_of(kind: type[Rule]) -> str:
     described, _, notes = rest.partition("\n\n")
     notes = notes.partition("Examples\n--------\n")[0]  # they are of the rule
     common = [key for key in ("params", "weight_decay", "maximize", "compile") if key not in renamed]
+    common += ["foreach", "fused", "capturable", "differentiable"]
     entries = [f"{', '.join(common)} : as in `RuleOptimizer`.", *([] if "lr" in renamed else [RATE])]
     entries += _entries(described, renamed)
     for name, key in renamed.items():  # in the call of torch's that the notes give
@@ -100,8 +145,11 @@ def docstring_of(kind: type[Rule]) -> str:
         notes = re.sub(rf"=\b{name}\b(?!\()", f"={key}", notes)
     parameters = "Parameters\n----------\n" + "\n".join(entries)
     looks = LOOKS if kind.look is not Rule.look else ""
+    cycles = "" if {"momentum", "betas"} & {*renamed.values()} else CYCLES
     title = f"`gdcourse.{kind.__name__}` as an optimizer for torch.\n\n"
-    return "\n\n".join(part.strip() for part in (title + head + looks, parameters, notes) if part.strip())
+    return "\n\n".join(
+        part.strip() for part in (title + head + looks + cycles, parameters, notes) if part.strip()
+    )
 
 
 def _entries(described: str, renamed: dict[str, str]) -> Iterator[str]:
@@ -173,14 +221,19 @@ def from_rule(
     weight_decay: Any = None,
     maximize: bool = False,
     compile: bool = False,
+    foreach: bool | None = None,
+    fused: bool | None = None,
+    capturable: bool = False,
+    differentiable: bool = False,
 ) -> torch.optim.Optimizer:
     """Any update rule as an optimizer, a reader's own included.
 
     Parameters
     ----------
-    rule : an update rule whose hyperparameters are single numbers. It works element by element, as `Rule`
-        says: what it is given may be many parameters in one vector, or a piece of one.
-    params, weight_decay, maximize, compile : as in `RuleOptimizer`, where the names of the groups' keys and
+    rule : an update rule whose hyperparameters are single numbers. What it is given, its ``scope`` says (see
+        `Rule`): with "element", many parameters in one vector, or a piece of one.
+    params, weight_decay, maximize, compile, foreach, fused, capturable, differentiable : as in
+    `RuleOptimizer`, where the names of the groups' keys and
         the errors are listed, too.
 
     Returns
@@ -195,10 +248,9 @@ def from_rule(
     >>> optimizer.param_groups[0]["momentum"]
     0.9
     """
+    how: Any = {"weight_decay": weight_decay, "maximize": maximize, "compile": compile, "foreach": foreach}
+    how |= {"fused": fused, "capturable": capturable, "differentiable": differentiable}
     if type(rule) is rules.Lookahead:
         rules.validate(rule)
-        inner = RuleOptimizer(
-            params, rule.inner_rule, weight_decay=weight_decay, maximize=maximize, compile=compile
-        )
-        return Lookahead(inner, rule.k, rule.alpha)
-    return RuleOptimizer(params, rule, weight_decay=weight_decay, maximize=maximize, compile=compile)
+        return Lookahead(RuleOptimizer(params, rule.inner_rule, **how), rule.k, rule.alpha)
+    return RuleOptimizer(params, rule, **how)

@@ -65,10 +65,11 @@ class RuleOptimizer(torch.optim.Optimizer):
     as that, or use float64.
 
     How it runs: the tiny parameters of a group are joined in one vector for the step, and the rule is called
-    once for all of them; any other is moved where it lies. On a CPU this package's rules are called on NumPy's
-    views of the tensors, in pieces that fit the processor's cache, which `torch.get_num_threads` threads share
-    out; a reader's own rules, and tensors that are distributed or lie on another device, on tensors. Nothing is
-    kept beside ``state``, and every parameter and every tensor of the state keeps its own storage.
+    once for all of them; any other is moved where it lies. On a CPU this package's rules are called on
+    NumPy's views of the tensors, in pieces that fit the processor's cache, which `torch.get_num_threads`
+    threads share out; a reader's own rules, and tensors that are distributed or lie on another device, on
+    tensors. Nothing is kept beside ``state``, and every parameter and every tensor of the state keeps its
+    own storage.
 
     With ``compile=True`` torch's inductor makes one kernel of the same rule, at the first step, which takes
     some seconds. It is not compiled again for another learning rate, a schedule, another size, a group that
@@ -150,6 +151,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             self.param_groups.pop()
             raise
 
+    @torch.compiler.disable  # which would follow the rule through NumPy's views; compile=True makes a kernel
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step. ``closure``, if given, computes the loss and its gradients anew; its loss is returned."""
@@ -159,14 +161,18 @@ class RuleOptimizer(torch.optim.Optimizer):
                 loss = closure()
         self._check_sparse()
         with Ways(self.compile and not self._failed) as ways:
+            moved = []
             for group in self.param_groups:
                 settings = settings_of(self.rule, group)
                 for states, bucket in self._buckets(group):
                     t, before = int(states[0]["step"]) + 1, looked_by(self.rule, states[0])
                     ways.run(update, bucket, settings.at(t, before))
-                    for state in states:
-                        state["step"] += 1
-                    note_look(settings.rule, states)
+                    moved.append((settings.rule, states))
+            ways.finish()
+            for rule, states in moved:
+                for state in states:
+                    state["step"] += 1
+                note_look(rule, states)
         self._note_failure(ways)
         return loss
 
@@ -178,10 +184,13 @@ class RuleOptimizer(torch.optim.Optimizer):
         state, whole = self.state, self.rule.scope != "element"
         sparse = [param for param in moving if param.grad.layout is not torch.strided]
         dense = [param for param in moving if param.grad.layout is torch.strided] if sparse else moving
-        lists, alone = joined(dense, self._moves_by, self.rule.scope == "all") if joins(self.rule) else ([], dense)
+        lists, alone = (
+            joined(dense, self._moves_by, self.rule.scope == "all") if joins(self.rule) else ([], dense)
+        )
         for params in lists:
             states = [state[param] for param in params]
-            yield states, Joined(params, [*map(memory_of, states)], [param.grad for param in params], whole)
+            grads: list[Any] = [param.grad for param in params]
+            yield states, Joined(params, [*map(memory_of, states)], grads, whole)
         for param in alone:
             own = state[param]
             yield [own], Single(param, own, memory_of(own), param.grad, whole)
@@ -205,21 +214,22 @@ class RuleOptimizer(torch.optim.Optimizer):
             state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device="cpu")
 
     def _check_sparse(self) -> None:
-        """Raise, before anything has moved, if a gradient is sparse and this rule would have to move all rows."""
+        """Raise, before anything has moved, if a gradient is sparse and this rule would have to move all
+        rows."""
         for group in self.param_groups:
             for param in group["params"]:
                 if param.grad is None or param.grad.layout is torch.strided:
                     continue
                 if type(self.rule) not in ROW_BY_ROW:
                     raise RuntimeError(
-                        f"{type(self).__name__} does not support sparse gradients, got one for a parameter of "
-                        f"shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False)), "
-                        "and SGD and Adagrad take sparse ones"
+                        f"{type(self).__name__} does not support sparse gradients, got one for a parameter "
+                        f"of shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False)"
+                        "), and SGD and Adagrad take sparse ones"
                     )
                 if number("weight_decay", group["weight_decay"]):
                     raise RuntimeError(
-                        "weight_decay option is not compatible with sparse gradients: it moves all rows; give "
-                        f"the parameter of shape {tuple(param.shape)} a group with weight_decay=0"
+                        "weight_decay option is not compatible with sparse gradients: it moves all rows; "
+                        f"give the parameter of shape {tuple(param.shape)} a group with weight_decay=0"
                     )
 
     def _note_failure(self, ways: Ways) -> None:
@@ -236,6 +246,7 @@ class RuleOptimizer(torch.optim.Optimizer):
                 state = self.state.get(param) or {}
                 before = as_before(self.rule, looked_by(self.rule, state)) if state else Rule()
                 pull_one(param, memory_of(state), lookahead, held[param], before, ways)
+            ways.finish()
         self._note_failure(ways)
 
     def theta(self, param: torch.Tensor) -> torch.Tensor:

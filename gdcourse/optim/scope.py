@@ -24,15 +24,17 @@ def joins(rule: Rule) -> bool:
 
 
 def check_scope(rule: Rule) -> None:
-    """Try a reader's rule that claims to work element by element on a vector, the vector shuffled, and its two
-    halves: each element must come out the same.
+    """Try a reader's rule that claims to work element by element on a vector, the vector shuffled, and its
+    two halves: each element must come out the same.
 
     Raises
     ------
     ValueError : one does not, or ``scope`` is no scope.
     """
     if rule.scope not in ("element", "tensor", "all"):
-        raise ValueError(f"{type(rule).__name__}.scope is {rule.scope!r}: must be 'element', 'tensor' or 'all'")
+        raise ValueError(
+            f"{type(rule).__name__}.scope is {rule.scope!r}: must be 'element', 'tensor' or 'all'"
+        )
     if rule.scope != "element" or type(rule) in OURS:
         return
     generator = torch.Generator(device="cpu").manual_seed(0)
@@ -59,8 +61,8 @@ def check_scope(rule: Rule) -> None:
         if not _equal(got, wanted):
             raise ValueError(
                 f"{type(rule).__name__} does not work element by element: a vector that is {how} comes out "
-                'otherwise. Give the class scope = "tensor" (each parameter in its own shape) or scope = "all" '
-                "(all parameters in one vector)"
+                'otherwise. Give the class scope = "tensor" (each parameter in its own shape) or '
+                'scope = "all" (all parameters in one vector)'
             )
 
 

@@ -1,11 +1,12 @@
 """One step of a rule on tensors, and the ways to run it: by torch, by NumPy's views, or by a kernel.
 
 `update` and `pull` call the rule's own methods; nobody else here does. Each takes a point, the state by name,
-perhaps a gradient, and values; it returns the new point and new state. `Ways` writes these where the inputs lay.
-"""
+perhaps a gradient, and values; it returns the new point and new state. `Ways` writes these where the inputs
+lay."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -20,13 +21,15 @@ from gdcourse.optim.kernels import Failed, kernel
 from gdcourse.rules import Lookahead, Rule, Values, where
 
 Program = Callable[..., tuple[torch.Tensor, Values]]
+Arrays = tuple[Any, ...]
+"""A point, the state by name, and perhaps a gradient, of NumPy or torch."""
 
 PIECE = 15 * 2**13
 """Bytes. From 2¹⁷ on the C library asks the system for fresh memory each time, which is 5 times slower, and
 torch shares out the elements of float32 among threads, which then wait for each other."""
 
 SHARED = 4
-"""Pieces. A parameter of as many is shared out among threads."""
+"""Pieces that a thread is worth."""
 
 
 def update(
@@ -42,8 +45,8 @@ def update(
 ) -> tuple[torch.Tensor, Values]:
     """One step of a rule: the new point and the new state.
 
-    ``before`` is the rule with the hyperparameters by which ``point`` was made (a schedule may have changed γ).
-    ``lr`` and ``weight_decay`` are None where the rule has its own, or none is wanted.
+    ``before`` is the rule with the hyperparameters by which ``point`` was made (a schedule may have changed
+    γ). ``lr`` and ``weight_decay`` are None where the rule has its own, or none is wanted.
     """
     if maximize:
         grad = -grad
@@ -92,11 +95,15 @@ def working_dtype(param: torch.Tensor) -> torch.dtype:
 
 
 class Ways:
-    """The ways to run a program on a bucket, for the length of one optimizer's step.
+    """The ways to run a program on buckets, for the length of one optimizer's step.
 
     Parameters
     ----------
     compiles : whether to use kernels.
+
+    Attributes
+    ----------
+    failure : why a kernel could not be made, if one could not.
     """
 
     def __init__(self, compiles: bool) -> None:
@@ -104,7 +111,8 @@ class Ways:
         self.compiles = compiles and not torch._C._len_torch_dispatch_stack()
         self.failure: str | None = None
         self._kernels: dict[Any, tuple[Any, Any]] = {}
-        self._crew: ThreadPoolExecutor | None = None
+        self._buckets: list[Bucket] = []
+        self._pieces: deque[tuple[Program, Arrays, tuple[Any, ...]]] = deque()
         self._quiet = np.errstate(all="ignore")  # as torch, which goes on with ∞ and NaN without a word
 
     def __enter__(self) -> Ways:
@@ -112,32 +120,57 @@ class Ways:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._quiet.__exit__()
-        if self._crew is not None:
-            self._crew.shutdown(wait=False)
+        self._quiet.__exit__(None, None, None)
 
     def run(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
-        """Call ``program`` on a bucket's tensors and values, in the way that is fastest for them, and hand the
-        results back."""
-        if bucket.point.numel():
-            self._run(program, bucket, values)
-        bucket.write()
-
-    def _run(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
+        """Call ``program`` on a bucket's tensors and values, in the way that is fastest for them. The results
+        are there after `finish`."""
         point = bucket.point
         size = PIECE // point.element_size()
         long = point.numel() > size and point.is_cpu
         vectors = as_vectors(bucket) if (self.compiles or long) and not bucket.whole else None
-        if vectors is not None and self.compiles and self._by_kernel(program, vectors, values):
+        if not point.numel():
+            pass
+        elif vectors is not None and self.compiles and self._by_kernel(program, vectors, values):
             torch.autograd.graph.increment_version(point)
         elif _numpy_can(bucket, values):
-            self._by_numpy(program, vectors or bucket, values, size if vectors else point.numel())
+            if vectors is not None and long:
+                arrays = _arrays(vectors)
+                for start in range(0, point.numel(), size):
+                    self._pieces.append((program, _cut(arrays, start, start + size), values))
+            else:
+                _by_numpy(program, _arrays(bucket), values)
             torch.autograd.graph.increment_version(point)  # autograd does not see that it was changed
         elif vectors is not None and long:
             for start in range(0, point.numel(), size):
-                by_torch(program, _cut(vectors, start, start + size), values)
+                tensors = _cut((vectors.point, vectors.memory, *vectors.grads), start, start + size)
+                by_torch(program, Bucket(*tensors), values)
         else:
             by_torch(program, bucket, values)
+        self._buckets.append(bucket)
+
+    def finish(self) -> None:
+        """Compute what is left, shared out among as many threads as torch uses, and hand all results back."""
+        threads = min(torch.get_num_threads(), len(self._pieces) // SHARED)
+        if threads < 2:
+            self._work()
+        else:
+            with ThreadPoolExecutor(threads - 1) as others:
+                futures = [others.submit(self._work) for _ in range(threads - 1)]
+                self._work()
+                for future in futures:
+                    future.result()
+        for bucket in self._buckets:
+            bucket.write()
+
+    def _work(self) -> None:
+        with np.errstate(all="ignore"):  # which is each thread's own
+            while True:
+                try:
+                    program, arrays, values = self._pieces.popleft()
+                except IndexError:
+                    return
+                _by_numpy(program, arrays, values)
 
     def _by_kernel(self, program: Program, vectors: Bucket, values: tuple[Any, ...]) -> bool:
         tensors = vectors.point, vectors.memory, *vectors.grads
@@ -151,30 +184,6 @@ class Ways:
                 return False
         self._kernels[key][0](vectors.point, *vectors.memory.values(), *vectors.grads)
         return True
-
-    def _by_numpy(self, program: Program, bucket: Bucket, values: tuple[Any, ...], size: int) -> None:
-        arrays = _arrays(bucket)
-        length = bucket.point.numel()
-        if length <= size:
-            _by_numpy(program, arrays, values)
-            return
-        starts = range(0, length, size)
-        threads = torch.get_num_threads() if len(starts) >= SHARED else 1
-
-        def share(first: int) -> None:
-            with np.errstate(all="ignore"):  # which is each thread's own
-                for start in starts[first::threads]:
-                    _by_numpy(program, _cut_arrays(arrays, start, start + size), values)
-
-        if threads == 1:
-            share(0)
-            return
-        if self._crew is None:
-            self._crew = ThreadPoolExecutor(threads - 1)
-        others = [self._crew.submit(share, first) for first in range(1, threads)]
-        share(0)
-        for other in others:
-            other.result()
 
 
 @cache
@@ -209,7 +218,7 @@ def by_torch(program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
     result, new = program(*in_working_dtype(point, memory, bucket.grads), *values)
     # A rule may hand back an input. Then it is copied, before the inputs are overwritten.
     inputs = {id(x) for x in (*memory.values(), *bucket.grads)}
-    inputs |= {_address(x) for x in (point, *memory.values(), *bucket.grads)} - {None}
+    inputs |= {a for x in (point, *memory.values(), *bucket.grads) if (a := _address(x)) is not None}
 
     def apart(value: Any) -> Any:
         taken = isinstance(value, torch.Tensor) and (id(value) in inputs or _address(value) in inputs)
@@ -231,7 +240,7 @@ def _address(value: Any) -> int | None:
     return value.data_ptr()
 
 
-def _by_numpy(program: Program, arrays: tuple[Any, ...], values: tuple[Any, ...]) -> None:
+def _by_numpy(program: Program, arrays: Arrays, values: tuple[Any, ...]) -> None:
     """A program by NumPy, which has the same arithmetic and starts each operation in half the time. The rules
     must give new arrays, none of those that they got."""
     point, memory, *rest = arrays
@@ -241,19 +250,15 @@ def _by_numpy(program: Program, arrays: tuple[Any, ...], values: tuple[Any, ...]
     point[...] = result
 
 
-def _arrays(bucket: Bucket) -> tuple[Any, ...]:
+def _arrays(bucket: Bucket) -> Arrays:
     memory = {name: value.numpy() for name, value in bucket.memory.items()}
     return bucket.point.numpy(), memory, *[grad.resolve_neg().numpy() for grad in bucket.grads]
 
 
-def _cut_arrays(arrays: tuple[Any, ...], start: int, stop: int) -> tuple[Any, ...]:
+def _cut(arrays: Arrays, start: int, stop: int) -> Arrays:
     point, memory, *rest = arrays
     cut = slice(start, stop)
     return point[cut], {name: array[cut] for name, array in memory.items()}, *[x[cut] for x in rest]
-
-
-def _cut(bucket: Bucket, start: int, stop: int) -> Bucket:
-    return Bucket(*_cut_arrays((bucket.point, bucket.memory, *bucket.grads), start, stop))
 
 
 NUMPYS = {torch.float32, torch.float64}
@@ -263,7 +268,8 @@ def _numpy_can(bucket: Bucket, values: tuple[Any, ...]) -> bool:
     """Whether NumPy can read the tensors where they lie, and the rules are this package's: a reader's own may
     call what only torch has, or hand back an input."""
     for value in values:
-        if not _is_ours(type(value)):
+        kind: Any = type(value)
+        if not _is_ours(kind):
             return False
     for x in (bucket.point, *bucket.memory.values(), *bucket.grads):
         if type(x) is not torch.Tensor or x.dtype not in NUMPYS or not x.is_cpu:
@@ -272,7 +278,7 @@ def _numpy_can(bucket: Bucket, values: tuple[Any, ...]) -> bool:
 
 
 @cache
-def _is_ours(kind: type) -> bool:
+def _is_ours(kind: Any) -> bool:
     if issubclass(kind, torch.Tensor):
         return False
     return not issubclass(kind, Rule) or kind.__module__.startswith("gdcourse.rules.")
@@ -283,15 +289,20 @@ def as_vectors(bucket: Bucket) -> Bucket | None:
     point = bucket.point
     tensors = [point, *bucket.memory.values(), *bucket.grads]
     shape, strides = point.shape, point.stride()
-    if any([type(x) is not torch.Tensor or x.shape != shape for x in tensors]) or point.is_inference():
+    for x in tensors:
+        if type(x) is not torch.Tensor or x.shape != shape:
+            return None
+    if point.is_inference():
         return None
-    if point.ndim == 1 and all([x.is_contiguous() for x in tensors]):
+    if point.ndim == 1 and point.is_contiguous() and all(x.is_contiguous() for x in tensors):
         return bucket
     if not point.is_contiguous() and torch.empty_like(point, device="meta").stride() != strides:
         return None
-    if any([x.stride() != strides for x in bucket.memory.values()]):
+    if any(x.stride() != strides for x in bucket.memory.values()):
         return None
-    grads = [g if g.stride() == strides else torch.empty_like(point, dtype=g.dtype).copy_(g) for g in bucket.grads]
+    grads = [
+        g if g.stride() == strides else torch.empty_like(point, dtype=g.dtype).copy_(g) for g in bucket.grads
+    ]
     flat = [
         x.as_strided((x.numel(),), (1,), x.storage_offset()) for x in (point, *bucket.memory.values(), *grads)
     ]
@@ -301,10 +312,15 @@ def as_vectors(bucket: Bucket) -> Bucket | None:
     return vectors
 
 
+def _laid_as(point: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+    """A copy of the gradient with its elements in the point's order."""
+    return torch.empty_like(point, dtype=grad.dtype).copy_(grad)
+
+
 def warn_uncompiled(reason: str, stacklevel: int = 3) -> None:
     """Say that a kernel could not be made, and what happens instead."""
     warn(
-        f"compile=True: torch could not compile the rule ({reason}). The uncompiled rule is used instead: the "
-        "same numbers, more slowly. On a CPU, compiling needs a C++ compiler (g++ or clang++).",
+        f"compile=True: torch could not compile the rule ({reason}). The uncompiled rule is used instead: "
+        "the same numbers, more slowly. On a CPU, compiling needs a C++ compiler (g++ or clang++).",
         stacklevel=stacklevel,
     )

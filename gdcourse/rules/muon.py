@@ -11,10 +11,11 @@ TIMES, LEAST = 5, 1e-7
 
 @dataclass(frozen=True, eq=False)
 class Muon(Rule):
-    """M_t = μ M_{t−1} + (1 − μ) g_t,  U_t = μ M_t + (1 − μ) g_t,  θ_t = θ_{t−1} − η √max(1, n/m) NS(U_t),  M_0 = 0.
+    """M_t = μ M_{t−1} + (1 − μ) g_t,  U_t = μ M_t + (1 − μ) g_t,  θ_t = θ_{t−1} − η √max(1, n/m) NS(U_t),
+    M_0 = 0.
 
-    θ is a matrix of n rows and m columns. NS takes X = U/‖U‖ five times to aX + (bA + cA²)X with A = XXᵀ, which
-    leaves the singular vectors as they are and takes the singular values near 1.
+    θ is a matrix of n rows and m columns. NS takes X = U/‖U‖ five times to aX + (bA + cA²)X with A = XXᵀ,
+    which leaves the singular vectors as they are and takes the singular values near 1.
 
     Parameters
     ----------

@@ -30,9 +30,9 @@ class Rule:
     `step`; the other methods have the defaults that suit a method without memory.
 
     ``scope`` says what it may be run on: ``"element"``, each number by itself, so that parameters may be
-    joined in one vector and cut anywhere; ``"tensor"``, each parameter in its own shape (its last two axes are
-    a matrix's); ``"all"``, all parameters in one vector that is not cut, because the rule sums over them.
-    """
+    joined in one vector and cut anywhere; ``"tensor"``, each parameter in its own shape (its last two axes
+    are a matrix's); ``"all"``, all parameters in one vector that is not cut, because the rule sums over
+    them."""
 
     scope: ClassVar[Literal["element", "tensor", "all"]] = "element"
 
@@ -77,8 +77,7 @@ def ratio(a: Any, b: Any, eps: Scalar = 0.0) -> Any:
     For a b that measures the gradients so far: where it is 0 there were none, or none whose square is a
     number, and 0 / 0 would be NaN. A coordinate without gradient takes no step. ``eps`` is the ε that b
     holds, if it holds one: beside a number above 0 no b is 0, and looking for one, which takes as long as
-    ten divisions, is spared.
-    """
+    ten divisions, is spared."""
     if isinstance(eps, (int, float)) and eps > 0:
         return a / b
     return a / (b + (b == 0))

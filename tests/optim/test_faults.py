@@ -409,7 +409,7 @@ def test_states_as_earlier_versions_of_torch_wrote_them_load():
     for state in saved["state"].values():
         state.update(step=float(state["step"]), mu_product=float(state["mu_product"]))
     optimizer.load_state_dict(saved)
-    params, optimizer = around_torchs("SGD", momentum=0.0)
+    _, optimizer = around_torchs("SGD", momentum=0.0)
     saved = optimizer.state_dict()
     for state in saved["state"].values():
         state["momentum_buffer"] = None

@@ -210,10 +210,11 @@ CHANGES = (
 
 
 @pytest.mark.parametrize("compile", [False, True])
-@pytest.mark.parametrize("shapes", [[(3, 2), (4,)], [(3, 2)]], ids=["together", "alone"])
+@pytest.mark.parametrize("shapes", [[(3, 2), (4,), (), (2,), (1,)], [(3, 2)]], ids=["together", "alone"])
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_nothing_is_remembered_from_step_to_step(change, shapes, compile):
-    """A step after any change equals that of a copy, which knows nothing of the steps before; without it, it does
+    """A step after any change equals that of a copy, which knows nothing of the steps before; without it, it
+    does
     not."""
 
     def walked(intervene, anew):

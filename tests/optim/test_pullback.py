@@ -4,7 +4,6 @@ pulled back. Written out by hand around every optimizer, ours and torch's."""
 import copy
 import io
 import pickle
-import shutil
 from dataclasses import dataclass
 
 import pytest
@@ -12,6 +11,7 @@ import torch
 
 import gdcourse as gd
 from tests import optimizers
+from tests.conftest import needs_a_compiler
 from tests.optim.bit_for_bit import everything, same
 from tests.optimizers import FILLED, MAKERS, gap, torchs_maker
 
@@ -146,10 +146,7 @@ def test_around_any_optimizer_it_is_what_is_written_out(name, how):
     assert (gap(moved, plain) > 1e-6) is told_apart
 
 
-@pytest.mark.skipif(
-    not (shutil.which("g++") or shutil.which("clang++")),
-    reason="on a CPU torch.compile needs a C++ compiler: neither g++ nor clang++ was found",
-)
+@needs_a_compiler
 @pytest.mark.parametrize(
     "name, how",
     [

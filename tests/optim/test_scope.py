@@ -1,0 +1,291 @@
+"""What a rule says it may be run on: each number, each parameter in its own shape, or all in one vector."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+
+import gdcourse as gd
+from gdcourse.optim.scope import check_scope, joins
+from gdcourse.rules.muon import Muon
+from tests import methods
+from tests.conftest import needs_a_compiler
+from tests.optimizers import equal, gap, give_gradients, parameters, values, walk
+
+SHAPES = [(4, 3), (5,), (), (2, 2, 2), (0, 3), (6,)]
+EXACT = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Clipped(gd.Rule):
+    """Element by element, by what only a tensor has, with an average and a choice by t."""
+
+    lr: float = 0.1
+
+    def init(self, theta, zeros):
+        return {"v": zeros}
+
+    def at(self, t):
+        return {"first": t == 1}
+
+    def step(self, theta, grad, state, at):
+        v = 0.9 * state["v"] + grad.clamp(-1, 1)
+        return theta - self.lr * gd.rules.where(at["first"], grad, v), {"v": v}
+
+
+@dataclass(frozen=True, eq=False)
+class Normalised(gd.Rule):
+    """Steps of length η, whatever the gradient's. It says it works element by element, and does not."""
+
+    lr: float = 0.1
+
+    def step(self, theta, grad, state, at):
+        SEEN.append(tuple(theta.shape))
+        return theta - self.lr * grad / (grad * grad).sum() ** 0.5, {}
+
+
+SEEN = []
+"""The shapes on which `Normalised` was called."""
+
+
+class OfEach(Normalised):
+    scope: ClassVar[str] = "tensor"
+
+
+class OfAll(Normalised):
+    scope: ClassVar[str] = "all"
+
+
+class Misspelt(Normalised):
+    scope: ClassVar[str] = "elements"
+
+
+@dataclass(frozen=True, eq=False)
+class ByPlace(gd.Rule):
+    """Each element knows where it stands: a vector cut in two comes out otherwise."""
+
+    lr: float = 0.1
+
+    def step(self, theta, grad, state, at):
+        return theta - self.lr * grad / (1 + torch.arange(len(theta))), {}
+
+
+class InThrees(ByPlace):
+    """Each element gets the mean of its three: cut in two, each half is made of such, and only shuffling shows."""
+
+    def step(self, theta, grad, state, at):
+        return theta - self.lr * grad.reshape(-1, 3).mean(1).repeat_interleave(3), {}
+
+
+class Noisy(ByPlace):
+    def step(self, theta, grad, state, at):
+        return theta - self.lr * (grad + torch.randn_like(grad)), {}
+
+
+class OfAMatrix(ByPlace):
+    def step(self, theta, grad, state, at):
+        return theta - self.lr * grad @ grad.mT @ grad, {}
+
+
+def by_hand(params, each, steps=5, lr=0.1):
+    """Normalised gradient descent, with the norm of each gradient or of all of them."""
+    for t in range(1, steps + 1):
+        give_gradients(params, t)
+        whole = sum((p.grad**2).sum() for p in params) ** 0.5
+        for p in params:
+            norm = (p.grad**2).sum() ** 0.5 if each else whole
+            p.data -= lr * p.grad / norm if p.numel() else 0
+
+
+# ---- the check ----
+
+
+@pytest.mark.parametrize("name", methods.RULES)
+def test_every_rule_of_this_package_works_element_by_element(name, monkeypatch):
+    """Tried as a reader's would be."""
+    rule = methods.RULES[name]
+    monkeypatch.setattr("gdcourse.optim.scope.OURS", set())
+    check_scope(rule)
+    assert rule.scope == "element" and joins(rule)
+
+
+def test_a_readers_that_does_is_taken():
+    check_scope(Clipped())
+    params, twins = parameters(*SHAPES), parameters(*SHAPES)
+    walk(params, gd.optim.from_rule(Clipped(), params), 5)
+    for i, p in enumerate(twins):
+        optimizer = gd.optim.from_rule(Clipped(), [p])
+        for t in range(1, 6):
+            give_gradients(twins, t, [j for j in range(len(twins)) if j != i])
+            optimizer.step()
+    assert gap(params, twins) <= EXACT
+
+
+@pytest.mark.parametrize(
+    "rule, how", [(Normalised(), "cut in two"), (InThrees(), "shuffled"), (ByPlace(), "shuffled")]
+)
+def test_a_readers_that_does_not_is_refused_and_told_what_to_write(rule, how):
+    said = (
+        rf"^{type(rule).__name__} does not work element by element: a vector that is {how} comes out otherwise. "
+        + re.escape('Give the class scope = "tensor" (each parameter in its own shape) or scope = "all" ')
+    )
+    for refusing in (check_scope, lambda rule: gd.optim.from_rule(rule, parameters())):
+        with pytest.raises(ValueError, match=said):
+            refusing(rule)
+
+
+def test_one_that_does_not_run_on_a_vector_is_told_so():
+    with pytest.raises(ValueError, match=r"OfAMatrix does not run on a vector \(\w+: .*scope = \"tensor\"$"):
+        gd.optim.from_rule(OfAMatrix(), parameters((3, 2)))
+
+
+def test_one_that_draws_random_numbers_passes():
+    check_scope(Noisy())
+    params = parameters(*SHAPES)
+    walk(params, gd.optim.from_rule(Noisy(), params), 2)
+    assert gap(params, parameters(*SHAPES)) > 1e-3
+
+
+def test_an_unknown_scope_is_refused():
+    said = "Misspelt.scope is 'elements': must be 'element', 'tensor' or 'all'"
+    with pytest.raises(ValueError, match=said):
+        gd.optim.from_rule(Misspelt(), parameters())
+
+
+def test_the_check_changes_no_ones_numbers():
+    """It is run under whatever default device and precision, and leaves random numbers where they are."""
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    check_scope(Clipped())
+    assert torch.equal(torch.rand(2), expected)
+    had = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float16)
+    try:
+        with torch.device("meta"):
+            check_scope(Clipped())
+            with pytest.raises(ValueError, match="does not work element by element"):
+                check_scope(Normalised())
+    finally:
+        torch.set_default_dtype(had)
+
+
+# ---- each parameter in its own shape ----
+
+
+def test_of_scope_tensor_it_is_called_for_each_in_its_own_shape():
+    """With the scope said, the one that was refused is taken. Tiny ones are not joined, nor long ones cut."""
+    shapes = [(4, 3), (5,), (), (2, 2, 2), (7, 2), (300, 200)]
+    params, twins = parameters(*shapes), parameters(*shapes)
+    optimizer = gd.optim.from_rule(OfEach(), params)
+    SEEN.clear()
+    walk(params, optimizer, 1)
+    assert SEEN == shapes
+    walk(params, optimizer, 4, first=2)
+    by_hand(twins, each=True)
+    assert gap(params, twins) <= EXACT
+
+
+@pytest.mark.parametrize("kind", [OfEach, OfAll])
+def test_no_rule_but_those_of_single_elements_is_compiled(kind, recwarn):
+    """A kernel sees vectors; without a word, for the numbers are the same."""
+    shapes = [(4, 3), (5,), (300,)]
+    params, twins = parameters(*shapes), parameters(*shapes)
+    walk(params, gd.optim.from_rule(kind(), params, compile=True), 3)
+    walk(twins, gd.optim.from_rule(kind(), twins), 3)
+    assert equal(params, twins)
+    assert not recwarn.list
+
+
+# ---- all in one vector ----
+
+
+@pytest.mark.parametrize("shapes", [SHAPES, [(4, 3)], [(300, 200), (5,)]], ids=["tiny", "one", "long"])
+def test_of_scope_all_it_is_called_on_one_vector(shapes):
+    """Whatever their number and size, and uncut."""
+    params, twins = parameters(*shapes), parameters(*shapes)
+    optimizer = gd.optim.from_rule(OfAll(), params)
+    SEEN.clear()
+    walk(params, optimizer, 1)
+    assert SEEN == [(sum(p.numel() for p in params),)]
+    walk(params, optimizer, 4, first=2)
+    by_hand(twins, each=False)
+    assert gap(params, twins) <= EXACT
+
+
+def test_each_group_is_a_vector_of_its_own():
+    params, twins = parameters(*SHAPES), parameters(*SHAPES)
+    groups = [{"params": params[:3]}, {"params": params[3:], "lr": 0.5}]
+    walk(params, gd.optim.from_rule(OfAll(), groups), 1)
+    give_gradients(twins, 1)
+    for some, lr in ((twins[:3], 0.1), (twins[3:], 0.5)):
+        whole = sum((p.grad**2).sum() for p in some) ** 0.5
+        for p in some:
+            p.data -= lr * p.grad / whole
+    assert gap(params, twins) <= EXACT
+
+
+@needs_a_compiler
+def test_lookahead_around_one_pulls_as_it_does_around_any():
+    """Its synchronisation works element by element whatever the rule."""
+    params, twins = parameters(*SHAPES), parameters(*SHAPES)
+    start = values(twins)
+    walk(params, gd.optim.Lookahead(gd.optim.from_rule(OfAll(), params, compile=True), 5, 0.5), 5)
+    by_hand(twins, each=False)
+    halfway = [(a + b.detach()) / 2 for a, b in zip(start, twins, strict=True)]
+    assert gap(params, halfway) <= EXACT
+
+
+# ---- Muon ----
+
+MATRICES = {"square": (5, 5), "tall": (9, 4), "wide": (3, 8), "a row": (1, 6), "a column": (6, 1)}
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has Muon from 2.9 on")
+@pytest.mark.parametrize("shape", MATRICES.values(), ids=MATRICES)
+def test_muon_is_torchs_but_for_its_half_precision(shape, monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda x: x.clone())  # torch's iterates in it
+    params, twins = parameters(shape, shape), parameters(shape, shape)
+    walk(params, gd.optim.from_rule(Muon(lr=0.02, gamma=0.9), params), 20)
+    walk(twins, torch.optim.Muon(twins, lr=0.02, momentum=0.9, weight_decay=0), 20)
+    assert gap(params, twins) <= EXACT
+    assert gap(params, parameters(shape, shape)) > 0.05
+
+
+def test_muon_takes_the_singular_values_near_one():
+    params = parameters(*MATRICES.values())
+    before = values(params)
+    walk(params, gd.optim.from_rule(Muon(lr=1.0), params), 1)
+    for p, start in zip(params, before, strict=True):
+        n, m = p.shape
+        found = torch.linalg.svdvals((start - p.detach()) / max(1, n / m) ** 0.5)
+        assert 0.3 < found.min() and found.max() < 1.3
+
+
+def test_muon_moves_each_of_a_stack_as_a_matrix():
+    (stack,) = parameters((3, 4, 2))
+    apart = [torch.nn.Parameter(x.clone()) for x in stack.detach()]
+    optimizers = [gd.optim.from_rule(Muon(), ps) for ps in ([stack], apart)]
+    for t in range(1, 6):
+        give_gradients([stack], t)
+        for p, grad in zip(apart, stack.grad, strict=True):
+            p.grad = grad
+        for optimizer in optimizers:
+            optimizer.step()
+    assert gap([stack], [torch.stack([p.detach() for p in apart])]) <= EXACT
+
+
+def test_muon_rests_at_a_zero_gradient_from_the_start():
+    params = parameters((3, 2))
+    params[0].grad = torch.zeros_like(params[0])
+    gd.optim.from_rule(Muon(), params).step()
+    assert equal(params, parameters((3, 2)))
+
+
+def test_muon_refuses_vectors():
+    params = parameters((3, 2), (4,))
+    optimizer = gd.optim.from_rule(Muon(), params)
+    with pytest.raises(ValueError, match=r"Muon moves matrices, got shape \(4,\): give vectors to Adam"):
+        walk(params, optimizer, 1)

@@ -1,0 +1,289 @@
+"""A step on tensors: by NumPy, by torch, by a kernel, in pieces and on several threads, with the same numbers."""
+
+import threading
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+import gdcourse as gd
+from gdcourse.optim import update as module
+from gdcourse.optim.bucket import Bucket
+from gdcourse.optim.update import Ways, by_torch, update
+from gdcourse.rules import Rule
+from tests import methods
+from tests.conftest import needs_a_compiler
+from tests.optimizers import MAKERS as OURS
+from tests.optimizers import ahead, equal, parameters, values, walk
+
+every = pytest.mark.parametrize("rule", [*map(methods.usual, methods.PLAIN)], ids=methods.PLAIN)
+MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3, 0.5, "pullback")}
+every_maker = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+
+
+def ready(rule, length=50, dtype=torch.float64):
+    """A point in the middle of a walk, its state and a gradient, and the other arguments of `update`."""
+    drawn = torch.Generator().manual_seed(0)
+    point, grad = (torch.randn(length, generator=drawn, dtype=torch.float64).to(dtype) for _ in range(2))
+    names = rule.init(point, torch.zeros_like(point))
+    memory = {name: 0.5 * grad**2 + 0.1 * i for i, name in enumerate(names, start=1)}
+    before = rule if type(rule).look is not Rule.look else Rule()
+    return Bucket(point, memory, grad), (rule, before, rule.at(7), None, 0.01, False)
+
+
+def run(rule, dtype, compiles=False):
+    """The point and the state after one step, in the way that an optimizer's would go."""
+    bucket, values = ready(rule, dtype=dtype)
+    bucket.whole = False
+    with Ways(compiles) as ways:
+        ways.run(update, bucket, values)
+        ways.finish()
+    assert ways.failure is None
+    return [bucket.point, *bucket.memory.values()]
+
+
+def by_torch_alone(rule, dtype):
+    bucket, values = ready(rule, dtype=dtype)
+    by_torch(update, bucket, values)
+    return [bucket.point, *bucket.memory.values()]
+
+
+@pytest.fixture
+def short_pieces(monkeypatch):
+    """Pieces of 100 numbers in float64, of 200 in float32."""
+    monkeypatch.setattr(module, "PIECE", 8 * 100)
+
+
+@pytest.fixture
+def threads():
+    """A function that sets how many threads torch uses, for a test's length."""
+    had = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(had)
+
+
+# ---- one step, in each of the ways ----
+
+
+@every
+@pytest.mark.parametrize(
+    "dtype, compiles",
+    [
+        (torch.float32, False),
+        (torch.float64, False),
+        pytest.param(torch.float64, True, marks=needs_a_compiler),
+    ],
+)
+def test_numpys_numbers_and_a_kernels_are_torchs(rule, dtype, compiles):
+    """But for the last bits: of a number over a tensor, torch takes the number times the reciprocal."""
+    found, expected = run(rule, dtype, compiles), by_torch_alone(rule, dtype)
+    eps = torch.finfo(dtype).eps
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=4 * eps, atol=4 * eps)
+    assert not torch.equal(found[0], ready(rule, dtype=dtype)[0].point)
+
+
+def test_a_rule_of_this_package_runs_by_numpy_and_is_no_torchs(monkeypatch):
+    """Else the test above would compare torch with itself."""
+    kinds = []
+    real = gd.Adam.step
+    monkeypatch.setattr(gd.Adam, "step", lambda *given: kinds.append(type(given[1])) or real(*given))
+    run(gd.Adam(0.1), torch.float32)
+    by_torch_alone(gd.Adam(0.1), torch.float32)
+    assert kinds == [np.ndarray, torch.Tensor]
+
+
+@every
+def test_the_rules_give_new_arrays(rule):
+    bucket, (rule, before, at, *_) = ready(rule)
+    inputs = [x.numpy() for x in (bucket.point, bucket.grads[0], *bucket.memory.values())]
+    memory = dict(zip(bucket.memory, inputs[2:], strict=True))
+    result, new = update(inputs[0], memory, inputs[1], rule, before, at, None, None, False)
+    assert not any(np.shares_memory(given, made) for given in inputs for made in (result, *new.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Sign(gd.Rule):
+    """Asks for what only a tensor has."""
+
+    lr: float = 0.1
+
+    def step(self, theta, grad, state, at):
+        return theta - self.lr * grad.sign(), {}
+
+
+def test_a_readers_rule_gets_tensors():
+    theta = torch.zeros(3, requires_grad=True)
+    theta.grad = torch.tensor([1.0, -2.0, 0.0])
+    gd.optim.from_rule(Sign(), [theta]).step()
+    torch.testing.assert_close(theta.detach(), torch.tensor([-0.1, 0.1, 0.0]))
+
+
+@dataclass(frozen=True, eq=False)
+class Handing(gd.Rule):
+    """Hands back what it got: the gradient as θ, θ as its state, and one state as the other."""
+
+    def init(self, theta, zeros):
+        return {"last": zeros, "older": zeros}
+
+    def step(self, theta, grad, state, at):
+        return grad, {"last": theta, "older": state["last"]}
+
+
+@pytest.mark.parametrize("length", [3, 250])
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=needs_a_compiler)])
+def test_what_a_rule_hands_back_is_read_before_it_is_overwritten(length, compile, short_pieces):
+    (theta,) = parameters((length,))
+    start = theta.detach().clone()
+    optimizer = gd.optim.from_rule(Handing(), [theta], compile=compile)
+    grads = [torch.full_like(theta, t) for t in (1.0, 2.0)]
+    for grad in grads:
+        theta.grad = grad.clone()
+        optimizer.step()
+    assert not optimizer._failed
+    # lr is 1, and so θ + lr (θ' − θ) rounds
+    torch.testing.assert_close(theta.detach(), grads[1])
+    torch.testing.assert_close(optimizer.state[theta]["last"], grads[0])
+    torch.testing.assert_close(optimizer.state[theta]["older"], start)
+
+
+# ---- what lies where, and who is told ----
+
+
+def test_a_gradient_may_be_the_negative_of_what_lies_there(short_pieces):
+    """torch notes the sign, as for a conjugate's imaginary part; NumPy cannot."""
+    for length in (50, 250):
+        grad = torch._neg_view(torch.full((length,), 2.0))
+        assert grad.is_neg()
+        theta = torch.zeros(length, requires_grad=True)
+        theta.grad = grad
+        gd.optim.SGD([theta], lr=0.5).step()
+        assert torch.equal(theta.detach(), torch.ones(length))
+
+
+def test_of_many_tiny_parameters_too():
+    thetas = [torch.zeros(3, requires_grad=True) for _ in range(5)]
+    for theta in thetas:
+        theta.grad = torch._neg_view(torch.full((3,), 2.0))
+    gd.optim.SGD(thetas, lr=0.5).step()
+    assert equal(values(thetas), [torch.ones(3)] * 5)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("count, length", [(1, 50), (1, 5000), (5, 3)], ids=["tiny", "long", "many"])
+def test_of_a_compiled_one_too(count, length):
+    thetas = [torch.zeros(length, requires_grad=True) for _ in range(count)]
+    for theta in thetas:
+        theta.grad = torch._neg_view(torch.full((length,), 2.0))
+    gd.optim.SGD(thetas, lr=0.5, compile=True).step()
+    assert equal(values(thetas), [torch.ones(length)] * count)
+
+
+@every_maker
+@pytest.mark.parametrize("shapes", [[(50,)], [(250,)], [(3,)] * 5], ids=["one", "in pieces", "many"])
+def test_who_saved_a_parameter_for_backward_is_told_that_it_moved(make, shapes, short_pieces):
+    """NumPy writes past autograd, which counts the changes of a tensor."""
+    thetas = parameters(*shapes)
+    loss = sum((theta**3).sum() for theta in thetas)
+    walk(thetas, make(thetas), 3)  # the third of Lookahead's synchronises
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_no_warning_of_numpys_where_a_number_becomes_infinite(short_pieces, threads):
+    """torch goes on with ∞ without a word."""
+    threads(2)
+    for shapes in ([(50,)], [(5000,)], [(3,)] * 5):
+        thetas = parameters(*shapes)
+        optimizer = gd.optim.Adam(thetas)
+        for theta in thetas:
+            theta.grad = torch.full_like(theta, 1e300)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            optimizer.step()
+        assert optimizer.state[thetas[0]]["v"].isinf().all()
+
+
+# ---- in pieces, and on several threads ----
+
+
+@every_maker
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_pieces_are_the_whole(make, dtype, monkeypatch):
+    """A vector, a matrix, and one whose numbers lie in another order, with a gradient that lies otherwise."""
+
+    def walked():
+        thetas = parameters((1237,), (40, 30), (30, 40), dtype=dtype)
+        thetas[2] = torch.nn.Parameter(thetas[2].detach().T)
+        walk(thetas, optimizer := make(thetas), 7)
+        state = getattr(optimizer, "optimizer", optimizer).state
+        return values(thetas) + [state[theta][name] for theta in thetas for name in state[theta]]
+
+    whole = walked()
+    monkeypatch.setattr(module, "PIECE", 8 * 100)
+    assert equal(walked(), whole)
+
+
+@dataclass(frozen=True, eq=False)
+class Counting(gd.Rule):
+    """Notes what it is called on."""
+
+    lr: float = 0.1
+
+    def step(self, theta, grad, state, at):
+        LENGTHS.append(len(theta))
+        return theta - self.lr * grad, {}
+
+
+LENGTHS = []
+
+
+def test_a_readers_rule_is_called_on_pieces(short_pieces):
+    LENGTHS.clear()
+    (theta,), (twin,) = parameters((250,)), parameters((250,))
+    optimizer = gd.optim.from_rule(Counting(), [theta])
+    LENGTHS.clear()  # it was tried
+    walk([theta], optimizer, 1)
+    assert LENGTHS == [100, 100, 50]
+    walk([twin], gd.optim.SGD([twin], lr=0.1), 1)
+    assert equal([theta], [twin])
+
+
+@every_maker
+@pytest.mark.parametrize("number", [2, 3])
+def test_what_is_shared_out_among_threads_is_the_same_to_the_bit(make, number, threads, monkeypatch):
+    """One parameter of 40 pieces, and several of some pieces each, which may take turns."""
+    monkeypatch.setattr(module, "PIECE", 8 * 100)
+    real, together, met = module._by_numpy, threading.Barrier(number), threading.Event()
+
+    def spy(*given):
+        """As it is, but at first no thread goes on before all have begun."""
+        if not met.is_set():
+            together.wait(timeout=60)
+            met.set()
+        real(*given)
+
+    def walked():
+        thetas = parameters((4000,), (30, 40), (700,))
+        walk(thetas, optimizer := make(thetas), 7)
+        state = getattr(optimizer, "optimizer", optimizer).state
+        return values(thetas) + [state[theta][name] for theta in thetas for name in state[theta]]
+
+    threads(1)
+    alone = walked()
+    monkeypatch.setattr(module, "_by_numpy", spy)
+    threads(number)
+    assert equal(walked(), alone)
+    assert met.is_set()
+
+
+def test_a_parameter_of_few_pieces_is_one_threads(threads, short_pieces, monkeypatch):
+    threads(2)
+    monkeypatch.setattr(module, "ThreadPoolExecutor", None)
+    thetas = parameters((100 * (2 * module.SHARED - 1),))
+    walk(thetas, gd.optim.SGD(thetas, lr=0.1), 1)
+    thetas = parameters((100 * 2 * module.SHARED,))
+    with pytest.raises(TypeError, match="NoneType"):
+        walk(thetas, gd.optim.SGD(thetas, lr=0.1), 1)
