@@ -44,6 +44,14 @@ def no_compiler(monkeypatch):
 torch.set_num_threads(1)
 
 
+@pytest.fixture
+def threads():
+    """A function that sets how many threads torch uses, for a test's length."""
+    had = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(had)
+
+
 @pytest.fixture(scope="session")
 def what_failed() -> str:
     """What the build said if it failed; nothing is built where the site is made from what is here now."""

@@ -45,7 +45,7 @@ class Single(Bucket):
     def __init__(
         self, param: torch.Tensor, state: Values, memory: Values, grad: torch.Tensor | None, whole: bool
     ) -> None:
-        super().__init__(param.detach(), memory, *([] if grad is None else [grad.detach()]))
+        super().__init__(param.detach(), memory, *([] if grad is None else [grad.detach().resolve_neg()]))
         self.state, self.whole = state, whole
 
     def write(self) -> None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from operator import itemgetter
 from threading import Timer
 from typing import Any, NamedTuple
 
@@ -124,9 +125,39 @@ def _compiled(
         settings = config.patch({"cpp.threads": threads, "max_fusion_size": 256})
         with settings, tracing(TracingContext(detect_fake_mode(examples))):
             run = compile_fx_inner(graph, examples)
+    if any_length:
+        return _straight(run, [numbers, *map(_stand_in, like)])
     if not made[0].num_leaves:
         return lambda *given: run(list(given))
     return lambda *given: pytree.tree_unflatten(list(run(list(given))), made[0])
+
+
+def _straight(run: Any, stand_ins: list[torch.Tensor]) -> Callable[..., Any]:
+    """What calls the one loop that inductor has made, without what inductor puts around it for every case: on a
+    CPU it looks at nothing but where its tensors begin and how many elements there are, so that tensors of any
+    shape may be given, if they lie alike and without gaps. Where there is more than one loop, or one of another
+    kind, inductor's own call, which takes vectors."""
+
+    def by_vectors(*given: torch.Tensor) -> None:
+        run([given[0], *[x.as_strided((x.numel(),), (1,), x.storage_offset()) for x in given[1:]]])
+
+    call = getattr(run, "current_callable", None)
+    around = getattr(getattr(call, "__func__", call), "__globals__", {})
+    loops = [name for name in around if name.startswith("cpp_fused")]
+    if stand_ins[0].device.type != "cpu" or len(loops) != 1:
+        return by_vectors
+    loop, seen = around[loops[0]], []
+    around[loops[0]] = lambda *given: seen.append(given)
+    try:
+        call([*stand_ins])  # type: ignore[misc]
+    finally:
+        around[loops[0]] = loop
+    places = {id(x): place for place, x in enumerate(stand_ins)} | {LONG: len(stand_ins)}
+    wanted = [x if isinstance(x, int) else id(x) for x in seen[0]] if len(seen) == 1 else []
+    if not wanted or not places.keys() >= {*wanted}:
+        return by_vectors
+    pick = itemgetter(*[places[x] for x in wanted])
+    return lambda *given: loop(*pick((*given, given[1].numel())))
 
 
 @contextmanager

@@ -24,12 +24,13 @@ Program = Callable[..., tuple[torch.Tensor, Values]]
 Arrays = tuple[Any, ...]
 """A point, the state by name, and perhaps a gradient, of NumPy or torch."""
 
-PIECE = 15 * 2**13
-"""Bytes. From 2¹⁷ on the C library asks the system for fresh memory each time, which is 5 times slower, and
-torch shares out the elements of float32 among threads, which then wait for each other."""
+PIECE = 15 * 2**15
+"""Bytes that are computed in one go by NumPy: few enough for the processor's cache, and enough for its threads
+not to wait for each other's turn."""
 
-SHARED = 4
-"""Pieces that a thread is worth."""
+FEW = 2**15
+"""Elements. A parameter of no more is computed on the spot; from there on torch shares out an operation among
+threads, which then wait for each other."""
 
 
 def update(
@@ -125,33 +126,33 @@ class Ways:
     def run(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
         """Call ``program`` on a bucket's tensors and values, in the way that is fastest for them. The results
         are there after `finish`."""
-        point = bucket.point
-        size = PIECE // point.element_size()
-        long = point.numel() > size and point.is_cpu
-        vectors = as_vectors(bucket) if (self.compiles or long) and not bucket.whole else None
-        if not point.numel():
-            pass
-        elif vectors is not None and self.compiles and self._by_kernel(program, vectors, values):
-            torch.autograd.graph.increment_version(point)
-        elif _numpy_can(bucket, values):
-            if vectors is not None and long:
-                arrays = _arrays(vectors)
-                for start in range(0, point.numel(), size):
-                    self._pieces.append((program, _cut(arrays, start, start + size), values))
-            else:
-                _by_numpy(program, _arrays(bucket), values)
-            torch.autograd.graph.increment_version(point)  # autograd does not see that it was changed
-        elif vectors is not None and long:
-            for start in range(0, point.numel(), size):
-                tensors = _cut((vectors.point, vectors.memory, *vectors.grads), start, start + size)
-                by_torch(program, Bucket(*tensors), values)
-        else:
-            by_torch(program, bucket, values)
         self._buckets.append(bucket)
+        count = bucket.point.numel()
+        if not count or (self.compiles and self._by_kernel(program, bucket, values)):
+            return
+        many = count > FEW and bucket.point.is_cpu
+        tensors = alike(bucket) if many and not bucket.whole else None
+        if _numpy_can(bucket, values):
+            if tensors is None:
+                _by_numpy(program, _arrays(bucket), values)
+                return
+            arrays = _arrays(as_vectors(bucket, tensors))
+            size = PIECE // bucket.point.element_size()
+            for start in range(0, count, size):
+                self._pieces.append((program, _cut(arrays, start, start + size), values))
+        elif tensors is None:
+            by_torch(program, bucket, values)
+        else:
+            vectors, size = as_vectors(bucket, tensors), FEW
+            for start in range(0, count, size):
+                cut = _cut((vectors.point, vectors.memory, *vectors.grads), start, start + size)
+                by_torch(program, Bucket(*cut), values)
 
     def finish(self) -> None:
         """Compute what is left, shared out among as many threads as torch uses, and hand all results back."""
-        threads = min(torch.get_num_threads(), len(self._pieces) // SHARED)
+        if self._pieces:
+            _keep_memory()
+        threads = min(torch.get_num_threads(), len(self._pieces))
         if threads < 2:
             self._work()
         else:
@@ -160,6 +161,8 @@ class Ways:
                 self._work()
                 for future in futures:
                     future.result()
+        # autograd does not see what NumPy and a kernel have changed
+        torch.autograd.graph.increment_version([bucket.point for bucket in self._buckets])
         for bucket in self._buckets:
             bucket.write()
 
@@ -172,18 +175,27 @@ class Ways:
                     return
                 _by_numpy(program, arrays, values)
 
-    def _by_kernel(self, program: Program, vectors: Bucket, values: tuple[Any, ...]) -> bool:
-        tensors = vectors.point, vectors.memory, *vectors.grads
-        kinds = [vectors.point.dtype, vectors.point.device, *(x.dtype for x in vectors.memory.values())]
-        key = program, id(values), *kinds, *(x.dtype for x in vectors.grads)
+    def _by_kernel(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> bool:
+        tensors = None if bucket.whole else alike(bucket)
+        if tensors is None:
+            return False
+        key = program, id(values), bucket.point.device, *[x.dtype for x in tensors]
         if key not in self._kernels:  # beside it the values, which keeps their id from being given anew
+            vectors = as_vectors(bucket, tensors)
+            given = vectors.point, vectors.memory, *vectors.grads
             try:
-                self._kernels[key] = kernel(program_over(program), tensors, values, any_length=True), values
+                self._kernels[key] = kernel(program_over(program), given, values, any_length=True), values
             except Failed as error:
                 self.failure, self.compiles = str(error), False
                 return False
-        self._kernels[key][0](vectors.point, *vectors.memory.values(), *vectors.grads)
+        self._kernels[key][0](*tensors)
         return True
+
+
+def _keep_memory() -> None:
+    """Have the C library (glibc's) keep freed memory of some megabytes. It learns from what is freed what a
+    program uses again; until then it takes every temporary from the system anew, five times as slow."""
+    np.empty(2**20)
 
 
 @cache
@@ -252,7 +264,7 @@ def _by_numpy(program: Program, arrays: Arrays, values: tuple[Any, ...]) -> None
 
 def _arrays(bucket: Bucket) -> Arrays:
     memory = {name: value.numpy() for name, value in bucket.memory.items()}
-    return bucket.point.numpy(), memory, *[grad.resolve_neg().numpy() for grad in bucket.grads]
+    return bucket.point.numpy(), memory, *[grad.numpy() for grad in bucket.grads]
 
 
 def _cut(arrays: Arrays, start: int, stop: int) -> Arrays:
@@ -284,32 +296,32 @@ def _is_ours(kind: Any) -> bool:
     return not issubclass(kind, Rule) or kind.__module__.startswith("gdcourse.rules.")
 
 
-def as_vectors(bucket: Bucket) -> Bucket | None:
-    """The same tensors, each seen as a vector; None if they do not lie alike and without gaps."""
+def alike(bucket: Bucket) -> list[torch.Tensor] | None:
+    """The bucket's tensors in a row, if they have one shape and lie alike and without gaps, so that their
+    elements may be taken in the order of the memory; else None. A gradient that lies otherwise is copied."""
     point = bucket.point
     tensors = [point, *bucket.memory.values(), *bucket.grads]
-    shape, strides = point.shape, point.stride()
+    shape, contiguous = point.shape, True
     for x in tensors:
         if type(x) is not torch.Tensor or x.shape != shape:
             return None
-    if point.is_inference():
-        return None
-    if point.ndim == 1 and point.is_contiguous() and all(x.is_contiguous() for x in tensors):
-        return bucket
+        contiguous = contiguous and x.is_contiguous()
+    if contiguous:
+        return tensors
+    strides = point.stride()
     if not point.is_contiguous() and torch.empty_like(point, device="meta").stride() != strides:
         return None
     if any(x.stride() != strides for x in bucket.memory.values()):
         return None
-    grads = [
-        g if g.stride() == strides else torch.empty_like(point, dtype=g.dtype).copy_(g) for g in bucket.grads
-    ]
-    flat = [
-        x.as_strided((x.numel(),), (1,), x.storage_offset()) for x in (point, *bucket.memory.values(), *grads)
-    ]
+    count = 1 + len(bucket.memory)
+    return [x if i < count or x.stride() == strides else _laid_as(point, x) for i, x in enumerate(tensors)]
+
+
+def as_vectors(bucket: Bucket, tensors: list[torch.Tensor]) -> Bucket:
+    """A bucket with what `alike` gave, each seen as a vector."""
+    point, *rest = [x.as_strided((x.numel(),), (1,), x.storage_offset()) for x in tensors]
     count = len(bucket.memory)
-    vectors = Bucket(flat[0], dict(zip(bucket.memory, flat[1 : 1 + count], strict=True)), *flat[1 + count :])
-    vectors.whole = False
-    return vectors
+    return Bucket(point, dict(zip(bucket.memory, rest[:count], strict=True)), *rest[count:])
 
 
 def _laid_as(point: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:

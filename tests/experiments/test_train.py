@@ -224,8 +224,9 @@ def test_training_leaves_the_callers_tensors_alone(data):
         ({"optimizer": torch.optim.SGD([torch.zeros(1)], lr=0.1)}, TypeError, "optimizer must be a rule, or"),
         ({"optimizer": lambda p: None}, TypeError, "it made None"),
         (
-            {"optimizer": lambda p: torch.optim.SGD(p, 0.1), "schedule": lambda t: 1.0}, TypeError, "without
-            schedule and compile",
+            {"optimizer": lambda p: torch.optim.SGD(p, 0.1), "schedule": lambda t: 1.0},
+            TypeError,
+            "without schedule and compile",
         ),
         ({"optimizer": gd.Adadelta(), "schedule": lambda t: 1.0}, TypeError, "Adadelta has no learning rate"),
         ({"optimizer": gd.Adam(0.1), "schedule": lambda t: -t}, ValueError, "Invalid learning rate: -0.1"),

@@ -166,8 +166,8 @@ def test_without_any_element_and_without_any_axis(make, compile, shapes):
 @every
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("length", [3, 900])
-def test_tied_parameters_move_twice_one_after_the_other(make, groups, length, pieces, monkeypatch):
-    """Two parameters over the same numbers, each with a gradient of its own, as with torch's foreach=False."""
+def test_tied_parameters_move_one_after_the_other(make, groups, length, pieces, threads, monkeypatch):
+    """Two parameters over the same numbers, each with its own gradient, as with torch's foreach=False."""
 
     def tied():
         params = parameters(*[(length,)] * 10)
@@ -176,12 +176,8 @@ def test_tied_parameters_move_twice_one_after_the_other(make, groups, length, pi
 
     params = tied()
     cut = [params] if groups == 1 else [params[:5], params[5:]]
-    had = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        walk(params, optimizer := make([{"params": some} for some in cut]), 6)
-    finally:
-        torch.set_num_threads(had)
+    threads(2)
+    walk(params, optimizer := make([{"params": some} for some in cut]), 6)
     monkeypatch.setattr(bucket, "MANY", 1000)
     walk(twins := tied(), alone := make(twins), 6)
     assert equal(all_of(params, optimizer), all_of(twins, alone))
@@ -213,7 +209,9 @@ LAID = {
     "channels last": lambda x: x.to(memory_format=torch.channels_last),
     "with gaps": lambda x: torch.stack([x, x * 0], -1)[..., 0],
     "with gaps between rows": lambda x: torch.cat([x, x * 0 + 9], -1)[..., : x.shape[-1]],
-    "turned, with gaps": lambda x: torch.stack([x, x * 0], -1)[..., 0].transpose(0, 1).contiguous().transpose(0, 1),
+    "turned, with gaps": lambda x: (
+        torch.stack([x, x * 0], -1)[..., 0].transpose(0, 1).contiguous().transpose(0, 1)
+    ),
 }
 
 

@@ -30,7 +30,6 @@ def formers(optimizer, param):
     return {name.removeprefix("former_"): x for name, x in held if name.startswith("former_")}
 
 
-
 def parameters(dtype=torch.float64, shapes=((3, 2), (2, 4))):
     return optimizers.parameters(*shapes, dtype=dtype)
 
@@ -374,8 +373,7 @@ def test_half_precision_moments_are_pulled_in_float32():
             for key, value in loaded.state[q].items():
                 assert value.data_ptr() != saved["state"][i][key].data_ptr()
         assert all(
-            same(formers(loaded, q), formers(optimizer, p))
-            for p, q in zip(params, again, strict=True)
+            same(formers(loaded, q), formers(optimizer, p)) for p, q in zip(params, again, strict=True)
         )
 
 

@@ -1,4 +1,4 @@
-"""A step on tensors: by NumPy, by torch, by a kernel, in pieces and on several threads, with the same numbers."""
+"""A step by NumPy, by torch, by a kernel, in pieces and on several threads: the same numbers."""
 
 import threading
 import warnings
@@ -54,14 +54,6 @@ def by_torch_alone(rule, dtype):
 def short_pieces(monkeypatch):
     """Pieces of 100 numbers in float64, of 200 in float32."""
     monkeypatch.setattr(module, "PIECE", 8 * 100)
-
-
-@pytest.fixture
-def threads():
-    """A function that sets how many threads torch uses, for a test's length."""
-    had = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(had)
 
 
 # ---- one step, in each of the ways ----
@@ -152,32 +144,15 @@ def test_what_a_rule_hands_back_is_read_before_it_is_overwritten(length, compile
 # ---- what lies where, and who is told ----
 
 
-def test_a_gradient_may_be_the_negative_of_what_lies_there(short_pieces):
-    """torch notes the sign, as for a conjugate's imaginary part; NumPy cannot."""
-    for length in (50, 250):
-        grad = torch._neg_view(torch.full((length,), 2.0))
-        assert grad.is_neg()
-        theta = torch.zeros(length, requires_grad=True)
-        theta.grad = grad
-        gd.optim.SGD([theta], lr=0.5).step()
-        assert torch.equal(theta.detach(), torch.ones(length))
-
-
-def test_of_many_tiny_parameters_too():
-    thetas = [torch.zeros(3, requires_grad=True) for _ in range(5)]
-    for theta in thetas:
-        theta.grad = torch._neg_view(torch.full((3,), 2.0))
-    gd.optim.SGD(thetas, lr=0.5).step()
-    assert equal(values(thetas), [torch.ones(3)] * 5)
-
-
-@needs_a_compiler
-@pytest.mark.parametrize("count, length", [(1, 50), (1, 5000), (5, 3)], ids=["tiny", "long", "many"])
-def test_of_a_compiled_one_too(count, length):
+@pytest.mark.parametrize("count, length", [(1, 50), (1, 250), (5, 3)], ids=["one", "in pieces", "many"])
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=needs_a_compiler)])
+def test_a_gradient_may_be_the_negative_of_what_lies_there(count, length, compile, short_pieces):
+    """torch notes the sign, as for a conjugate's imaginary part; NumPy cannot, and a kernel does not look."""
     thetas = [torch.zeros(length, requires_grad=True) for _ in range(count)]
     for theta in thetas:
         theta.grad = torch._neg_view(torch.full((length,), 2.0))
-    gd.optim.SGD(thetas, lr=0.5, compile=True).step()
+        assert theta.grad.is_neg()
+    gd.optim.SGD(thetas, lr=0.5, compile=compile).step()
     assert equal(values(thetas), [torch.ones(length)] * count)
 
 
