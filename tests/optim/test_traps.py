@@ -1,0 +1,163 @@
+"""What bites in other people's hands: arguments in torch's order, torch's words for how a step is computed,
+other default devices, torch.compile around a step, state that somebody else replaces or shares."""
+
+import inspect
+
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+import gdcourse as gd
+from gdcourse.optim.methods import CLASSES
+from tests.conftest import needs_a_compiler
+from tests.optimizers import MAKERS as OURS
+from tests.optimizers import ORACLES, ahead, arguments, equal, gap, give_gradients, parameters, rate, values, walk
+
+MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3)}
+every = pytest.mark.parametrize("name", MAKERS)
+every_of_ours = pytest.mark.parametrize("name", CLASSES)
+both = pytest.mark.parametrize("compile", [False, pytest.param(True, marks=needs_a_compiler)])
+
+
+# ---- arguments ----
+
+
+@every_of_ours
+def test_what_may_be_given_by_position_stands_where_torch_has_it(name):
+    ours = inspect.signature(CLASSES[name]).parameters
+    by_position = [n for n, p in ours.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert by_position[:2] == ["params", "lr"]
+    if name in ORACLES:
+        assert by_position == [*inspect.signature(ORACLES[name].kind).parameters][: len(by_position)]
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda p: gd.optim.SGD(p, 0.1, 0.9), r"weight_decay by name.*gd\.optim\.Momentum\(params, lr, momentum"),
+        (lambda p: gd.optim.Momentum(p, 0.1, 0.9, 0.1), "takes params, lr, momentum by position"),
+        (lambda p: gd.optim.Adagrad(p, 0.1, 0.9), "takes params, lr by position and .*eps"),
+        (lambda p: gd.optim.SGD(p, 0.1, momentum=0.9), r"gd\.optim\.Momentum\(params, lr, momentum=0\.9\) has one"),
+    ],
+)
+def test_an_argument_that_would_land_elsewhere_is_refused(make, words):
+    with pytest.raises(TypeError, match=words):
+        make(parameters())
+
+
+@every_of_ours
+def test_what_changes_nothing_about_how_a_step_is_computed_is_taken(name):
+    params, plain = parameters(), parameters()
+    off = {"fused": False, "capturable": False, "differentiable": False}
+    for foreach in (True, False, None):
+        walk(params, OURS[name](params, foreach=foreach, **off), 3)
+        walk(plain, OURS[name](plain), 3)
+        assert equal(params, plain)
+
+
+@every_of_ours
+@pytest.mark.parametrize(
+    "word, why", [("fused", "compile=True"), ("capturable", "counts on the CPU"), ("differentiable", "gd")]
+)
+def test_what_is_not_supported_is_refused_with_its_reason(name, word, why):
+    with pytest.raises(ValueError, match=f"Invalid {word}: True .*not supported: .*{why}"):
+        OURS[name](parameters(), **{word: True})
+
+
+def test_a_group_cannot_be_compiled_by_itself():
+    with pytest.raises(ValueError, match=r"'compile' \(it is the whole optimizer's"):
+        gd.optim.Adam([{"params": parameters(), "compile": True}])
+
+
+@pytest.mark.parametrize("name", ["SGD", "RMSProp"])
+def test_a_schedule_that_cycles_momentum_says_what_to_set(name):
+    optimizer = OURS[name](parameters(), lr=0.1)
+    for schedule in (lr_scheduler.OneCycleLR, lr_scheduler.CyclicLR):
+        given = {"max_lr": 0.1, **({"total_steps": 5} if schedule is lr_scheduler.OneCycleLR else {"base_lr": 0.01})}
+        with pytest.raises(ValueError, match="cycle_momentum"):
+            schedule(optimizer, **given)
+        schedule(optimizer, **given, cycle_momentum=False)
+    assert "cycle_momentum=False" in CLASSES[name].__doc__
+    assert "cycle_momentum" not in CLASSES["Adam"].__doc__
+
+
+def test_lookaheads_groups_can_be_set():
+    params = parameters()
+    optimizer = gd.optim.Lookahead(gd.optim.Adam(params))
+    groups = [{**optimizer.param_groups[0], "lr": 0.5}]
+    optimizer.param_groups = groups
+    assert optimizer.optimizer.param_groups is groups and optimizer.param_groups[0]["lr"] == 0.5
+
+
+# ---- where tensors lie ----
+
+
+@every
+@both
+def test_another_default_device_changes_nothing(name, compile):
+    params, plain = parameters(), parameters()
+    walk(plain, MAKERS[name](plain, compile=compile), 7)
+    torch.set_default_device("meta")
+    try:
+        optimizer = MAKERS[name](params, compile=compile)
+        for t in range(1, 8):
+            with torch.device("cpu"):
+                give_gradients(params, t)
+            optimizer.step()
+        saved = optimizer.state_dict()
+        optimizer.load_state_dict(saved)
+    finally:
+        torch.set_default_device(None)
+    assert equal(params, plain)
+    tensors = [x for state in saved["state"].values() for x in state.values() if isinstance(x, torch.Tensor)]
+    assert tensors and {x.device.type for x in tensors} == {"cpu"}
+
+
+@every
+@both
+def test_state_that_is_replaced_or_shared_between_processes_is_what_counts(name, compile):
+    """As Hogwild does: share_memory_() gives a tensor another storage, of which nobody holds the old one."""
+    params, plain = parameters((3, 2), (4,), (5,), (6,), (7,)), parameters((3, 2), (4,), (5,), (6,), (7,))
+    optimizer, other = MAKERS[name](params, compile=compile), MAKERS[name](plain, compile=compile)
+    for t in range(1, 9):
+        walk(params, optimizer, 1, first=t)
+        walk(plain, other, 1, first=t)
+        for one in (optimizer, getattr(optimizer, "optimizer", optimizer)):
+            for p in params:
+                state = one.state[p]
+                for key, value in state.items():
+                    if t % 3 == 0:
+                        value.share_memory_()
+                    if t % 3 == 1:
+                        state[key] = value.clone()
+        torch.full((100,), 4.0)  # what would be read by who holds a freed storage
+    assert equal(params, plain)
+
+
+# ---- torch.compile around a step ----
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("name", ["Adam", *[pytest.param(n, marks=pytest.mark.slow) for n in MAKERS if n != "Adam"]])
+def test_torch_compile_around_a_step_or_a_loop_changes_nothing(name):
+    def trained(around_step, around_loop):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(20, 10), torch.nn.Tanh(), torch.nn.Linear(10, 1)).double()
+        optimizer = MAKERS[name](model.parameters())
+        x = torch.randn(8, 20, dtype=torch.float64)
+        step = torch.compile(optimizer.step) if around_step else optimizer.step
+
+        def once():
+            optimizer.zero_grad()
+            (model(x) ** 2).mean().backward()
+            step()
+
+        loop = torch.compile(once) if around_loop else once
+        for _ in range(4):
+            loop()
+        return values(model.parameters())
+
+    torch._dynamo.reset()
+    plain = trained(False, False)
+    assert gap(trained(True, False), plain) == 0
+    assert gap(trained(False, True), plain) <= 1e-12
