@@ -7,6 +7,7 @@ leaves out, `Plane.captured` says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,3 +141,37 @@ def surface(network: Network, plane: Plane, a: Any, b: Any, x: torch.Tensor, y: 
             total += torch.stack(losses) * (len(labels) / len(x))
         rows.append(total)
     return torch.stack(rows).cpu().numpy()
+
+
+def sharpness(
+    grad: Callable[[torch.Tensor], torch.Tensor],
+    theta: torch.Tensor,
+    preconditioner: torch.Tensor | None = None,
+    iterations: int = 60,
+    seed: int = 0,
+) -> torch.Tensor:
+    """The largest eigenvalue, in absolute value, of the Hessian at each θ, by power iteration; with a
+    preconditioner P, of P^(−1/2) H P^(−1/2).
+
+    The Hessian times a unit vector u is the difference of two gradients, at θ ± h u with h = 1e-4.
+
+    Parameters
+    ----------
+    grad : from θ, shape ``(*runs, d)``, to the gradient there, of the same shape.
+    theta : the points, shape ``(*runs, d)``, in float64: the differences are small.
+    preconditioner : positive numbers, shape ``(*runs, d)``. Default: none.
+    iterations : how often the vector is multiplied. Default 60.
+    seed : of the vector that it starts with. Default 0.
+
+    Returns
+    -------
+    Shape ``(*runs,)``, in units of J over units of θ².
+    """
+    h = 1e-4
+    scale = torch.ones_like(theta) if preconditioner is None else preconditioner**-0.5
+    image = torch.tensor(np.random.default_rng(seed).standard_normal(theta.shape)).to(theta)
+    for _ in range(iterations):
+        unit = image / image.norm(dim=-1, keepdim=True)
+        up, down = (grad(theta + step * scale * unit) for step in (h, -h))
+        image = scale * (up - down) / (2 * h)
+    return (image * unit).sum(-1)

@@ -19,6 +19,7 @@ from gdcourse.problems.given import as_problem
 from gdcourse.problems.modules import Modules, as_network
 from gdcourse.problems.network import Network
 from gdcourse.problems.problem import ArrayFunction, Function, Problem
+from gdcourse.problems.replay import Noise, Replay
 from gdcourse.problems.surfaces import (
     Absolute,
     Ackley,
@@ -56,11 +57,13 @@ __all__ = [
     "Matyas",
     "Modules",
     "Network",
+    "Noise",
     "NoisyQuadratic",
     "Plane",
     "Problem",
     "Quadratic",
     "Rastrigin",
+    "Replay",
     "Rosenbrock",
     "Saddle",
     "SixHumpCamel",
