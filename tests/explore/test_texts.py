@@ -104,6 +104,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "batch": {
         "2": FORMULA,  # 2/L
         "40": SETTING,
+        "400": SETTING,
         "0": "the ridge's height",
         "1": "the minima's heights",
     },
@@ -113,9 +114,6 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "gradient_descent": {"1": FORMULA, "2": FORMULA, "two": "lines"},
     "lookahead": {"1": "k or α, where its sentence is shown"},
     "mini_batch": {
-        "1": "the batch size whose noise is beside it",
-        "4": "likewise",
-        "16": "likewise",
         "two": "standard deviations",
         "0.5": SETTING,
         "three": SETTING,

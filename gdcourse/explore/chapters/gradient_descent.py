@@ -219,8 +219,8 @@ def gradient_descent() -> Figure:
             "{in_every@view:?}The lines are |1 − ηL| and |1 − ημ|, μ the flattest curvature; the dots are "
             "measured, and lie on the higher of the two. Beyond 2/L, where tinted, no step size converges.",
         ],
-        alt="Two panels for a bowl of condition number {kappa} and a learning rate of {eta}/L, {step} "
-        "steps. On a parabola, the steepest direction jumps from side to side and is down to "
+        alt="Two panels for a bowl of eight curvatures, condition number {kappa}, and a learning rate of "
+        "{eta}/L, {step} steps. On a parabola, the steepest direction jumps from side to side and is down to "
         "{steep_told@step:.2f} of its error; the flattest creeps down one side and has {flat_told@step:.2f} "
         "left. Bars of what is left in eight directions: short for the steepest, longest for the flattest.",
         encoding={
