@@ -198,7 +198,7 @@ def mini_batch() -> Figure:
                 Panel(
                     height=210,
                     when=on[1],
-                    title=f"price until the loss first is {TARGET}, ◆ cheapest",
+                    title=f"price to the first loss of {TARGET}, ◆ cheapest",
                     x=sizes,
                     y=Axis(
                         label="as a multiple of the cheapest",
