@@ -226,8 +226,8 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
         alt=f"Left, level lines of the loss over a plane at random, with all {many} paths in one spot in "
         f"its middle. Right, the loss that the plane shows at each path's shadow over the path's true loss, "
         f"with a dashed diagonal: whatever the true loss, the plane shows nearly the same. Three other "
-        f"slices can be chosen: a plane fitted to the paths, and the straight lines from {title(hero)}'s end to "
-        f"{title(other)}'s and to that of the same network with its units in another order.",
+        f"slices can be chosen: a plane fitted to the paths, and the straight lines from {title(hero)}'s end "
+        f"to {title(other)}'s and to that of the same network with its units in another order.",
         encoding={
             "between": Encoding(bits=8, log=True),
             **{f"{name}_{part}": Encoding(log=True) for name in names for part in ("true", "seen")},
