@@ -139,11 +139,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     },
     "radam": {
         "1": FORMULA,
-        "20": "a step at which the number beside it is taken",
-        "3,000": "likewise",
         "0.9": "the share that r must reach, at the step beside it",
-        "4": FORMULA,
-        "2": FORMULA,
     },
     "rmsprop": {
         "0": "the smallest γ",
