@@ -111,7 +111,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "conclusion": {"5": SETTING},
     "cover": {"81": SETTING, "80": SETTING, "0": SETTING},
     "drawing": {},
-    "gradient_descent": {"1": FORMULA, "2": FORMULA, "two": "lines"},
+    "gradient_descent": {"1": FORMULA, "2": FORMULA, "two": "lines", "eight": "directions"},
     "lookahead": {"1": "k or α, where its sentence is shown"},
     "mini_batch": {
         "two": "standard deviations",
@@ -120,8 +120,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     },
     "momentum": {
         "128": SETTING,  # the flattest direction
-        "1": SETTING,  # the curvature along the valley; the start; and in a formula
-        "2": FORMULA,
+        "1": SETTING,  # the curvature along the valley; the start; and of ηλ, up to where its sentence holds
     },
     "nesterov": {
         "two": "arrows",

@@ -209,8 +209,8 @@ def gradient_descent() -> Figure:
             "diverged at step {diverged:d}.",
         ],
         caption=[
-            "{in_land@view:?}The steepest direction jumps across and back beyond η = 1/L, and beyond 2/L "
-            "every jump is longer than the last.",
+            "{in_land@view:?}A bowl in eight directions, all with one η; L is the curvature of the steepest. "
+            "Beyond η = 1/L that direction jumps across and back.",
             "{in_land@view:?}{flat_slow@step:?}At η = {eta}/L the flattest direction is the slow one.",
             "{in_land@view:?}{steep_slow@step:?}At η = {eta}/L the steepest direction is the slow one.",
             "{in_land@view:?}{steep_stuck@step:?}At η = {eta}/L the steepest direction gets nowhere.",
