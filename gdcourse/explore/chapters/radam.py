@@ -57,8 +57,7 @@ def radam() -> Figure:
         measured, rectified = rates.var(-1), (r[..., None] * rates).var(-1)
         low, median, high = np.quantile(rates, [0.05, 0.5, 0.95], axis=-1)
         late = slice(np.flatnonzero(TIMES == 20)[0], None)
-        r_at_every = theory.rectification(EVERY, column)
-        above, ahead = r_at_every > 0.9, r_at_every > warmup(EVERY, column)
+        above = theory.rectification(EVERY, column) > 0.9
         return {
             **in_views("spread", "steps", "rho", computed=1),
             "rho": rho,
@@ -84,8 +83,6 @@ def radam() -> Figure:
             "bars_x": np.minimum(np.log10(high) + 0.05, EDGES[-1] - 0.35),
             "rectified_x": np.clip(np.log10(r * median), EDGES[0] + 0.35, None),
             "rectified_middle": r * median,
-            # the last step at which r is above the warm-up; none where it never is
-            "overtaken": where_only(ahead.any(-1), EVERY[LAST - 1 - ahead[:, ::-1].argmax(-1)]),
             "small_rho": where_only(FIRST[-1] >= TIMES, rho),
             "level": rectified[:, late].mean(-1),
             "level_y": rectified[:, late].mean(-1) / 4,
