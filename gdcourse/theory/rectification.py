@@ -24,7 +24,7 @@ def rho_inf(beta2: Floats = 0.999) -> Floats:
 
 
 def rho(t: Floats, beta2: Floats = 0.999) -> Floats:
-    """ρ_t, the length of a plain average that is as reliable as v̂_t, for steps t = 1, 2, …; without unit."""
+    """ρ_t, the length of a plain average with the centre of gravity of v̂_t, at t = 1, 2, …; without unit."""
     return RAdam(beta2=beta2).at(t)["rho"]
 
 

@@ -104,26 +104,23 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "batch": {
         "2": FORMULA,  # 2/L
         "40": SETTING,
+        "400": SETTING,
         "0": "the ridge's height",
         "1": "the minima's heights",
     },
     "conclusion": {"5": SETTING},
     "cover": {"81": SETTING, "80": SETTING, "0": SETTING},
     "drawing": {},
-    "gradient_descent": {"1": FORMULA, "2": FORMULA, "two": "lines"},
+    "gradient_descent": {"1": FORMULA, "2": FORMULA, "two": "lines", "eight": "directions"},
     "lookahead": {"1": "k or α, where its sentence is shown"},
     "mini_batch": {
-        "1": "the batch size whose noise is beside it",
-        "4": "likewise",
-        "16": "likewise",
         "two": "standard deviations",
         "0.5": SETTING,
         "three": SETTING,
     },
     "momentum": {
         "128": SETTING,  # the flattest direction
-        "1": SETTING,  # the curvature along the valley; the start; and in a formula
-        "2": FORMULA,
+        "1": SETTING,  # the curvature along the valley; the start; and of ηλ, up to where its sentence holds
     },
     "nesterov": {
         "two": "arrows",
@@ -141,11 +138,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     },
     "radam": {
         "1": FORMULA,
-        "20": "a step at which the number beside it is taken",
-        "3,000": "likewise",
         "0.9": "the share that r must reach, at the step beside it",
-        "4": FORMULA,
-        "2": FORMULA,
     },
     "rmsprop": {
         "0": "the smallest γ",

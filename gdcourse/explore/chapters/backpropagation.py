@@ -247,8 +247,9 @@ def backpropagation() -> Figure:
             "{none:d}, but for rounding.",
         ],
         caption=[
-            "{in_product@view:?}This book's network, untrained, and one digit. What came in, times a unit's "
-            "δ, gives the slopes of all weights to that unit; the framed one is yours.",
+            "{in_product@view:?}This book's network, untrained, and one digit. What came in, times δ, the "
+            "loss's slope in a unit's sum, gives the slopes of all weights to that unit; the framed one is "
+            "yours.",
             "{in_product@view:?}{unseen:?}It does not reach the loss: what came in is zero.",
             "{in_nudge@view:?}Two nudges ask the loss itself.",
             "{in_nudge@view:?}At a change of {corner_inside:.3g} the unit switches, between the nudges: the "

@@ -197,7 +197,7 @@ def batch() -> Figure:
             "{upper_own:d} end in the upper minimum, {upper_other:d} in the lower one, {upper_none:d} "
             "in neither.",
             "{in_minima@view:?}{ridge:?}From the ridge a run ends in the saddle.",
-            "{in_minima@view:?}{beyond:?}Where tinted, only starts at 0 or ±1 settle.",
+            "{in_minima@view:?}{beyond:?}Where tinted, only starts at 0 or ±1 settle within 400 steps.",
         ],
         alt="Two panels at {share} times 2/L. On the level lines of a convex bowl the path zigzags into the "
         "minimum, and the loss falls to {fit_left:.0e} above the lowest within 40 steps.",

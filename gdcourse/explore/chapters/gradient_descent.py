@@ -209,8 +209,8 @@ def gradient_descent() -> Figure:
             "diverged at step {diverged:d}.",
         ],
         caption=[
-            "{in_land@view:?}The steepest direction jumps across and back beyond η = 1/L, and beyond 2/L "
-            "every jump is longer than the last.",
+            "{in_land@view:?}A bowl in eight directions, all with one η; L is the curvature of the steepest. "
+            "Beyond η = 1/L that direction jumps across and back.",
             "{in_land@view:?}{flat_slow@step:?}At η = {eta}/L the flattest direction is the slow one.",
             "{in_land@view:?}{steep_slow@step:?}At η = {eta}/L the steepest direction is the slow one.",
             "{in_land@view:?}{steep_stuck@step:?}At η = {eta}/L the steepest direction gets nowhere.",
@@ -219,8 +219,8 @@ def gradient_descent() -> Figure:
             "{in_every@view:?}The lines are |1 − ηL| and |1 − ημ|, μ the flattest curvature; the dots are "
             "measured, and lie on the higher of the two. Beyond 2/L, where tinted, no step size converges.",
         ],
-        alt="Two panels for a bowl of condition number {kappa} and a learning rate of {eta}/L, {step} "
-        "steps. On a parabola, the steepest direction jumps from side to side and is down to "
+        alt="Two panels for a bowl of eight curvatures, condition number {kappa}, and a learning rate of "
+        "{eta}/L, {step} steps. On a parabola, the steepest direction jumps from side to side and is down to "
         "{steep_told@step:.2f} of its error; the flattest creeps down one side and has {flat_told@step:.2f} "
         "left. Bars of what is left in eight directions: short for the steepest, longest for the flattest.",
         encoding={

@@ -176,7 +176,6 @@ def momentum() -> Figure:
                             missing="orange",
                         ),
                         Line(x="stable_x", y="stable_y", color=color),
-                        Text(text="beyond 2(1 + γ)", x=2.55, y=0.1, color=color),
                         Line(x="left_x", y="stable_y", color=color, dash="dashed", width=1.2),
                         Line(x="right_x", y="stable_y", color=color, dash="dashed", width=1.2),
                         Dots(x="flat_products", y="gamma", color="ink", size=2.5),
@@ -254,9 +253,8 @@ def momentum() -> Figure:
             "{in_map@view:?}Each point of the map is a pair of settings; the small dots are yours in flatter "
             "directions. Between the dashed curves the factor is √γ. In the tinted part nothing shrinks.",
             "{in_map@view:?}Here {flattest:.2f} is left in the flattest, λ/128.",
-            "{in_one@view:?}A bowl of one direction, from 1 and at rest. Below 2(1 + γ) what is left "
-            "shrinks; "
-            "the longer the memory, the longer it swings.",
+            "{in_one@view:?}A bowl of one direction, from 1 and at rest. Where it swings, and ηλ is at most "
+            "1, a longer memory swings longer.",
         ],
         alt="Two panels for momentum at ηλ {product} and γ {gamma}. In a long narrow valley gradient descent "
         "creeps along the floor and stops short of the cross; momentum swings through the valley and ends on "

@@ -36,8 +36,7 @@ ALONG, ACROSS = (-4.4, 0.6), (-1.3, 1.3)  # the part of the valley that is drawn
 PRODUCTS = np.round(np.arange(0.05, 4.01, 0.05), 2)
 GAMMAS = np.array([0.0, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95])
 CURVE, POINTS = np.round(np.arange(0.02, 4.01, 0.02), 2), np.round(np.arange(0.1, 4.0, 0.2), 2)
-METHODS = (("momentum", Momentum, theory.momentum_rate, theory.momentum_stability_limit),
-           ("nesterov", Nesterov, theory.nesterov_rate, theory.nesterov_stability_limit))  # fmt: skip
+METHODS = (("momentum", Momentum, theory.momentum_rate), ("nesterov", Nesterov, theory.nesterov_rate))
 
 
 def nesterov() -> Figure:
@@ -60,7 +59,7 @@ def nesterov() -> Figure:
             "has_memory": np.where(gamma > 0, 1.0, np.nan) + 0 * product,
             "no_memory": np.where(gamma > 0, np.nan, 1.0) + 0 * product,
         }
-        for name, rule, rate, limit in METHODS:
+        for name, rule, rate in METHODS:
             run = on_bowl(rule(product, gamma))
             points = on_bowl(rule(POINTS, gamma[..., None]))
             memory, points_memory = kept_of_v(run, product), kept_of_v(points, POINTS)
@@ -80,7 +79,6 @@ def nesterov() -> Figure:
                 f"{name}_points": measured_rate(points),
                 f"{name}_memory": points_memory,
                 f"{name}_curve": rate(CURVE, gamma[..., None], 1.0),
-                f"{name}_limit": limit(gamma, 1.0),
             }
         return arrays
 
@@ -192,20 +190,6 @@ def nesterov() -> Figure:
                         Dots(x=POINTS.tolist(), y="nesterov_points", shape=nag["marker"], **dotted),
                         Dots(x="product", y="momentum_here", **rings),
                         Dots(x="product", y="nesterov_here", **rings),
-                        Text(
-                            x=3.95,
-                            y=0.28,
-                            anchor="end",
-                            color=color,
-                            text="Momentum: stable to {momentum_limit:.2f}",
-                        ),
-                        Text(
-                            x=3.95,
-                            y=0.12,
-                            anchor="end",
-                            color=color,
-                            text="Nesterov: stable to {nesterov_limit:.2f}",
-                        ),
                     ],
                 ),
                 ring_down("momentum", "Momentum"),
@@ -237,8 +221,7 @@ def nesterov() -> Figure:
             "slope where it stands, Nesterov where memory takes it: if that is too far, the slope already "
             "points back.",
             "{in_every@view:?}{has_memory:?}Momentum keeps γ = {gamma} in every direction, Nesterov less "
-            "where it is steep, and nothing at ηλ = 1. The price: it is stable to {nesterov_limit:.2f} "
-            "only, momentum to {momentum_limit:.2f}. Lines of the factor are theory, points are runs.",
+            "where it is steep, and nothing at ηλ = 1. Lines of the factor are theory, points are runs.",
             "{in_every@view:?}{no_memory:?}With γ = 0 both are gradient descent.",
             "{in_ring@view:?}γ = {gamma} and ηλ = {product} for both, from θ = 1, in one direction and "
             "without noise.",

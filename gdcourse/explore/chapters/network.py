@@ -48,7 +48,7 @@ def network() -> Figure:
 
     784–32–10 with ReLU, gradient descent with η = 0.1, 300 mini-batches of 64, seed 0: the run of the
     chapter. The ten digits are the first of each in the validation split. A digit is learnt from the first
-    step on after which at least half of its validation examples stay read right; that is looked at after
+    step on after which more than half of its validation examples stay read right; that is looked at after
     every other step to 100, then after every tenth. After a bet, its curve and the last one's show all of
     these steps, the others only the 17.
     """
@@ -181,7 +181,7 @@ def network() -> Figure:
             "digits {read@step:d} are read right. A template is what training added to a unit's weights: "
             "ink on the one colour excites it, on the other quiets it.",
             "{in_learnt@view:?}One training: gradient descent, η = 0.1, mini-batches of 64. A digit is "
-            "learnt once at least half of its examples stay read right. The step axes are logarithmic, with "
+            "learnt once more than half of its examples stay read right. The step axes are logarithmic, with "
             "0 at their left end.",
         ],
         alt="Two panels after {step} steps of one training. Ten handwritten digits with bars for ten "
@@ -269,7 +269,7 @@ def _shares(net: Network, kept: torch.Tensor, data: Digits) -> Arrays:
     loss = np.array([float(cross_entropy(scores[i], y)) for i in np.flatnonzero(watched)])
     shares = np.stack([right[:, y.numpy() == digit].mean(-1) for digit in range(10)])  # (10, steps)
 
-    below = shares < 0.5
+    below = shares <= 0.5
     first = np.where(below.any(1), below.shape[1] - below[:, ::-1].argmax(1), 0)  # after the last one below
     learnt = EXAMINED[first]
     last, bet = int(learnt.argmax()), np.arange(10)

@@ -57,8 +57,7 @@ def radam() -> Figure:
         measured, rectified = rates.var(-1), (r[..., None] * rates).var(-1)
         low, median, high = np.quantile(rates, [0.05, 0.5, 0.95], axis=-1)
         late = slice(np.flatnonzero(TIMES == 20)[0], None)
-        r_at_every = theory.rectification(EVERY, column)
-        above, ahead = r_at_every > 0.9, r_at_every > warmup(EVERY, column)
+        above = theory.rectification(EVERY, column) > 0.9
         return {
             **in_views("spread", "steps", "rho", computed=1),
             "rho": rho,
@@ -84,11 +83,7 @@ def radam() -> Figure:
             "bars_x": np.minimum(np.log10(high) + 0.05, EDGES[-1] - 0.35),
             "rectified_x": np.clip(np.log10(r * median), EDGES[0] + 0.35, None),
             "rectified_middle": r * median,
-            # the last step at which r is above the warm-up; none where it never is
-            "overtaken": where_only(ahead.any(-1), EVERY[LAST - 1 - ahead[:, ::-1].argmax(-1)]),
             "small_rho": where_only(FIRST[-1] >= TIMES, rho),
-            "fell": measured[:, late.start] / measured[:, -1],
-            "held": rectified[:, late].max(-1) / rectified[:, late].min(-1),
             "level": rectified[:, late].mean(-1),
             "level_y": rectified[:, late].mean(-1) / 4,
             "grown": EVERY[above.argmax(-1)],
@@ -123,7 +118,7 @@ def radam() -> Figure:
         compute=compute,
         tries=[
             "go on from the first step with ›, and watch the grey rates draw together.",
-            "play, and follow the rings: Adam's variance falls, that of r/√v̂ hardly moves.",
+            "play, and follow the rings: which of the two variances changes more?",
             "go back to the first step, and count on to the one where ρ passes 4.",
         ],
         rows=[
@@ -221,11 +216,10 @@ def radam() -> Figure:
         caption=[
             "{in_spread@view:?}Gradients of pure noise, β₂ = {beta2}. At first Adam's rate 1/√v̂ rests on a "
             "few of them, and scatters. RAdam multiplies it by r: the same spread on this axis, moved down.",
-            "{in_steps@view:?}The rate's variance is {fell:.3g} times as large at step 20 as at step 3,000; "
-            "multiplied by r it changes {held:.2f}-fold. The price is a warm-up: r is above 0.9 from step "
-            "{grown:d} on.",
+            "{in_steps@view:?}The variance of Adam's rate, and of the rate multiplied by r. The price is a "
+            "warm-up: r is above 0.9 from step {grown:d} on.",
             "{in_rho@view:?}ρ is how many gradients v̂ amounts to. RAdam divides by √v̂ once it is above "
-            "the line. Up to 4 the variance is infinite to first order, in the model itself up to 2.",
+            "the line.",
         ],
         alt="A histogram of 5,000 rates at step {step}, β₂ {beta2}, on a log axis: nine in ten of Adam's "
         "lie between {low@step:.2f} and {high@step:.2f}. RAdam's have the same shape, around "

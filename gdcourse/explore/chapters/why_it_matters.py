@@ -146,7 +146,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
         ],
         compute=compute,
         tries=[
-            f"find the {many} paths: they are all in one spot. Then go on to the fitted plane.",
+            f"find the {many} paths: they are all in one spot. Then go on to the plane fitted to them.",
             "play, and watch on the right where a path leaves the dashed line.",
             "play: a ring is the loss that the line shows, a curve the true one above it.",
             "compare the two ends: one network, its units in another order.",
@@ -221,11 +221,13 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
             f"After step {{step}} {told[0]} is at {{{two[0]}_true@slice,step:.3f}} and shown at "
             f"{{{two[0]}_seen@slice,step:.3f}}.",
             "{first@slice:?}Between the ends the line's curve rises to {hill@slice:.2f}.",
-            "{twin@slice:?}Between the twins the line's curve rises to {hill@slice:.2f}.",
+            "{twin@slice:?}Both ends are one network; the far one has its units in another order.",
         ],
         alt=f"Left, level lines of the loss over a plane at random, with all {many} paths in one spot in "
         f"its middle. Right, the loss that the plane shows at each path's shadow over the path's true loss, "
-        f"with a dashed diagonal: whatever the true loss, the plane shows nearly the same.",
+        f"with a dashed diagonal: whatever the true loss, the plane shows nearly the same. Three other "
+        f"slices can be chosen: a plane fitted to the paths, and the straight lines from {title(hero)}'s end "
+        f"to {title(other)}'s and to that of the same network with its units in another order.",
         encoding={
             "between": Encoding(bits=8, log=True),
             **{f"{name}_{part}": Encoding(log=True) for name in names for part in ("true", "seen")},
