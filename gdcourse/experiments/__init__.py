@@ -5,8 +5,10 @@ from gdcourse.experiments.agree import largest_gap
 from gdcourse.experiments.claims import Claim, Measured, at_least, at_most, decide, expect, ledger
 from gdcourse.experiments.compare import Comparison, Tuned, compare
 from gdcourse.experiments.cost import gradient_operations, state_size, step_operations
+from gdcourse.experiments.decay import left_of
 from gdcourse.experiments.descend import Run, descend
 from gdcourse.experiments.entrants import method_of
+from gdcourse.experiments.landscape import sharpness
 from gdcourse.experiments.predict import answer
 from gdcourse.experiments.progress import is_static, progress
 from gdcourse.experiments.settle import largest_converged, settled, steps_in_words
@@ -36,10 +38,12 @@ __all__ = [
     "largest_converged",
     "largest_gap",
     "ledger",
+    "left_of",
     "method_of",
     "plain",
     "progress",
     "settled",
+    "sharpness",
     "state_size",
     "step_operations",
     "steps_in_words",

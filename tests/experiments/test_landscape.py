@@ -129,3 +129,13 @@ def test_points_on_a_line_are_refused():
     line = torch.arange(4.0).double()[:, None] * torch.ones(6).double()
     with pytest.raises(ValueError, match="on one line"):
         landscape.principal_plane(line)
+
+
+def test_the_sharpness_is_the_largest_eigenvalue_of_the_hessian():
+    """Of a bowl, and with a preconditioner that makes it round; of two bowls side by side, each its own."""
+    curvatures = torch.tensor([[1.0, 30.0, 4.0], [7.0, 2.0, 0.5]], dtype=torch.float64)
+    theta = torch.randn(2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = landscape.sharpness(lambda x: curvatures * x, theta)
+    assert torch.allclose(found, torch.tensor([30.0, 7.0], dtype=torch.float64), rtol=1e-6)
+    scaled = landscape.sharpness(lambda x: curvatures * x, theta, preconditioner=curvatures)
+    assert torch.allclose(scaled, torch.ones(2, dtype=torch.float64), rtol=1e-6)

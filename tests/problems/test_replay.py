@@ -1,0 +1,20 @@
+"""Gradients that come from a list, or from noise, wherever θ is."""
+
+import numpy as np
+
+import gdcourse as gd
+
+
+def test_a_replayed_gradient_is_the_one_that_was_written_down():
+    written = np.array([1.0, -2.0, 4.0])
+    run = gd.descend(gd.GradientDescent(lr=0.5), gd.problems.Replay(written), start=7.0, steps=3)
+    assert np.allclose(run.theta, 7.0 - 0.5 * np.cumsum([0.0, *written]))
+    assert not run.loss.any()
+
+
+def test_noise_is_standard_normal_and_each_runs_own():
+    run = gd.descend(gd.GradientDescent(lr=1.0), gd.problems.Noise(), steps=50, seed=np.arange(400))
+    steps = -np.diff(run.theta, axis=0)
+    assert abs(steps.mean()) < 0.03 and abs(steps.var() - 1) < 0.05
+    assert abs(np.corrcoef(steps[:, 0], steps[:, 1])[0, 1]) < 0.5
+    assert not np.allclose(steps[:, 0], steps[:, 1])
