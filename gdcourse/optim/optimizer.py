@@ -3,6 +3,7 @@ which calls the rule's own `unlook`, `step` and `look`."""
 
 from __future__ import annotations
 
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -151,7 +152,6 @@ class RuleOptimizer(torch.optim.Optimizer):
             self.param_groups.pop()
             raise
 
-    @torch.compiler.disable  # which would follow the rule through NumPy's views; compile=True makes a kernel
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step. ``closure``, if given, computes the loss and its gradients anew; its loss is returned."""
@@ -357,6 +357,11 @@ class RuleOptimizer(torch.optim.Optimizer):
     def __setstate__(self, state: Group) -> None:
         super().__setstate__(state)
         self._failed = False
+
+
+# torch.compile would follow a step through NumPy's views; it calls it as it is instead. This is the mark that
+# torch.compiler.disable makes, which would import a second's worth of the compiler.
+inspect.unwrap(RuleOptimizer.step)._torchdynamo_disable = True  # type: ignore[attr-defined]
 
 
 def pull_one(

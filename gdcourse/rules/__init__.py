@@ -8,6 +8,7 @@ from gdcourse.rules.adam import Adam, AdamW
 from gdcourse.rules.gradient_descent import GradientDescent
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.momentum import Momentum
+from gdcourse.rules.muon import Muon
 from gdcourse.rules.names import absent as _absent
 from gdcourse.rules.names import explain_names as _explain
 from gdcourse.rules.names import hinted
@@ -23,6 +24,7 @@ __all__ = [
     *METHODS,
     "METHODS",
     "Method",
+    "Muon",
     "Rule",
     "Scalar",
     "Values",
