@@ -121,7 +121,7 @@ def momentum() -> Figure:
         compute=compute,
         tries=[
             "set γ to 0, where the two paths are one. Then raise it, and play.",
-            "drag the ring straight across, from one dashed curve to the other: its bar stays.",
+            "drag the ring straight across, from one dashed curve to the other: the shade stays.",
             "raise γ and see how often the ball swings through the middle.",
         ],
         rows=[
@@ -253,8 +253,8 @@ def momentum() -> Figure:
             "{in_map@view:?}Each point of the map is a pair of settings; the small dots are yours in flatter "
             "directions. Between the dashed curves the factor is √γ. In the tinted part nothing shrinks.",
             "{in_map@view:?}Here {flattest:.2f} is left in the flattest, λ/128.",
-            "{in_one@view:?}A bowl of one direction, from 1 and at rest. Where it swings, and ηλ is at most "
-            "1, a longer memory swings longer.",
+            "{in_one@view:?}A bowl of one direction, from 1 and at rest. Between the dashed curves of the map, "
+            "the longer the memory, the longer it swings.",
         ],
         alt="Two panels for momentum at ηλ {product} and γ {gamma}. In a long narrow valley gradient descent "
         "creeps along the floor and stops short of the cross; momentum swings through the valley and ends on "
