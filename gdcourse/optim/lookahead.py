@@ -14,7 +14,7 @@ from gdcourse import rules
 from gdcourse.optim.groups import Group, memory_of, number
 from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, pull_one
 from gdcourse.optim.state_dict import check_parts, check_torchs, shapes_of
-from gdcourse.optim.update import SLOW, Ways, former, working_dtype
+from gdcourse.optim.update import SLOW, Ways, former, never_traced, working_dtype
 from gdcourse.rules.validate import check
 
 
@@ -116,6 +116,7 @@ class Lookahead(torch.optim.Optimizer):
         """Add a parameter group to the inner optimizer; its φ starts where it is at its first step."""
         self.optimizer.add_param_group(param_group)
 
+    @never_traced
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the inner optimizer, and a synchronisation if it was the k-th, 2k-th, …"""

@@ -3,7 +3,6 @@ which calls the rule's own `unlook`, `step` and `look`."""
 
 from __future__ import annotations
 
-import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +30,16 @@ from gdcourse.optim.groups import (
 )
 from gdcourse.optim.scope import check_scope, joins
 from gdcourse.optim.state_dict import check_parts, check_saved, from_torch, to_torch
-from gdcourse.optim.update import SLOW, Ways, former, pull, update, warn_uncompiled, working_dtype
+from gdcourse.optim.update import (
+    SLOW,
+    Ways,
+    former,
+    never_traced,
+    pull,
+    update,
+    warn_uncompiled,
+    working_dtype,
+)
 from gdcourse.rules import Adagrad, GradientDescent, Lookahead, Rule, Values, hinted
 
 ROW_BY_ROW = (GradientDescent, Adagrad)
@@ -152,6 +160,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             self.param_groups.pop()
             raise
 
+    @never_traced
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step. ``closure``, if given, computes the loss and its gradients anew; its loss is returned."""
@@ -357,11 +366,6 @@ class RuleOptimizer(torch.optim.Optimizer):
     def __setstate__(self, state: Group) -> None:
         super().__setstate__(state)
         self._failed = False
-
-
-# torch.compile would follow a step through NumPy's views; it calls it as it is instead. This is the mark that
-# torch.compiler.disable makes, which would import a second's worth of the compiler.
-inspect.unwrap(RuleOptimizer.step)._torchdynamo_disable = True  # type: ignore[attr-defined]
 
 
 def pull_one(

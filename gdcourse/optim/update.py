@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 from warnings import warn
 
@@ -327,6 +327,22 @@ def as_vectors(bucket: Bucket, tensors: list[torch.Tensor]) -> Bucket:
 def _laid_as(point: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
     """A copy of the gradient with its elements in the point's order."""
     return torch.empty_like(point, dtype=grad.dtype).copy_(grad)
+
+
+def never_traced(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step that torch.compile, around it or around a whole loop, calls as it is: it would follow the rule into
+    NumPy's views. (`torch.compiler.disable` as a decorator would import the compiler with this package.)"""
+
+    @wraps(step)
+    def as_it_is(self: Any, closure: Any = None) -> Any:
+        compiling = (
+            torch.compiler.is_compiling()
+        )  # while it looks; and while it runs what it could not follow:
+        if compiling or torch._C._dynamo.eval_frame.get_eval_frame_callback() is not None:
+            return torch.compiler.disable(step)(self, closure)
+        return step(self, closure)
+
+    return as_it_is
 
 
 def warn_uncompiled(reason: str, stacklevel: int = 3) -> None:

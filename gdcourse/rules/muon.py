@@ -38,10 +38,9 @@ class Muon(Rule):
     gamma: Scalar = 0.95
 
     def init(self, theta, zeros):
-        if getattr(theta, "ndim", 0) < 2:
-            raise ValueError(
-                f"Muon moves matrices, got shape {tuple(getattr(theta, 'shape', ()))}: give vectors to Adam"
-            )
+        shape = getattr(theta, "shape", ())
+        if len(shape) < 2:
+            raise ValueError(f"Muon moves matrices, got shape {tuple(shape)}: give vectors to Adam")
         return {"M": zeros}
 
     def step(self, theta, grad, state, at):
@@ -56,7 +55,7 @@ def orthogonal(U):
     tall = U.shape[-2] > U.shape[-1]
     X = U.mT if tall else U
     norm = (X * X).sum((-2, -1), keepdims=True) ** 0.5
-    X = X / where(norm > LEAST, norm, norm * 0 + LEAST)
+    X = X / where(norm > LEAST, norm, LEAST)
     for _ in range(TIMES):
         XX = X @ X.mT
         X = A * X + (B * XX + C * XX @ XX) @ X

@@ -238,7 +238,9 @@ def compare_with_torchs(name, configurations, **extra):
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_each_configuration_equals_torchs(name, monkeypatch):
-    monkeypatch.setattr(bucket, "SMALL", {"cpu": 10})  # the first parameter stands alone, the others are joined
+    monkeypatch.setattr(
+        bucket, "SMALL", {"cpu": 10}
+    )  # the first parameter stands alone, the others are joined
     monkeypatch.setattr(bucket, "MANY", 2)
     compare_with_torchs(name, configurations(name))
 
@@ -399,7 +401,9 @@ def test_tensor_lr_is_the_number(name, shape):
     optimizer.param_groups[0]["lr"].mul_(0.5)  # as a schedule does
     before = values(wrapped)
     walk(name, wrapped, optimizer, 1, first=6)
-    assert float(lr.reshape(())) == 0.005 and not equal(wrapped, before)  # it is one's own tensor, as with torch's
+    assert float(lr.reshape(())) == 0.005 and not equal(
+        wrapped, before
+    )  # it is one's own tensor, as with torch's
 
 
 @every_of_ours

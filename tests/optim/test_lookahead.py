@@ -220,7 +220,9 @@ def test_load_refuses_what_does_not_fit_and_changes_nothing():
     optimizer = gd.optim.Lookahead(torch.optim.Adam([param]))
     walk(param, optimizer, 7)
     before = copy.deepcopy(optimizer.state_dict())
-    with pytest.raises(ValueError, match=r"no 'lookahead_around' in a parameter group: it must be a Lookahead's"):
+    with pytest.raises(
+        ValueError, match=r"no 'lookahead_around' in a parameter group: it must be a Lookahead's"
+    ):
         optimizer.load_state_dict(optimizer.optimizer.state_dict())
     wide = torch.nn.Parameter(torch.zeros(4, dtype=torch.float64))
     stranger = gd.optim.Lookahead(torch.optim.Adam([wide]))

@@ -165,7 +165,9 @@ def test_others_refuse_before_anything_moves(name):
     params = words_and_bias()
     optimizer = made(name, params)
     give_gradients(params, 1)
-    with pytest.raises(RuntimeError, match=r"does not support sparse gradients.*\(6, 3\).*SGD and Adagrad take"):
+    with pytest.raises(
+        RuntimeError, match=r"does not support sparse gradients.*\(6, 3\).*SGD and Adagrad take"
+    ):
         optimizer.step()
     assert close(params, words_and_bias()) and not optimizer.state
 

@@ -11,7 +11,18 @@ import gdcourse as gd
 from gdcourse.optim.methods import CLASSES
 from tests.conftest import needs_a_compiler
 from tests.optimizers import MAKERS as OURS
-from tests.optimizers import ORACLES, ahead, arguments, equal, gap, give_gradients, parameters, rate, values, walk
+from tests.optimizers import (
+    ORACLES,
+    ahead,
+    arguments,
+    equal,
+    gap,
+    give_gradients,
+    parameters,
+    rate,
+    values,
+    walk,
+)
 
 MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3)}
 every = pytest.mark.parametrize("name", MAKERS)
@@ -34,10 +45,16 @@ def test_what_may_be_given_by_position_stands_where_torch_has_it(name):
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda p: gd.optim.SGD(p, 0.1, 0.9), r"weight_decay by name.*gd\.optim\.Momentum\(params, lr, momentum"),
+        (
+            lambda p: gd.optim.SGD(p, 0.1, 0.9),
+            r"weight_decay by name.*gd\.optim\.Momentum\(params, lr, momentum",
+        ),
         (lambda p: gd.optim.Momentum(p, 0.1, 0.9, 0.1), "takes params, lr, momentum by position"),
         (lambda p: gd.optim.Adagrad(p, 0.1, 0.9), "takes params, lr by position and .*eps"),
-        (lambda p: gd.optim.SGD(p, 0.1, momentum=0.9), r"gd\.optim\.Momentum\(params, lr, momentum=0\.9\) has one"),
+        (
+            lambda p: gd.optim.SGD(p, 0.1, momentum=0.9),
+            r"gd\.optim\.Momentum\(params, lr, momentum=0\.9\) has one",
+        ),
     ],
 )
 def test_an_argument_that_would_land_elsewhere_is_refused(make, words):
@@ -73,7 +90,10 @@ def test_a_group_cannot_be_compiled_by_itself():
 def test_a_schedule_that_cycles_momentum_says_what_to_set(name):
     optimizer = OURS[name](parameters(), lr=0.1)
     for schedule in (lr_scheduler.OneCycleLR, lr_scheduler.CyclicLR):
-        given = {"max_lr": 0.1, **({"total_steps": 5} if schedule is lr_scheduler.OneCycleLR else {"base_lr": 0.01})}
+        given = {
+            "max_lr": 0.1,
+            **({"total_steps": 5} if schedule is lr_scheduler.OneCycleLR else {"base_lr": 0.01}),
+        }
         with pytest.raises(ValueError, match="cycle_momentum"):
             schedule(optimizer, **given)
         schedule(optimizer, **given, cycle_momentum=False)
@@ -138,7 +158,9 @@ def test_state_that_is_replaced_or_shared_between_processes_is_what_counts(name,
 
 
 @needs_a_compiler
-@pytest.mark.parametrize("name", ["Adam", *[pytest.param(n, marks=pytest.mark.slow) for n in MAKERS if n != "Adam"]])
+@pytest.mark.parametrize(
+    "name", ["Adam", *[pytest.param(n, marks=pytest.mark.slow) for n in MAKERS if n != "Adam"]]
+)
 def test_torch_compile_around_a_step_or_a_loop_changes_nothing(name):
     def trained(around_step, around_loop):
         torch.manual_seed(0)

@@ -1,8 +1,11 @@
 """Muon's singular values against the polynomial that they are taken through, and its steps against torch's."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from gdcourse.rules import Muon
 from gdcourse.rules.muon import orthogonal
@@ -37,8 +40,10 @@ def test_a_matrix_of_nothing_stays_nothing_and_several_are_each_their_own():
 
 
 def test_below_1e_7_a_matrix_is_divided_by_that():
-    tiny = 1e-9 * drawn(3, 3) / np.linalg.norm(drawn(3, 3))
-    np.testing.assert_allclose(orthogonal(tiny), 3.4445**5 * 1e-2 * tiny / 1e-9, rtol=1e-3)
+    """So that it stays as much smaller; the polynomial is linear there, aX each time."""
+    unit = drawn(3, 3) / np.linalg.norm(drawn(3, 3))
+    np.testing.assert_allclose(orthogonal(1e-13 * unit), 3.4445**5 * 1e-6 * unit, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(orthogonal(1.01e-7 * unit), orthogonal(unit), rtol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4)])
@@ -54,6 +59,32 @@ def test_a_step_written_out(shape):
         expected = expected - 0.3 * factor * orthogonal(0.6 * average + 0.4 * grad)
         np.testing.assert_allclose(theta, expected, rtol=1e-12)
     assert state.keys() == {"M"}
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 5, 3), (7, 3), (3, 7)])
+def test_the_square_matrix_is_of_the_smaller_side(shape):
+    """Counted by its operations: XXᵀX costs the more, the larger the side of XXᵀ."""
+    with FlopCounterMode(display=False) as counter:
+        orthogonal(torch.tensor(drawn(*shape)))
+    small, large, stack = min(shape[-2:]), max(shape[-2:]), shape[0] if len(shape) == 3 else 1
+    once = 2 * small * small * large + 2 * small**3 + 2 * small * small * large
+    assert counter.get_total_flops() == 5 * stack * once
+
+
+def test_a_stack_of_matrices_moves_as_each_of_them():
+    theta, grad, rule = drawn(2, 5, 3), drawn(2, 5, 3) + 1, Muon()
+    state = rule.init(theta, 0 * theta)
+    moved, _ = rule.step(theta, grad, state, {})
+    for each, alone, slope in zip(moved, theta, grad, strict=True):
+        np.testing.assert_allclose(
+            each, rule.step(alone, slope, rule.init(alone, 0 * alone), {})[0], rtol=1e-12
+        )
+
+
+def test_it_is_frozen_and_equal_to_itself_alone():
+    with pytest.raises(FrozenInstanceError):
+        Muon().lr = 1.0
+    assert Muon() != Muon()
 
 
 def test_its_defaults_are_the_authors():
