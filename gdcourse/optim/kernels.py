@@ -133,10 +133,11 @@ def _compiled(
 
 
 def _straight(run: Any, stand_ins: list[torch.Tensor]) -> Callable[..., Any]:
-    """What calls the one loop that inductor has made, without what inductor puts around it for every case: on a
-    CPU it looks at nothing but where its tensors begin and how many elements there are, so that tensors of any
-    shape may be given, if they lie alike and without gaps. Where there is more than one loop, or one of another
-    kind, inductor's own call, which takes vectors."""
+    """What calls the one loop that inductor has made, without what inductor puts around it for every case:
+    on a
+    CPU it looks at nothing but where its tensors begin and how many elements there are, so that tensors of
+    any shape may be given, if they lie alike and without gaps. Where there is more than one loop, or one of
+    another kind, inductor's own call, which takes vectors."""
 
     def by_vectors(*given: torch.Tensor) -> None:
         run([given[0], *[x.as_strided((x.numel(),), (1,), x.storage_offset()) for x in given[1:]]])

@@ -25,7 +25,8 @@ Arrays = tuple[Any, ...]
 """A point, the state by name, and perhaps a gradient, of NumPy or torch."""
 
 PIECE = 15 * 2**15
-"""Bytes that are computed in one go by NumPy: few enough for the processor's cache, and enough for its threads
+"""Bytes that are computed in one go by NumPy: few enough for the processor's cache, and enough for its
+threads
 not to wait for each other's turn."""
 
 FEW = 2**15
@@ -330,15 +331,14 @@ def _laid_as(point: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
 
 
 def never_traced(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A step that torch.compile, around it or around a whole loop, calls as it is: it would follow the rule into
-    NumPy's views. (`torch.compiler.disable` as a decorator would import the compiler with this package.)"""
+    """A step that torch.compile, around it or around a whole loop, calls as it is: it would follow the rule
+    into NumPy's views. (`torch.compiler.disable` as a decorator would import the compiler with this package.)
+    """
 
     @wraps(step)
     def as_it_is(self: Any, closure: Any = None) -> Any:
-        compiling = (
-            torch.compiler.is_compiling()
-        )  # while it looks; and while it runs what it could not follow:
-        if compiling or torch._C._dynamo.eval_frame.get_eval_frame_callback() is not None:
+        looking = torch.compiler.is_compiling()  # or running what it could not follow
+        if looking or torch._C._dynamo.eval_frame.get_eval_frame_callback() is not None:
             return torch.compiler.disable(step)(self, closure)
         return step(self, closure)
 

@@ -21,7 +21,6 @@ from torch.testing._internal.common_optimizers import (
 from torch.testing._internal.common_utils import TestCase
 
 import gdcourse as gd
-
 from gdcourse.optim import bucket
 from gdcourse.optim.methods import CLASSES
 from tests.conftest import needs_a_compiler

@@ -14,12 +14,10 @@ from tests.optimizers import MAKERS as OURS
 from tests.optimizers import (
     ORACLES,
     ahead,
-    arguments,
     equal,
     gap,
     give_gradients,
     parameters,
-    rate,
     values,
     walk,
 )

@@ -253,8 +253,8 @@ def momentum() -> Figure:
             "{in_map@view:?}Each point of the map is a pair of settings; the small dots are yours in flatter "
             "directions. Between the dashed curves the factor is √γ. In the tinted part nothing shrinks.",
             "{in_map@view:?}Here {flattest:.2f} is left in the flattest, λ/128.",
-            "{in_one@view:?}A bowl of one direction, from 1 and at rest. Between the dashed curves of the map, "
-            "the longer the memory, the longer it swings.",
+            "{in_one@view:?}A bowl of one direction, from 1 and at rest. Between the dashed curves of the "
+            "map, the longer the memory, the longer it swings.",
         ],
         alt="Two panels for momentum at ηλ {product} and γ {gamma}. In a long narrow valley gradient descent "
         "creeps along the floor and stops short of the cross; momentum swings through the valley and ends on "
