@@ -17,7 +17,7 @@ import pytest
 import torch
 from setup_env import find_chromium  # scripts/setup_env.py
 
-from gdcourse.optim import kernels
+from gdcourse.optim import kernels, update
 from tests.browsing import QuietHandler
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,6 +50,13 @@ def threads():
     had = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(had)
+
+
+@pytest.fixture
+def short_pieces(monkeypatch):
+    """What has more than 100 numbers is computed in pieces of 100 (by NumPy, in float32, of 200)."""
+    monkeypatch.setattr(update, "FEW", 100)
+    monkeypatch.setattr(update, "PIECE", 8 * 100)
 
 
 @pytest.fixture(scope="session")

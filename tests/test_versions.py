@@ -103,7 +103,14 @@ class TestChecks:
         monkeypatch.setattr(versions, "find_python", lambda version: f"python{version}")
         return noted
 
-    @pytest.mark.parametrize("name", versions.WHAT)
+    def test_the_frameworks_run_their_own_tests_on_the_torch_of_the_book(self, noted):
+        assert versions.main(["frameworks"]) == 0
+        (only,) = noted["ran"]
+        assert only[-1] == "tests/optim/test_frameworks.py" and only[only.index("slow") - 1] == "-m"
+        assert (ROOT / only[-1]).exists()
+        assert noted["pip"][0][-1] in (ROOT / "requirements.txt").read_text().splitlines()
+
+    @pytest.mark.parametrize("name", sorted(versions.WHAT.keys() - {"frameworks"}))
     def test_each_has_an_environment_and_runs_the_library_and_the_notebooks(self, noted, name):
         assert versions.main([name]) == 0
         assert noted["env"] == ROOT / f".venv-{name}"

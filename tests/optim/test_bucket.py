@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import gdcourse as gd
-from gdcourse.optim import bucket, update
+from gdcourse.optim import bucket
 from tests.conftest import needs_a_compiler
 from tests.optimizers import MAKERS as OURS
 from tests.optimizers import (
@@ -32,9 +32,8 @@ compiled_too = pytest.mark.parametrize("compile", [False, pytest.param(True, mar
 
 
 @pytest.fixture
-def pieces(monkeypatch):
-    """What is longer than 100 numbers is computed in pieces, and from 200 on a parameter stands alone."""
-    monkeypatch.setattr(update, "PIECE", 8 * 100)
+def pieces(monkeypatch, short_pieces):
+    """And from 200 numbers on a parameter stands alone."""
     monkeypatch.setattr(bucket, "SMALL", {"cpu": 200})
 
 

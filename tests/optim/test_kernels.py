@@ -28,10 +28,9 @@ every = pytest.mark.parametrize("name", MAKERS)
 
 
 @pytest.fixture(autouse=True)
-def small_is_large(monkeypatch):
+def small_is_large(monkeypatch, short_pieces):
     """The last of the story's parameters stands alone, and what is not compiled is computed in pieces."""
     monkeypatch.setattr(bucket, "SMALL", {"cpu": 200})
-    monkeypatch.setattr(update, "PIECE", 8 * 100)
 
 
 def made():

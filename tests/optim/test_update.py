@@ -50,12 +50,6 @@ def by_torch_alone(rule, dtype):
     return [bucket.point, *bucket.memory.values()]
 
 
-@pytest.fixture
-def short_pieces(monkeypatch):
-    """Pieces of 100 numbers in float64, of 200 in float32."""
-    monkeypatch.setattr(module, "PIECE", 8 * 100)
-
-
 # ---- one step, in each of the ways ----
 
 
@@ -186,7 +180,7 @@ def test_no_warning_of_numpys_where_a_number_becomes_infinite(short_pieces, thre
 
 @every_maker
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_pieces_are_the_whole(make, dtype, monkeypatch):
+def test_pieces_are_the_whole(make, dtype, monkeypatch, request):
     """A vector, a matrix, and one whose numbers lie in another order, with a gradient that lies otherwise."""
 
     def walked():
@@ -196,9 +190,14 @@ def test_pieces_are_the_whole(make, dtype, monkeypatch):
         state = getattr(optimizer, "optimizer", optimizer).state
         return values(thetas) + [state[theta][name] for theta in thetas for name in state[theta]]
 
+    sizes, real = [], module._by_numpy
+    monkeypatch.setattr(module, "_by_numpy", lambda *given: sizes.append(given[1][0].size) or real(*given))
     whole = walked()
-    monkeypatch.setattr(module, "PIECE", 8 * 100)
+    assert min(sizes) == 1200
+    sizes.clear()
+    request.getfixturevalue("short_pieces")
     assert equal(walked(), whole)
+    assert max(sizes) == 800 // dtype.itemsize
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,15 +227,16 @@ def test_a_readers_rule_is_called_on_pieces(short_pieces):
 
 @every_maker
 @pytest.mark.parametrize("number", [2, 3])
-def test_what_is_shared_out_among_threads_is_the_same_to_the_bit(make, number, threads, monkeypatch):
+def test_what_is_shared_out_among_threads_is_the_same_to_the_bit(
+    make, number, threads, short_pieces, monkeypatch
+):
     """One parameter of 40 pieces, and several of some pieces each, which may take turns."""
-    monkeypatch.setattr(module, "PIECE", 8 * 100)
     real, together, met = module._by_numpy, threading.Barrier(number), threading.Event()
 
     def spy(*given):
         """As it is, but at first no thread goes on before all have begun."""
         if not met.is_set():
-            together.wait(timeout=60)
+            together.wait(timeout=20)
             met.set()
         real(*given)
 
@@ -254,11 +254,10 @@ def test_what_is_shared_out_among_threads_is_the_same_to_the_bit(make, number, t
     assert met.is_set()
 
 
-def test_a_parameter_of_few_pieces_is_one_threads(threads, short_pieces, monkeypatch):
+def test_one_piece_is_no_work_for_another_thread(threads, short_pieces, monkeypatch):
     threads(2)
     monkeypatch.setattr(module, "ThreadPoolExecutor", None)
-    thetas = parameters((100 * (2 * module.SHARED - 1),))
-    walk(thetas, gd.optim.SGD(thetas, lr=0.1), 1)
-    thetas = parameters((100 * 2 * module.SHARED,))
+    walk(thetas := parameters((100,), (50,)), gd.optim.SGD(thetas, lr=0.1), 1)
+    thetas = parameters((200,))
     with pytest.raises(TypeError, match="NoneType"):
         walk(thetas, gd.optim.SGD(thetas, lr=0.1), 1)
