@@ -12,7 +12,17 @@ import numpy as np
 import torch
 
 from gdcourse.experiments.block import walk_compiled
-from gdcourse.experiments.family import Cut, Fit, as_seeds, cut_out, cuts_of, part, runs_shape, with_arrays
+from gdcourse.experiments.family import (
+    Cut,
+    Fit,
+    as_seeds,
+    check_family,
+    cut_out,
+    cuts_of,
+    part,
+    runs_shape,
+    with_arrays,
+)
 from gdcourse.experiments.progress import progress
 from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame, from_to
 from gdcourse.experiments.walk import stack, walk
@@ -223,6 +233,7 @@ def descend(
     tail = tuple(theta.shape[theta.ndim - problem.ndim :])
     runs = runs_shape(first, start=tuple(theta.shape[: theta.ndim - problem.ndim]), seed=seeds.shape)
     at_once = max(CACHED, KEPT // (steps + 1)) if path or names else CACHED
+    check_family(first, runs, theta)
     # what one seed draws may be meant for all runs together, and only the problem knows which part is whose
     shared = not seeds.shape and problem.draw(np.random.default_rng(0), 1) is not None
     in_parts = _on_cpu(theta) and not shared and not compile

@@ -16,6 +16,7 @@ from gdcourse.experiments.family import (
     Fit,
     as_seeds,
     carried,
+    check_family,
     cut_out,
     cuts_of,
     first_state,
@@ -391,6 +392,7 @@ class _ByRule:
     def __init__(self, rule: Rule, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple) -> None:
         validate(rule)
         runs = runs_shape(rule, seed=seeds)
+        check_family(rule, runs, _for_rules(theta))
         self.point = theta.expand(*runs, theta.shape[-1]).clone()  # where gradients are taken, overwritten
         points = _for_rules(self.point)
         few = CACHED // (theta.shape[-1] * theta.itemsize) if isinstance(points, np.ndarray) else prod(runs)
@@ -437,7 +439,9 @@ class _ByKernel:
 
     def __init__(self, rule: Rule, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple) -> None:
         validate(rule)
-        self.now = theta.expand(*runs_shape(rule, seed=seeds), theta.shape[-1]).clone()  # overwritten
+        runs = runs_shape(rule, seed=seeds)
+        check_family(rule, runs, theta)
+        self.now = theta.expand(*runs, theta.shape[-1]).clone()  # overwritten
         self.fit, self.schedule, self.given = Fit(self.now, ndim=1), schedule, rule
         self.state = first_state(self.fit.for_step(rule), self.now)
         self.compiles = True

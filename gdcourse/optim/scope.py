@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from gdcourse.rules import METHODS, Rule
 
 OURS = {method.kind for method in METHODS.values()}
+HALVES = (slice(0, 3), slice(3, 6))
 
 
 def joins(rule: Rule) -> bool:
@@ -23,41 +27,47 @@ def joins(rule: Rule) -> bool:
     return all(isinstance(x, torch.Tensor) and x.shape == (2,) for x in first.values())
 
 
-def check_scope(rule: Rule) -> None:
+def check_scope(rule: Rule, array: Callable[[np.ndarray], Any] = torch.from_numpy) -> None:
     """Try a reader's rule that claims to work element by element on a vector, the vector shuffled, and its
     two halves: each element must come out the same.
 
+    Parameters
+    ----------
+    rule : its hyperparameters may be arrays; of each, the first number is taken.
+    array : what makes of a NumPy array what the rule is going to get. Default: a tensor.
+
     Raises
     ------
-    ValueError : one does not, or ``scope`` is no scope.
+    ValueError : an element comes out otherwise, or ``scope`` is no scope.
     """
     if rule.scope not in ("element", "tensor", "all"):
         raise ValueError(
             f"{type(rule).__name__}.scope is {rule.scope!r}: must be 'element', 'tensor' or 'all'"
         )
-    if rule.scope != "element" or type(rule) in OURS:
+    if rule.scope != "element":
         return
-    generator = torch.Generator(device="cpu").manual_seed(0)
-    theta, *grads = torch.randn(4, 6, generator=generator, dtype=torch.float64, device="cpu")
-    shuffled = torch.tensor([4, 0, 5, 2, 1, 3], device="cpu")
+    if hasattr(rule, "inner_rule"):
+        check_scope(rule.inner_rule, array)
+    if type(rule) in OURS:
+        return
+    rule = _single(rule)
+    theta, *grads = np.random.default_rng(0).standard_normal((4, 6))
+    shuffled = np.array([4, 0, 5, 2, 1, 3])
     try:
-        with torch.no_grad():
-            end = _walked(rule, theta, grads)
-            if not _equal(end, _walked(rule, theta, grads)):
-                return  # it draws random numbers: nothing can be compared
-            others = {
-                "shuffled": (_walked(rule, theta[shuffled], [g[shuffled] for g in grads]), end[shuffled]),
-                "cut in two": (
-                    torch.cat([_walked(rule, theta[cut], [g[cut] for g in grads]) for cut in HALVES]),
-                    end,
-                ),
-            }
+        end = _walked(rule, theta, grads, array)
+        if not _equal(end, _walked(rule, theta, grads, array)):
+            return  # it draws random numbers: nothing can be compared
+        moved = _walked(rule, theta[shuffled], [g[shuffled] for g in grads], array)
+        halves = [_walked(rule, theta[cut], [g[cut] for g in grads], array) for cut in HALVES]
     except Exception as error:
         raise ValueError(
             f"{type(rule).__name__} does not run on a vector ({type(error).__name__}: {error}): a rule that "
             'needs a parameter in its own shape says so, scope = "tensor"'
         ) from error
-    for how, (got, wanted) in others.items():
+    for how, got, wanted in (
+        ("shuffled", moved, end[shuffled]),
+        ("cut in two", np.concatenate(halves), end),
+    ):
         if not _equal(got, wanted):
             raise ValueError(
                 f"{type(rule).__name__} does not work element by element: a vector that is {how} comes out "
@@ -66,16 +76,24 @@ def check_scope(rule: Rule) -> None:
             )
 
 
-HALVES = (slice(0, 3), slice(3, 6))
+def _single(rule: Rule) -> Rule:
+    """The rule with a single number where a hyperparameter is an array."""
+    values = {field.name: getattr(rule, field.name) for field in fields(rule) if field.init}  # type: ignore[arg-type]
+    arrays = {
+        name: np.asarray(x).reshape(-1)[0].item() for name, x in values.items() if getattr(x, "ndim", 0)
+    }
+    return replace(rule, **arrays) if arrays else rule  # type: ignore[type-var]
 
 
-def _walked(rule: Rule, theta: torch.Tensor, grads: list[Any]) -> torch.Tensor:
-    state = rule.init(theta, torch.zeros_like(theta))
-    for t, grad in enumerate(grads, start=1):
-        theta, new = rule.step(theta, grad, state, rule.at(t))
-        state = {name: new[name] for name in state}
-    return theta
+def _walked(rule: Rule, theta: Any, grads: list[Any], array: Callable[[np.ndarray], Any]) -> np.ndarray:
+    point = array(theta.copy())
+    state = rule.init(point, 0 * point)
+    with torch.no_grad(), np.errstate(all="ignore"):
+        for t, grad in enumerate(grads, start=1):
+            point, new = rule.step(point, array(grad.copy()), state, rule.at(t))
+            state = {name: new[name] for name in state}
+    return np.asarray(point)
 
 
-def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return torch.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
