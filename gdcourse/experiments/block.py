@@ -47,7 +47,7 @@ def walk_compiled(
     rule: Rule, problem: Problem, theta: torch.Tensor, samples: Any, steps: int
 ) -> dict[str, Any] | None:
     """As `walk` with one rule and without a path: ``theta``, ``loss`` and ``diverged_at``. None, after a
-    warning, where torch.compile fails."""
+    warning, where it cannot be compiled."""
     apart = hasattr(problem, "slopes")
     thetas = tuple([x.contiguous() for x in theta.unbind(-1)]) if apart else (theta,)
     fit = Fit(thetas[0], 0 if apart else problem.ndim)
@@ -71,7 +71,7 @@ def walk_compiled(
                 try:
                     run = kernel(one_block, (moving, now, edge), (for_step, problem), any_length=False)
                 except Failed as error:
-                    warn_uncompiled(str(error), stacklevel=5)
+                    warn_uncompiled(str(error))
                     return None
             moving = run(*tree_leaves((moving, now, edge)))
         theta, out = (torch.stack(x, -1) if apart else x[0] for x in (moving.thetas, moving.outs))

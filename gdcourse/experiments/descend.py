@@ -184,11 +184,11 @@ def descend(
     path : whether to keep θ, loss and gradient of every step, or the end alone. Default True.
     seed : seeds the sampling, where the problem has any: a whole number, or an array of them, one for
         each run. A run with a given seed sees the same samples however many run beside it. Default 0.
-    compile : whether torch.compile makes one kernel of several steps of the rule and the problem. The first
+    compile : whether inductor makes one kernel of several steps of the rule and the problem. The first
         call for rules and problems of a kind, and for families of a shape, then takes some 10 seconds, and
         later ones a fraction of the time, also with other hyperparameters: worth it for tens of thousands of
         runs, again and again. It gives the ends alone (``path=False``), of a rule that stays the same. Where
-        torch.compile fails, a warning says why, and the runs are walked uncompiled. Default False.
+        that fails, a warning says why, and the runs are walked uncompiled. Default False.
 
     Large families are walked in parts, one after the other, which changes nothing but speed and memory. On a
     CPU, NumPy is faster than torch for such small steps.

@@ -210,9 +210,9 @@ def train(
         that step.
     loss : of outputs and targets, for a torch module. Default: the mean cross-entropy.
     dtype, device : of the training, as torch names them. Default: the data's; float64 for whole numbers.
-    compile : whether the update of a rule runs as one kernel of torch.compile's, for all networks at once.
+    compile : whether the update of a rule runs as one kernel that inductor makes, for all networks at once.
         The first update compiles it, which takes some seconds; other hyperparameters or a schedule compile
-        nothing anew, another number of networks does. Where torch.compile fails, a warning says why, and the
+        nothing anew, another number of networks does. Where that fails, a warning says why, and the
         rule runs uncompiled. Default False.
 
     Raises
@@ -466,7 +466,7 @@ class _ByKernel:
                 return
             except Failed as error:
                 self.compiles = False
-                warn_uncompiled(str(error), stacklevel=5)
+                warn_uncompiled(str(error))
         by_torch(one_step, bucket, (self.fit.for_step(self.rule), at))
 
 

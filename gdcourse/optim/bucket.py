@@ -38,6 +38,10 @@ class Bucket:
     def write(self) -> None:
         """Hand back what has been written into ``point`` and ``memory``."""
 
+    def storages(self) -> set[int]:
+        """Where the memory begins in which the parameters lie."""
+        return {_storage(self.point)}
+
 
 class Single(Bucket):
     """One parameter, moved where it lies. ``state`` is what it is kept in, and ``memory`` the rule's part."""
@@ -84,6 +88,9 @@ class Joined(Bucket):
         super().__init__(_flatten_dense_tensors(self.params), memory, *given)
         self.whole = whole
 
+    def storages(self) -> set[int]:
+        return {_storage(param) for param in self.params}
+
     def write(self) -> None:
         for into, vector in [
             (self.params, self.point),
@@ -108,14 +115,18 @@ def joined(
     ]
     if len(small) < MANY and not all_together:
         return [], params
-    addresses = Counter([param.data_ptr() for param in small if _is_plain(param)])
+    storages = Counter([_storage(param) for param in small if _is_plain(param)])
     together: dict[Any, list[torch.Tensor]] = {}
     for param in small:
-        if _is_plain(param) and (addresses[param.data_ptr()] == 1 or not param.numel()):
+        if _is_plain(param) and (storages[_storage(param)] == 1 or not param.numel()):
             together.setdefault((param.dtype, param.device, key(param)), []).append(param)
     lists = [some for some in together.values() if len(some) >= MANY or all_together]
     inside = {id(param) for some in lists for param in some}
     return lists, [param for param in params if id(param) not in inside]
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 def _is_plain(param: torch.Tensor) -> bool:

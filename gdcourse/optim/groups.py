@@ -31,7 +31,7 @@ class Settings:
     maximize: bool
     _made: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
 
-    def at(self, t: int, before: tuple[float, ...] | None) -> tuple[Any, ...]:
+    def at(self, t: int, before: Before) -> tuple[Any, ...]:
         """What `update` takes beside the tensors, for parameters that move for the t-th time, and whose point
         was made by the hyperparameters ``before`` (None: by these, or the rule does not look ahead)."""
         key = t, before
@@ -101,30 +101,37 @@ def look_names(rule: Rule) -> list[str]:
     return [LOOK + name for name in names_of(_kind(rule))] if looks(rule) else []
 
 
-def as_before(rule: Rule, before: tuple[float, ...] | None) -> Rule:
+Before = tuple[float | None, ...] | None
+"""The hyperparameters by which a point was made, in the rule's order. None for one that is as it is now (a
+tensor
+on a device is not read, so it is not known what it was); None for all where the point is θ, or is new."""
+
+
+def as_before(rule: Rule, before: Before) -> Rule:
     """What the point of a parameter rests on: a schedule may have changed γ since `look` was called."""
     if not looks(rule):
         return Rule()
-    if before is None:
-        return rule
-    named = dict(zip(names_of(_kind(rule)), before, strict=True))
-    return replace(rule, **named)  # type: ignore[type-var]
+    names = names_of(_kind(rule))
+    known = {name: x for name, x in zip(names, before or (), strict=before is not None) if x is not None}
+    return replace(rule, **known)  # type: ignore[type-var]
 
 
-def looked_by(rule: Rule, state: Group) -> tuple[float, ...] | None:
-    """The hyperparameters by which a parameter's point was made; None if by none, or if any will do."""
+def looked_by(rule: Rule, state: Group) -> Before:
+    """The hyperparameters by which a parameter's point was made."""
     if not looks(rule):
         return None
-    names = look_names(rule)
-    return tuple([float(state[name]) for name in names]) if names[0] in state else None
+    values = tuple([float(state[name]) if name in state else None for name in look_names(rule)])
+    return None if all(x is None for x in values) else values
 
 
 def note_look(rule: Rule, states: list[Group]) -> None:
     """Write into parameters' states by which hyperparameters their points have been made."""
     for name in look_names(rule):
-        value = float(getattr(rule, name.removeprefix(LOOK)))
+        value = getattr(rule, name.removeprefix(LOOK))
         for state in states:
-            if name not in state:
+            if isinstance(value, torch.Tensor):
+                state.pop(name, None)
+            elif name not in state:
                 state[name] = torch.full((), value, dtype=torch.float64, device="cpu")
             elif float(state[name]) != value:
                 state[name].fill_(value)

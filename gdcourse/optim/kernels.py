@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from operator import itemgetter
-from threading import Timer
+from threading import RLock, Timer
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,10 @@ from gdcourse.rules import Rule
 LONG = 2**20
 """Elements of the vectors that a kernel for any length is compiled on: enough for every core to get a
 share."""
+
+
+ONE_AT_A_TIME = RLock()
+"""Inductor holds settings for the whole process while it compiles."""
 
 
 class Failed(RuntimeError):
@@ -112,7 +116,7 @@ def _compiled(
 
     any_length = any(one.shape is None for one in like)
     numbers = torch.ones(count, dtype=torch.float64, device=like[0].device)
-    with _told(), torch.no_grad():
+    with ONE_AT_A_TIME, _told(), torch.no_grad():
         trace = make_fx(
             flat,
             decomposition_table=select_decomp_table(),

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from inspect import Parameter, Signature, getdoc, signature
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -97,21 +98,18 @@ HOW = {
 
 
 def positional(kind: type[Rule], keys: list[str]) -> list[str]:
-    """Which of a rule's arguments may be given by position: the learning rate, and those that follow it as
-    far as torch's optimizer with the same formula has them in the same order. What somebody's habit would
-    put elsewhere must be named."""
-    names = TWINS_NAME.get(kind.__name__, kind.__name__).lower()
-    twin = next((getattr(torch.optim, name) for name in dir(torch.optim) if name.lower() == names), None)
-    order = [*signature(twin).parameters][1:] if isinstance(twin, type) else ["lr"]
-    order = [key for key in order if key in keys or key not in HOW]
-    found: list[str] = []
-    for key in order:
-        if key not in keys:
-            break
-        found.append(key)
-    return found
+    """Which of a rule's arguments may be given by position: the learning rate, and those that follow it as far
+    as torch's optimizer with the same formula has them in the same order. What somebody's habit would put
+    elsewhere must be named. Where torch has none, torch's words in their usual order."""
+    wanted = TWINS_NAME.get(kind.__name__, kind.__name__).lower()
+    twin = next((getattr(torch.optim, name) for name in dir(torch.optim) if name.lower() == wanted), None)
+    if not isinstance(twin, type):
+        return [key for key in USUAL if key in keys]
+    order = [*signature(twin).parameters][1:]
+    return [*takewhile(lambda key: key in keys, order)]
 
 
+USUAL = ("lr", "momentum", "alpha", "rho", "betas", "eps", "weight_decay")
 TWINS_NAME = {"GradientDescent": "SGD", "Momentum": "SGD", "Nesterov": "SGD"}
 """What torch calls the optimizer, where it is not the rule's name."""
 

@@ -244,18 +244,22 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _note_failure(self, ways: Ways) -> None:
         if ways.failure:
             self._failed = True
-            warn_uncompiled(ways.failure, stacklevel=4)
+            warn_uncompiled(ways.failure)
 
     @torch.no_grad()
     def pull(self, lookahead: Lookahead, held: dict[torch.Tensor, Group]) -> None:
         """Lookahead's synchronisation: ``held[p]["slow"]`` is pulled towards θ, and θ goes there. Likewise
         each ``held[p]["former_…"]``, if there are any, and the state that goes by the rest of its name."""
-        with Ways(self.compile and not self._failed) as ways:
+        with Ways(self.compile and not self._failed) as ways, Ways(False) as plain:
             for param in chain.from_iterable(group["params"] for group in self.param_groups):
-                state = self.state.get(param) or {}
-                before = as_before(self.rule, looked_by(self.rule, state)) if state else Rule()
-                pull_one(param, memory_of(state), lookahead, held[param], before, ways)
+                state = self.state.get(param)
+                if state:
+                    before = as_before(self.rule, looked_by(self.rule, state))
+                    pull_one(param, memory_of(state), lookahead, held[param], before, ways)
+                else:  # it has never moved
+                    pull_one(param, {}, lookahead, held[param], None, plain)
             ways.finish()
+            plain.finish()
         self._note_failure(ways)
 
     def theta(self, param: torch.Tensor) -> torch.Tensor:

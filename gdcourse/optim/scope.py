@@ -53,6 +53,7 @@ def check_scope(rule: Rule, array: Callable[[np.ndarray], Any] = torch.from_nump
     rule = _single(rule)
     theta, *grads = np.random.default_rng(0).standard_normal((4, 6))
     shuffled = np.array([4, 0, 5, 2, 1, 3])
+    torchs, numpys = torch.get_rng_state(), np.random.get_state()
     try:
         end = _walked(rule, theta, grads, array)
         if not _equal(end, _walked(rule, theta, grads, array)):
@@ -64,6 +65,9 @@ def check_scope(rule: Rule, array: Callable[[np.ndarray], Any] = torch.from_nump
             f"{type(rule).__name__} does not run on a vector ({type(error).__name__}: {error}): a rule that "
             'needs a parameter in its own shape says so, scope = "tensor"'
         ) from error
+    finally:  # it may have drawn random numbers, which somebody else counts on
+        torch.set_rng_state(torchs)
+        np.random.set_state(numpys)
     for how, got, wanted in (
         ("shuffled", moved, end[shuffled]),
         ("cut in two", np.concatenate(halves), end),

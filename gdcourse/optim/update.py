@@ -6,6 +6,7 @@ lay."""
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -113,7 +114,9 @@ class Ways:
         self.compiles = compiles and not torch._C._len_torch_dispatch_stack()
         self.failure: str | None = None
         self._kernels: dict[Any, tuple[Any, Any]] = {}
-        self._buckets: list[Bucket] = []
+        self._buckets: list[Bucket] = []  # those whose pieces wait, and where they lie
+        self._waiting: set[int] = set()
+        self._moved: list[torch.Tensor] = []
         self._pieces: deque[tuple[Program, Arrays, tuple[Any, ...]]] = deque()
         self._quiet = np.errstate(all="ignore")  # as torch, which goes on with ∞ and NaN without a word
 
@@ -127,7 +130,18 @@ class Ways:
     def run(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
         """Call ``program`` on a bucket's tensors and values, in the way that is fastest for them. The results
         are there after `finish`."""
-        self._buckets.append(bucket)
+        if self._waiting and self._waiting & bucket.storages():  # tied: one step after the other
+            self.finish()
+        queued = len(self._pieces)
+        self._run(program, bucket, values)
+        if len(self._pieces) > queued:
+            self._buckets.append(bucket)
+            self._waiting |= bucket.storages()
+        else:
+            bucket.write()
+            self._moved.append(bucket.point)
+
+    def _run(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
         count = bucket.point.numel()
         if not count or (self.compiles and self._by_kernel(program, bucket, values)):
             return
@@ -162,10 +176,12 @@ class Ways:
                 self._work()
                 for future in futures:
                     future.result()
-        # autograd does not see what NumPy and a kernel have changed
-        torch.autograd.graph.increment_version([bucket.point for bucket in self._buckets])
         for bucket in self._buckets:
             bucket.write()
+            self._moved.append(bucket.point)
+        # autograd does not see what NumPy and a kernel have changed
+        torch.autograd.graph.increment_version(self._moved)
+        self._buckets, self._waiting, self._moved = [], set(), []
 
     def _work(self) -> None:
         with np.errstate(all="ignore"):  # which is each thread's own
@@ -238,12 +254,14 @@ def by_torch(program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
         return value.clone() if taken else value
 
     new, result = {name: apart(value) for name, value in new.items()}, apart(result)
+    into, numbers = [point], [result]
     for name, value in new.items():
         if getattr(memory[name], "shape", None) in (point.shape, getattr(value, "shape", ())):
-            memory[name].copy_(torch.as_tensor(value))
+            into.append(memory[name])
+            numbers.append(torch.as_tensor(value))
         else:
             memory[name] = value
-    point.copy_(result)
+    torch._foreach_copy_(into, numbers)
 
 
 def _address(value: Any) -> int | None:
@@ -345,10 +363,13 @@ def never_traced(step: Callable[..., Any]) -> Callable[..., Any]:
     return as_it_is
 
 
-def warn_uncompiled(reason: str, stacklevel: int = 3) -> None:
-    """Say that a kernel could not be made, and what happens instead."""
+def warn_uncompiled(reason: str) -> None:
+    """Say that a kernel could not be made, and what happens instead, where this package was called."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("gdcourse", "torch"):
+        level, frame = level + 1, frame.f_back
     warn(
         f"compile=True: torch could not compile the rule ({reason}). The uncompiled rule is used instead: "
         "the same numbers, more slowly. On a CPU, compiling needs a C++ compiler (g++ or clang++).",
-        stacklevel=stacklevel,
+        stacklevel=level,
     )
