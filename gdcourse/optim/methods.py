@@ -98,8 +98,8 @@ HOW = {
 
 
 def positional(kind: type[Rule], keys: list[str]) -> list[str]:
-    """Which of a rule's arguments may be given by position: the learning rate, and those that follow it as far
-    as torch's optimizer with the same formula has them in the same order. What somebody's habit would put
+    """Which of a rule's arguments may be given by position: the learning rate, and those that follow it as
+    far as torch's optimizer with the same formula has them in the same order. What somebody's habit would put
     elsewhere must be named. Where torch has none, torch's words in their usual order."""
     wanted = TWINS_NAME.get(kind.__name__, kind.__name__).lower()
     twin = next((getattr(torch.optim, name) for name in dir(torch.optim) if name.lower() == wanted), None)

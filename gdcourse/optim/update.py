@@ -261,7 +261,11 @@ def by_torch(program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
             numbers.append(torch.as_tensor(value))
         else:
             memory[name] = value
-    torch._foreach_copy_(into, numbers)
+    if hasattr(point, "__tensor_flatten__"):  # a distributed tensor, which knows no list's copy
+        for old, value in zip(into, numbers, strict=True):
+            old.copy_(value)
+    else:
+        torch._foreach_copy_(into, numbers)
 
 
 def _address(value: Any) -> int | None:
