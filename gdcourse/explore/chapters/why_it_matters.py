@@ -174,7 +174,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
                         label=f"share of the way from {title(hero)}'s end", domain=(SHARES[0], SHARES[-1])
                     ),
                     y=NATS,
-                    height=284,
+                    height=235,
                     weight=1.35,
                     when={"slice": (LINE, TWIN)},
                     marks=[
