@@ -95,7 +95,10 @@ def backpropagation() -> Figure:
         nudges = nudge.ravel()
         sizes = (below.size, unit.size, score.size)
         picked = [
-            weight_at(int(b), int(u), int(s)) for b in below.ravel() for u in unit.ravel() for s in score.ravel()
+            weight_at(int(b), int(u), int(s))
+            for b in below.ravel()
+            for u in unit.ravel()
+            for s in score.ravel()
         ]
 
         def each(value: Callable[[Weight], Any]) -> np.ndarray:
@@ -106,7 +109,9 @@ def backpropagation() -> Figure:
         def once(value: Callable[[Weight], Any]) -> np.ndarray:
             return each(value)[:, :, :, None]  # the same for every nudge
 
-        at_ends, chords, gaps = (each(lambda one, i=i: nudged(one, nudges)[i]) for i in range(3))
+        at_ends = each(lambda one: nudged(one, nudges)[0])
+        chords = each(lambda one: nudged(one, nudges)[1])
+        gaps = each(lambda one: nudged(one, nudges)[2])
         halved = each(lambda one: nudged(one, nudges / 2)[2])
         corners, a_slope = once(corner), once(slope)
         far = MOVES[[0, -1]]
@@ -341,7 +346,7 @@ def backpropagation() -> Figure:
 
 
 def _pixels(ink: np.ndarray) -> list[int]:
-    """In each of 6 × 6 parts of the digit the pixel with the most ink; the one in its middle where none has."""
+    """In each of 6 × 6 parts of the digit the pixel with the most ink; where none has any, its middle one."""
     found, cuts = [], np.linspace(0, 28, ACROSS + 1).round().astype(int)
     for top, bottom in pairwise(cuts):
         for left, right in pairwise(cuts):
@@ -362,8 +367,8 @@ def _units(delta: np.ndarray, z: np.ndarray) -> list[int]:
 
 
 def _spots(pixels: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Where what a weight may come from lies in the left picture, x and y in the menu's order: the pixels, and
-    none for units; the units, and none for pixels."""
+    """Where what a weight may come from lies in the left picture, x and y in the menu's order: the pixels,
+    and none for units; the units, and none for pixels."""
     rows, columns = np.divmod(pixels, 28)
     of_pixels = np.stack([columns + 0.5, 27.5 - rows])
     rows, columns = np.divmod(np.arange(UNITS), 8)

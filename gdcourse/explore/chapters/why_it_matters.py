@@ -217,7 +217,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
         ],
         caption=[
             "A colour is a training, its shadow the slice's nearest point. On the dashed line the slice "
-            "would tell the truth.",
+            "tells the truth.",
             f"After step {{step}} {told[0]} is at {{{two[0]}_true@slice,step:.3f}} and shown at "
             f"{{{two[0]}_seen@slice,step:.3f}}.",
             "{first@slice:?}Between the ends the line's curve rises to {hill@slice:.2f}.",
