@@ -146,7 +146,7 @@ def test_pixels_outputs_and_units_say_their_names(browser, pages, width, finger)
     edge, (left, top, _, height) = templates.svg.bounding_box(), templates.box
     size = height / 3
     point(edge["x"] + left + 1.5 * size, edge["y"] + top + 2.5 * size)
-    assert templates.name().startswith(f"{units[7]}: weight from the pixel in row 1")
+    assert templates.name().startswith(f"{units[7]}: pixel in row 1")
     if finger:
         point(10, edge["y"] + edge["height"] + 200)
     else:

@@ -199,7 +199,7 @@ def backpropagation() -> Figure:
         ],
         compute=compute,
         tries=[
-            "press another pixel or bar. Which factor is zero where the slope is?",
+            "press other pixels and marked bars. Where the slope is zero, which factor is?",
             "bring the two nudges closer: does the dashed slope come to the other?",
         ],
         rows=[

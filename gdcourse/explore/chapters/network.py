@@ -81,7 +81,7 @@ def network() -> Figure:
         "negative": "purple",
         "at": ("step",),
         "names": [f"hidden unit {unit}" for unit in units],
-        "cells": ": weight from the pixel in row {row}, column {column}",
+        "cells": ": pixel in row {row}, column {column}",
     }
     return Figure(
         name="figure-network",
