@@ -48,7 +48,10 @@ WATCH = """
     });
     new MutationObserver(() => document.querySelector("figure.gd-figure")?.dataset.ready && note("figure"))
         .observe(document, { attributeFilter: ["data-ready"], subtree: true });
-    addEventListener("load", () => document.querySelector("figure.gd-figure") || note("figure"));
+    addEventListener("load", () => {
+        document.querySelector("figure.gd-figure") || note("figure");
+        document.querySelector("math") || note("formulas");
+    });
 """
 
 

@@ -94,10 +94,11 @@ def is_on(control: dict, state: dict[str, int]) -> bool:
 
 
 def bring_into_view(figure, controls, i: int) -> None:
-    """Choose a view in which a control is shown."""
-    wanted = controls[i].get("when", {}).get("view")
-    if wanted and state_of(figure)["view"] not in wanted:
-        figure.locator(".gd-views button").nth(wanted[0]).click()
+    """Choose a view, and what else must be chosen, in which a control is shown."""
+    names = [control["name"] for control in controls]
+    for name, wanted in controls[i].get("when", {}).items():
+        if state_of(figure)[name] not in wanted:
+            set_control(figure, names.index(name), wanted[0])
 
 
 SET = """(box, position) => {

@@ -286,6 +286,7 @@ export const MARKS = {
       );
       dots.setAttribute("d", scattered(SHAPES[shape](mark.size ?? 4), px, py));
       label?.(words(mark.label), px[n - 1], py[n - 1]);
+      px.forEach((x, i) => place.offer(mark, i, x - 5, py[i] - 5, 10, 10));
     };
   },
 
@@ -300,11 +301,13 @@ export const MARKS = {
       while (bars.length < ys.length) bars.push(add(place.layer, "rect", { opacity: mark.opacity ?? 1 }));
       bars.forEach((bar, i) => {
         const [a, b, top] = [place.x(xs[i] - half), place.x(xs[i] + half), near(place.y(ys[i]))];
+        const box = [round(Math.min(a, b)), Math.min(top, foot) || 0, round(Math.abs(b - a)), Math.abs(top - foot) || 0];
+        if (!Number.isNaN(ys[i])) place.offer(mark, i, ...box);
         set(bar, {
-          x: round(Math.min(a, b)),
-          width: round(Math.abs(b - a)),
-          y: Math.min(top, foot) || 0,
-          height: Math.abs(top - foot) || 0,
+          x: box[0],
+          width: box[2],
+          y: box[1],
+          height: box[3],
           fill: color(i === marked ? (mark.marked_color ?? "orange") : mark.color),
         });
       });
@@ -329,6 +332,7 @@ export const MARKS = {
     const painted = memory(place.root);
     return (state, pickFor) => {
       const { data, shape: [rows, columns] } = pickFor(mark.values);
+      place.offer(mark, 0, left, top, right - left, bottom - top, [rows, columns]);
       if (painted(data)) return;
       const up = place.y(mark.y0) > place.y(mark.y1); // row 0 lies at the bottom
       image.setAttribute("href", paint(columns, rows, (x, y) => data[(up ? rows - 1 - y : y) * columns + x]));
@@ -353,6 +357,11 @@ export const MARKS = {
       const fits = [columns * (width + gap), rows * (height + gap)];
       const old = painted(data);
       if (!under) {
+        const unit = Math.min((size * columns) / fits[0], (tall * rows) / fits[1]); // a pixel of theirs
+        for (let n = 0; n < count; n++) {
+          const [u, v] = [(n % columns) * (width + gap), Math.floor(n / columns) * (height + gap)];
+          place.offer(mark, n, place.left + unit * u, place.top + unit * v, unit * width, unit * height, [height, width]);
+        }
         if (old) return;
         set(image, { x: place.left, y: place.top, width: size * columns, height: tall * rows, preserveAspectRatio: "xMinYMin" });
         const one = (x, y) => {
@@ -367,7 +376,9 @@ export const MARKS = {
       while (place.layer.querySelectorAll("image").length < count) add(place.layer, "image", { class: "gd-pixels" });
       [...place.layer.querySelectorAll("image")].forEach((own, n) => {
         const [x, y] = [place.left + (n % columns) * size, place.top + Math.floor(n / columns) * tall];
-        set(own, { x, y, width: size * 0.93, height: (size * 0.93 * height) / width, preserveAspectRatio: "none" });
+        const box = [size * 0.93, (size * 0.93 * height) / width];
+        set(own, { x, y, width: box[0], height: box[1], preserveAspectRatio: "none" });
+        place.offer(mark, n, x, y, ...box, [height, width]);
         if (!old) own.setAttribute("href", paint(width, height, (u, v) => data[(n * height + v) * width + u]));
         labels[n].textContent = words(mark.labels[n]) ?? "";
         set(labels[n], { x: round(x + size / 2), y: round(y + tall - 4) });
@@ -573,7 +584,11 @@ function makePanel(root, host, panel, width, narrow, id) {
   const labels = add(svg, "g");
   const holds = (px, py, slack) => px >= left - slack && px <= right + slack && py >= top - slack && py <= bottom + slack;
   const points = []; // of the lines that have a name: other words stay off them
-  return { root, svg, title, clipped, labels, points, x, y, left, right, top, bottom, holds };
+  const spots = []; // what has a name or can be chosen: a box in pixels, and the rows and columns of a picture
+  const offer = (mark, i, x, y, width, height, cells) => {
+    if ((mark.picks || mark.names) && !Number.isNaN(x + y)) spots.push({ mark, i, x, y, width, height, cells });
+  };
+  return { root, svg, title, clipped, labels, points, spots, offer, x, y, left, right, top, bottom, holds };
 }
 
 function addMark(place, mark) {
@@ -821,6 +836,98 @@ function makePage(place, size, current, change) {
   show();
 }
 
+// --------------------------------------------------------------------------------------------------- names
+
+/** How far a place is from a box; 0 inside. */
+const distance = ({ x, y, width, height }, px, py) => Math.hypot(Math.max(x - px, 0, px - x - width), Math.max(y - py, 0, py - y - height));
+const middle = ({ x, y, width, height }) => [x + width / 2, y + height / 2];
+
+/** Of some boxes the one that lies nearest to a place; of several that hold it, the one with the nearest middle. */
+export function spotAt(spots, px, py) {
+  const far = (spot) => distance(spot, px, py) + Math.hypot(middle(spot)[0] - px, middle(spot)[1] - py) / 1000;
+  return spots.reduce((best, spot) => (best && far(best) <= far(spot) ? best : spot), null);
+}
+
+/** The next box from a place to one side, rather straight ahead than near; null where there is none. */
+export function spotBeside(spots, [px, py], [dx, dy]) {
+  const way = (spot) => {
+    const [x, y] = [middle(spot)[0] - px, middle(spot)[1] - py];
+    const ahead = x * dx + y * dy;
+    return ahead > 1 ? ahead + 3 * Math.abs(x * dy - y * dx) : Infinity;
+  };
+  const next = spots.reduce((best, spot) => (best && way(best) <= way(spot) ? best : spot), null);
+  return next && way(next) < Infinity ? next : null;
+}
+
+const REACH = 12; // pixels: so near to a thing its name is shown
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/** Names under the mouse, a finger's tap and the arrow keys; pressing, or Enter, sets a control by `choose`. */
+function makeNames(place, host, controls, choose) {
+  const { svg, spots } = place;
+  const tip = make(host, "div", { class: "gd-tip", role: "status" });
+  const frame = add(place.labels, "rect", { class: "gd-spot", fill: "none", stroke: color("blue"), "stroke-width": 2 });
+  const chosen = () => spots.filter(({ mark }) => mark.picks);
+  let at = null; // the place that is looked at, while a name is shown
+  svg.classList.add("gd-named");
+  set(svg, { tabindex: 0, role: "application", "aria-roledescription": "picture; arrow keys go from name to name, with Shift from pixel to pixel" });
+  const cellAt = ({ x, y, width, height, cells: [rows, columns] }, [px, py]) =>
+    [[py - y, height, rows], [px - x, width, columns]].map(([from, size, many]) => Math.max(0, Math.min(many - 1, Math.floor((from / size) * many))));
+  const show = (where) => {
+    at = where;
+    const spot = at && spotAt(chosen().length ? chosen() : spots, ...at);
+    const shown = spot && (spot.mark.picks || distance(spot, ...at) <= REACH) ? spot : null;
+    if (!shown) {
+      frame.remove();
+      tip.textContent = "";
+      return null;
+    }
+    place.labels.append(frame);
+    let { x, y, width, height } = shown;
+    let name = shown.mark.names?.[shown.i] ?? controls.find((c) => c.name === shown.mark.picks).texts[shown.i];
+    if (shown.cells && shown.mark.cells) {
+      const [row, column] = cellAt(shown, at);
+      name += shown.mark.cells.replace("{row}", row).replace("{column}", column);
+      [width, height] = [width / shown.cells[1], height / shown.cells[0]];
+      [x, y] = [x + column * width, y + row * height];
+    }
+    set(frame, { x: round(x - 1), y: round(y - 1), width: round(width + 2), height: round(height + 2) });
+    if (tip.textContent !== name) tip.textContent = name;
+    const left = Math.max(0, Math.min(x + width / 2 - tip.offsetWidth / 2, host.clientWidth - tip.offsetWidth));
+    const above = y - tip.offsetHeight - 6;
+    tip.style.transform = `translate(${round(left)}px, ${round(above < 0 ? y + height + 8 : above)}px)`;
+    return shown;
+  };
+  const pick = (spot) => spot?.mark.picks && choose(spot.mark.picks, spot.i);
+  const under = (event) => {
+    const edge = svg.getBoundingClientRect();
+    const where = [event.clientX - edge.left, event.clientY - edge.top];
+    return place.holds(...where, REACH) ? where : null;
+  };
+  svg.addEventListener("pointermove", (event) => event.pointerType !== "touch" && show(under(event)));
+  svg.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && show(null));
+  svg.addEventListener("click", (event) => pick(show(under(event)))); // of a finger it is a tap, and no swipe
+  svg.addEventListener("focus", () => svg.matches(":focus-visible") && spots.length && show(at ?? middle((chosen()[0] ?? spots[0]))));
+  svg.addEventListener("blur", () => show(null));
+  svg.addEventListener("keydown", (event) => {
+    const way = ARROWS[event.key];
+    if (event.key === "Escape") return show(null);
+    if (!way && event.key !== "Enter" && event.key !== " ") return undefined;
+    event.preventDefault();
+    const here = show(at ?? middle(spots[0]));
+    if (!way) return pick(here);
+    if (event.shiftKey && here?.cells) { // to the next pixel of a picture
+      const [row, column] = cellAt(here, at);
+      const inside = (n, many, from, size) => from + ((Math.max(0, Math.min(many - 1, n)) + 0.5) / many) * size;
+      return show([inside(column + way[0], here.cells[1], here.x, here.width), inside(row + way[1], here.cells[0], here.y, here.height)]);
+    }
+    const next = here && spotBeside(here.mark.picks ? chosen() : spots, middle(here), way);
+    return next && show(middle(next));
+  });
+  show(null);
+  return () => at && show(at);
+}
+
 // ------------------------------------------------------------------------------------------------- address
 
 /** The state as a part of the page's address: what differs from the start. */
@@ -953,7 +1060,7 @@ export async function mount(root) {
     spec.controls.forEach((control, i) => (boxes[i].hidden = !isOn(control.when, state)));
     const first = spec.tries[spec.tries.length > 1 ? state[spec.controls[0].name] : 0] ?? "";
     if (tries.lastChild?.textContent !== first) tries.replaceChildren(Object.assign(document.createElement("b"), { textContent: "Try this: " }), first);
-    for (const place of places) place.points.length = 0;
+    for (const place of places) place.points.length = place.spots.length = 0;
     redraws.forEach((redraw) => redraw(state, figure));
     settle(places);
     const lines = said(spec.readouts, spec, arrays, state);
@@ -1016,6 +1123,7 @@ export async function mount(root) {
         });
         for (const mark of panel.marks) redraws.push(addMark(place, mark));
         if (panel.pad) pad(place, panel, host);
+        if (panel.marks.some((mark) => mark.names || mark.picks)) redraws.push(makeNames(place, host, spec.controls, go));
         if (panel.draws) makePage(place, arrays[page.ink].shape.at(-1), () => pick(spec, arrays, state, page.ink).data, write);
       }
     }

@@ -328,7 +328,8 @@ class Figure:
             for mark in panel.marks:
                 where = f"a {type(mark).__name__} in panel {panel.title!r}"
                 known(mark.color, COLORS, "colour", where)
-                for name in (*mark.at, *mark.when, *([mark.upto] if getattr(mark, "upto", None) else [])):
+                own = [getattr(mark, key, None) for key in ("upto", "picks")]
+                for name in (*mark.at, *mark.when, *filter(None, own)):
                     known(name, controls, "control", where)
                 for key in DATA & {f.name for f in fields(mark)}:
                     if isinstance(value := getattr(mark, key), str):

@@ -232,6 +232,24 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Named(Mark):
+    """What marks have whose points, bars or pictures have names, or can be chosen.
+
+    A name is shown under the mouse and after a finger's tap; by keyboard the panel takes the focus, arrow
+    keys go from one to the next, with Shift from pixel to pixel of a picture, and Enter chooses.
+
+    Parameters
+    ----------
+    names : what each point, bar or picture is called, in their order. Default: the texts of `picks`.
+    picks : a control that pressing in the panel sets, to the nearest of such points: the i-th stands for
+        its position i. It keeps its menu or slider.
+    """
+
+    names: Sequence[str] = ()
+    picks: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line(Mark):
     """Points joined in order.
 
@@ -259,7 +277,7 @@ class Line(Mark):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dots(Mark):
+class Dots(Named):
     """Points, each by itself: x and y are numbers or one-dimensional.
 
     ``shape``: circle, ring, cross, square, triangle, diamond. ``size``: the radius in pixels. ``label``: a
@@ -274,7 +292,7 @@ class Dots(Mark):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bars(Mark):
+class Bars(Named):
     """Bars that stand on ``base``, at ``x`` (default 0, 1, 2, …), ``width`` wide in the axis' unit. The bar
     at the position that ``marked`` names (a number: an array or a constant) has the colour
     ``marked_color``."""
@@ -297,13 +315,14 @@ class Area(Mark):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heat(Mark):
+class Heat(Named):
     """A table of values as a picture over x from ``x0`` to ``x1`` and y from ``y0`` to ``y1``; row 0 lies
     at y0.
 
     From ``lo`` (no colour) to ``hi`` (full ``color``); where ``negative`` is a colour, 0 has none, and
     values below it go to that colour at −hi. Where there is no number, ``missing`` is the colour, faintly
-    (default: none).
+    (default: none). ``cells``: what is said of a pixel, after the picture's name, with its ``{row}``, from
+    the top, and ``{column}``, both from 0.
     """
 
     values: Data
@@ -315,15 +334,16 @@ class Heat(Mark):
     hi: float = 1.0
     negative: str | None = None
     missing: str | None = None
+    cells: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Images(Mark):
+class Images(Named):
     """Small pictures, shape (N, height, width) once the state is chosen, row 0 on top, in a panel without
     axes.
 
-    ``columns`` of them stand in a row; ``labels``: a template for each, below it, or none. Colours as in
-    `Heat`.
+    ``columns`` of them stand in a row; ``labels``: a template for each, below it, or none. Colours and
+    ``cells`` as in `Heat`.
     """
 
     values: Data
@@ -332,6 +352,7 @@ class Images(Mark):
     hi: float = 1.0
     negative: str | None = None
     labels: Sequence[str] = ()
+    cells: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -136,3 +136,17 @@ test("a drawing is moved to the middle by whole pixels, and an empty page stays 
   assert.deepEqual([...moved].flatMap((v, i) => (v ? [i] : [])), [4 * 9 + 4, 4 * 9 + 5]);
   assert.deepEqual(plain(explore.centred(new Float64Array(81), 9)), plain(new Float64Array(81)));
 });
+
+test("the nearest of some boxes is found, and the next one to a side", () => {
+  const box = (x, y, width = 10, height = 10) => ({ x, y, width, height });
+  const [a, b, c, d] = [box(0, 0), box(40, 0), box(80, 30), box(0, 60)];
+  const all = [a, b, c, d];
+  assert.equal(explore.spotAt(all, 5, 5), a);
+  assert.equal(explore.spotAt(all, 30, 5), b); // 10 pixels away, the other 20
+  assert.equal(explore.spotAt([box(0, 0, 100, 100), b], 44, 5), b); // both hold it: this one's middle is nearer
+  assert.equal(explore.spotAt([], 1, 1), null);
+  assert.equal(explore.spotBeside(all, [5, 5], [1, 0]), b);
+  assert.equal(explore.spotBeside(all, [45, 5], [1, 0]), c);
+  assert.equal(explore.spotBeside(all, [5, 5], [0, 1]), d); // straight ahead, though c is nearer in height
+  assert.equal(explore.spotBeside(all, [5, 5], [-1, 0]), null);
+});

@@ -232,6 +232,7 @@ def test_ticks_of_the_static_picture_do_not_lie_on_one_another():
         ({"rows": [[Panel(marks=[Line(y="y", when={"u": (0,)})])]]}, "there is no control 'u'"),
         ({"rows": [[Panel(marks=[Line(y="y", color="mauve")])]]}, "there is no colour 'mauve'"),
         ({"rows": [[Panel(marks=[], pad=("a", "u"))]]}, "there is no control 'u'"),
+        ({"rows": [[Panel(marks=[Bars(y="y", picks="u")])]]}, "there is no control 'u'"),
         (
             {"controls": [Slider(name="a", label="a", values=A, when={"u": (0,)}), *toy().controls[1:]]},
             "control 'a': there is no control 'u'",

@@ -14,6 +14,7 @@ from tests.explore.made import made, states
 NAMES = list(SIGNATURES)
 WIDE, PHONE = 688, 358  # pixels that the page's column leaves to a figure
 TALLEST, LONGEST = 566, 45  # pixels below a title and a paragraph on a screen of 900; words of a caption
+LATER = 600  # pixels of a view that a reader asks for
 PAGE = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><style>
 body {{ margin: 0; padding: 0 16px; font: 16px/1.65 system-ui, sans-serif; }}
@@ -121,6 +122,17 @@ def test_at_first_one_thing_is_in_view_and_fits_the_screen(browser, pages, name)
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_no_view_is_much_taller_than_the_first(browser, pages, name):
+    context, _, drawn = opened(browser, pages(name), WIDE)
+    heights = {}
+    for button in drawn.locator(".gd-views button").all():
+        button.click()
+        heights[button.inner_text()] = drawn.bounding_box()["height"]
+    context.close()
+    assert {view: height for view, height in heights.items() if height > LATER} == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_caption_is_short(name):
     figure = made(name)
     longest = max(
@@ -149,34 +161,35 @@ def test_what_plays_comes_back_to_its_sign(browser, pages, name):
     context.close()
 
 
+def swipe(tab, touch, x: float, y: float, dx: float, dy: float) -> None:
+    """Press and move as a touch screen does it, so that the browser decides who gets the movement."""
+    point = lambda k: [{"x": x + k * dx / 8, "y": y + k * dy / 8}]  # noqa: E731
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": point(0)})
+    for k in range(1, 9):
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": point(k)})
+        tab.wait_for_timeout(20)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    tab.wait_for_timeout(200)
+
+
 def test_a_finger_on_a_map_scrolls_the_page_and_drags_the_handle(browser, pages):
-    """Pressed and moved as a touch screen does it, so that the browser decides who gets the movement."""
     text = "<p>Text.</p>" * 40
     context, tab, drawn = opened(browser, pages("momentum", text, text), PHONE, has_touch=True)
     drawn.get_by_role("button", name="All settings").click()
     drawn.locator("svg.gd-pad").evaluate("svg => svg.scrollIntoView({block: 'center'})")
     touch = context.new_cdp_session(tab)
 
-    def swipe(x: float, y: float, dx: float, dy: float) -> None:
-        point = lambda k: [{"x": x + k * dx / 8, "y": y + k * dy / 8}]  # noqa: E731
-        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": point(0)})
-        for k in range(1, 9):
-            touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": point(k)})
-            tab.wait_for_timeout(20)
-        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        tab.wait_for_timeout(200)
-
     def scrolled() -> float:
         return tab.evaluate("scrollY")
 
     before, state = scrolled(), state_of(drawn)
     box = drawn.locator("svg.gd-pad").bounding_box()
-    swipe(box["x"] + 250, box["y"] + 150, 0, -120)
+    swipe(tab, touch, box["x"] + 250, box["y"] + 150, 0, -120)
     assert scrolled() > before + 50 and state_of(drawn) == state
 
     before = scrolled()
     handle = drawn.locator(".gd-handle").bounding_box()
-    swipe(handle["x"] + 22, handle["y"] + 22, 20, 60)
+    swipe(tab, touch, handle["x"] + 22, handle["y"] + 22, 20, 60)
     assert scrolled() == before and state_of(drawn)["gamma"] < state["gamma"]
 
     state, box = state_of(drawn), drawn.locator("svg.gd-pad").bounding_box()

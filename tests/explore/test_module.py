@@ -106,7 +106,7 @@ def test_under_node(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "# pass 13" in done.stdout, done.stdout[-600:]
+    assert "# pass 14" in done.stdout, done.stdout[-600:]
 
 
 def test_no_optimizer_is_computed_on_the_page():

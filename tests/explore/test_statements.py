@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
@@ -136,6 +137,45 @@ def test_backpropagation_half_the_nudge_a_quarter_of_the_error():
     falls = a["falls"]
     assert np.nanmin(falls) > 3.5 and np.nanmax(falls) < 4.4
     assert np.isfinite(a["corner_inside"]).any()
+
+
+def test_backpropagation_what_is_pressed_is_the_weight_of_the_product():
+    """The menu's words, the places in the picture and the numbers are of one weight."""
+    a, module = numbers("backpropagation")
+    figure = made("backpropagation")
+    below, unit, score = (figure.controls[i].shown() for i in (1, 2, 3))
+    net, data = module.Network(), module.digits()
+    x, y = data.train.x[:1], data.train.y[:1]
+    grads = net.layers(net.grad(net.init(0), x, y))
+    digit = a["digit"][0, 0, 0, 0]
+    for i in range(module.PIXELS):
+        row, column = (int(part) for part in re.findall(r"\d+", below[i]))
+        there = (a["pixel_x"].ravel()[i], a["pixel_y"].ravel()[i])
+        assert there == (column + 0.5, 27.5 - row)
+        assert a["a"][i].item() == digit[27 - row, column] == x[0, 28 * row + column]
+        for k, name in enumerate(unit):
+            slope = grads[0][0][28 * row + column, int(re.findall(r"\d+", name)[0])]
+            np.testing.assert_allclose(a["slope"][i, k], float(slope), atol=1e-15)
+    np.testing.assert_allclose(a["slope"][module.PIXELS :, 0, :, 0], grads[1][0].numpy(), atol=1e-15)
+    assert below[module.PIXELS :] == [f"hidden unit {k}" for k in range(32)] and len(score) == 10
+    kinds = [name.split(", ")[1] for name in unit]
+    assert kinds == ["on", "off", "barely on"]
+    is_off = a["slope"][: module.PIXELS, 1] == 0
+    assert is_off.all() and (a["slope"][: module.PIXELS, 0][a["a"][: module.PIXELS].ravel() > 0] != 0).all()
+    inked = a["a"][: module.PIXELS].ravel() > 0.9  # "full of ink": a nudge of 2 wakes the unit that is off
+    assert np.isfinite(a["corner_inside"][: module.PIXELS][inked][:, 1, 0, -1]).all()
+
+
+def test_network_a_template_is_of_the_unit_that_it_is_named_after():
+    a, module = numbers("network")
+    marks = made("network").rows[0][1].marks
+    units = [int(name.split()[-1]) for name in marks[0].names]
+    net = module.Network()
+    first = net.layers(net.init(module.SEED))[0][0].numpy()[:, units].T.reshape(9, 28, 28)
+    shown = a["whole_templates"][0]  # of step 0, in shades
+    assert all(
+        np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.9 for one, two in zip(first, shown, strict=True)
+    )
 
 
 def test_cover_nine_rates_and_starts_from_which_all_set_out():

@@ -37,7 +37,7 @@ EXAMINED = np.union1d(WATCHED, [*range(0, 100, 2), *range(100, 301, 10)])
 TEMPLATES, SHADES = 9, 31
 ZERO = 0.5  # where step 0 stands on the logarithmic axis
 
-# the sheet of ten digits, in pixels of the digits: two rows of five, each with its bars and its answer below
+# the ten digits, in pixels of theirs: two rows of five, each with its bars and its answer below
 PITCH, ROW, BARS, ANSWER, TALL = 34, 69, 57, 64, 24
 WIDTH, HEIGHT = 5 * PITCH - 6, 2 * ROW
 
@@ -57,7 +57,8 @@ def network() -> Figure:
     few = Digits(data.train, Split(data.validation.x[:1], data.validation.y[:1]), data.test)
     kept = train(net, few, GradientDescent(LR), steps=STEPS, seed=SEED, examine=STEPS, keep=True).kept
     assert kept is not None
-    numbers = {**_templates(net, kept), **_answers(net, kept, data), **_shares(net, kept, data)}
+    units = _most_changed(net, kept)
+    numbers = {**_templates(net, kept, units), **_answers(net, kept, data), **_shares(net, kept, data)}
     numbers |= in_views("seen", "learnt", computed=0)
 
     def compute() -> Arrays:
@@ -79,6 +80,8 @@ def network() -> Figure:
         "color": "orange",
         "negative": "purple",
         "at": ("step",),
+        "names": [f"hidden unit {unit}" for unit in units],
+        "cells": ": pixel in row {row}, column {column}",
     }
     return Figure(
         name="figure-network",
@@ -109,8 +112,7 @@ def network() -> Figure:
                     y=Axis(domain=(0, HEIGHT), **nothing),
                     equal=True,
                     marks=[
-                        Heat(values="sheet", x0=0, x1=WIDTH, y0=0, y1=HEIGHT),
-                        *(mark for digit in range(10) for mark in _under(digit)),
+                        *(mark for digit in range(10) for mark in (_digit(digit), *_under(digit))),
                     ],
                 ),
                 Panel(
@@ -188,8 +190,11 @@ def network() -> Figure:
         "probabilities: {read@step:d} are read right. Nine templates show smooth strokes and arcs, in two "
         "colours side by side.",
         encoding={
-            "sheet": Encoding(bits=8),
-            **{f"{kind}{digit}": Encoding(bits=8) for kind in ("others", "true") for digit in range(10)},
+            **{
+                f"{kind}{digit}": Encoding(bits=8)
+                for kind in ("digit", "others", "true")
+                for digit in range(10)
+            },
             "added": Encoding(bits=8),
             "whole_templates": Encoding(bits=8),
         },
@@ -206,8 +211,22 @@ def network() -> Figure:
 
 
 def _corner(digit: int) -> tuple[int, int]:
-    """Where a digit's picture has its upper left corner on the sheet: from the left, from the bottom."""
+    """Where a digit's picture has its upper left corner: from the left, from the bottom."""
     return PITCH * (digit % 5), HEIGHT - ROW * (digit // 5)
+
+
+def _digit(digit: int) -> Heat:
+    """A digit's picture; its pixels have names."""
+    left, top = _corner(digit)
+    return Heat(
+        values=f"digit{digit}",
+        x0=left,
+        x1=left + 28,
+        y0=top - 28,
+        y1=top,
+        names=[f"a {digit}"],
+        cells=": pixel in row {row}, column {column}",
+    )
 
 
 def _under(digit: int) -> list[Bars | Text | Line]:
@@ -215,7 +234,8 @@ def _under(digit: int) -> list[Bars | Text | Line]:
     left, top = _corner(digit)
     foot = top - BARS
     places = [left + 1.4 + 2.8 * k for k in range(10)]
-    bars: dict[str, Any] = {"at": ("step",), "base": foot, "width": 2.3}
+    names = [f"output {k}, for the {digit} above" for k in range(10)]
+    bars: dict[str, Any] = {"at": ("step",), "base": foot, "width": 2.3, "names": names}
     answer: dict[str, Any] = {"x": left + 14, "y": top - ANSWER, "anchor": "middle"}
     return [
         Line(x=[left, left + 28], y=[foot, foot], color="faint", width=1.0),
@@ -226,32 +246,36 @@ def _under(digit: int) -> list[Bars | Text | Line]:
     ]
 
 
-def _templates(net: Network, kept: torch.Tensor) -> Arrays:
-    """The weights into the units that change most, as pictures: what training added, and all of it, in
-    shades of one scale."""
-    weights = net.layers(kept[torch.as_tensor(WATCHED)])[0][0].numpy()  # (17, 784, 32)
+def _most_changed(net: Network, kept: torch.Tensor) -> list[int]:
+    """The units whose weights change most in the whole training."""
+    first, last = (net.layers(kept[step])[0][0] for step in (0, -1))
+    return np.argsort(-(last - first).square().sum(0).numpy(), kind="stable")[:TEMPLATES].tolist()
+
+
+def _templates(net: Network, kept: torch.Tensor, units: list[int]) -> Arrays:
+    """The weights into some units, as pictures: what training added, and all of it, in shades of one
+    scale."""
+    weights = net.layers(kept[torch.as_tensor(WATCHED)])[0][0].numpy()[:, :, units]  # (17, 784, 9)
     added = weights - weights[0]
-    most = np.argsort(-np.square(added[-1]).sum(0), kind="stable")[:TEMPLATES]
-    limit = np.abs(added[-1][:, most]).max()
+    limit = np.abs(added[-1]).max()
 
     def shades(values: np.ndarray) -> np.ndarray:
-        pictures = values[:, :, most].transpose(0, 2, 1).reshape(len(WATCHED), TEMPLATES, 28, 28)
+        pictures = values.transpose(0, 2, 1).reshape(len(WATCHED), TEMPLATES, 28, 28)
         return np.round(SHADES * np.clip(pictures / limit, -1, 1))
 
     return {"added": shades(added), "whole_templates": shades(weights)}
 
 
 def _answers(net: Network, kept: torch.Tensor, data: Digits) -> Arrays:
-    """The sheet of ten digits, and for each its bars' ends and the answer, right or wrong."""
+    """Ten digits, and for each its bars' ends and the answer, right or wrong."""
     ten = [data.validation.only(digit).x[0] for digit in range(10)]
     scores = net.forward(kept[torch.as_tensor(WATCHED)], torch.stack(ten))[-1]
     probabilities = torch.softmax(scores, -1).numpy()  # (17, 10 digits, 10)
     said = probabilities.argmax(-1)
-    sheet = np.full((HEIGHT, WIDTH), np.nan)
-    out: Arrays = {"sheet": sheet}
+    out: Arrays = {}
     for digit, pixels in enumerate(ten):
-        left, top = _corner(digit)
-        sheet[top - 28 : top, left : left + 28] = pixels.numpy().reshape(28, 28)[::-1]
+        _, top = _corner(digit)
+        out[f"digit{digit}"] = pixels.numpy().reshape(28, 28)[::-1]
         ends = top - BARS + TALL * probabilities[:, digit]
         out[f"others{digit}"] = np.where(np.arange(10) == digit, np.nan, ends)
         out[f"true{digit}"] = np.where(np.arange(10) == digit, ends, np.nan)

@@ -174,7 +174,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
                         label=f"share of the way from {title(hero)}'s end", domain=(SHARES[0], SHARES[-1])
                     ),
                     y=NATS,
-                    height=284,
+                    height=235,
                     weight=1.35,
                     when={"slice": (LINE, TWIN)},
                     marks=[
@@ -217,7 +217,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
         ],
         caption=[
             "A colour is a training, its shadow the slice's nearest point. On the dashed line the slice "
-            "would tell the truth.",
+            "tells the truth.",
             f"After step {{step}} {told[0]} is at {{{two[0]}_true@slice,step:.3f}} and shown at "
             f"{{{two[0]}_seen@slice,step:.3f}}.",
             "{first@slice:?}Between the ends the line's curve rises to {hill@slice:.2f}.",
