@@ -20,7 +20,7 @@ from sphinx.util.docutils import SphinxDirective
 from tables import table
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
-from bench import BOUND, LARGE, PART, arrays_of
+from contests import BOUND, LARGE, arrays_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "bench"
 Run = dict[str, Any]
