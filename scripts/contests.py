@@ -147,7 +147,7 @@ METHODS = {
     "Adam": Method("Adam", "Adam", 7),
     "AdamW": Method("AdamW", "AdamW", 7, {"lr": 1e-4, "weight_decay": 0.01}),
     "RAdam": Method("RAdam", "RAdam", 7, has_fused=False),
-    "Adadelta": Method("Adadelta", "Adadelta", 7, has_fused=False),
+    "Adadelta": Method("Adadelta", "Adadelta", 7, {"lr": 1e-4, "rho": 0.95}, has_fused=False),
     "Lookahead(Adam)": Method("Adam", "Adam", 7 + 4 / K, around=True),
 }
 
