@@ -290,7 +290,7 @@ def step_of(make: Callable[[list[Any]], Any], shapes: Shapes) -> Callable[[], An
     params = [torch.zeros(shape, device=device(), requires_grad=True) for shape in shapes]
     for param, grad in zip(params, gradients(shapes), strict=True):
         param.grad = grad
-    return make(params).step  # type: ignore[no-any-return]
+    return make(params).step
 
 
 def loops_that_move(numbers: float) -> list[Callable[[], Any]]:

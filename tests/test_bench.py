@@ -316,6 +316,11 @@ def test_the_steps_stand_in_a_table_of_methods_and_sizes_and_not_among_the_other
         ["Lookahead(Adam)", "–", "not run (≤ 1.1)", "ours around torch's fused"],
     ]
     assert bench_ext.step_rows(runs, contests.PLAIN)[1][0][1] == "9 (≤ 1.05)"
+    older = steps_run(2, Adam=1.5)
+    older["contests"][0]["goals"][0]["at_most"] = 1.2
+    assert bench_ext.step_rows([*runs, older], contests.COMPILED)[1][0][1] == (
+        "**1.01 – 1.04** (≤ 1.05); 1.5 (≤ 1.2)"
+    )
     assert bench_ext.goal_rows(runs) == (["Work", "2 threads", "Goal", "Ours"], [])
 
 

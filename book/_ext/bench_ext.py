@@ -106,15 +106,17 @@ def step_rows(runs: list[Run], who: str) -> tuple[list[str], list[list[str]]]:
     """The head and the rows of the table of steps: a row for a method and whom it is beside, a column for a
     size of the parameters, and in each cell what was measured, and the goal."""
     sizes: dict[str, None] = {}
-    cells: dict[tuple[str, str], dict[str, str]] = {}
+    cells: dict[tuple[str, str], dict[str, list[str]]] = {}
     for (title, goals_who, versus, at_most), seen in goals_in(runs, of_steps=True).items():
         if goals_who == who and (found := STEP.fullmatch(title)):
             method, size = found["method"], found["size"]
             sizes[size] = None
             values = [value for some in seen.values() for value in some]
-            cells.setdefault((method, versus), {})[size] = f"{cell(values, at_most)} (≤ {short(at_most)})"
+            told = cells.setdefault((method, versus), {}).setdefault(size, [])
+            told.append(f"{cell(values, at_most)} (≤ {short(at_most)})")
     rows = [
-        [method, *[row.get(size, "–") for size in sizes], versus] for (method, versus), row in cells.items()
+        [method, *["; ".join(row.get(size, ["–"])) for size in sizes], versus]
+        for (method, versus), row in cells.items()
     ]
     return ["Method", *sizes, "Beside"], rows
 
