@@ -1,15 +1,18 @@
 """What the benchmark measured, in the book.
 
-``{bench} goals`` is a table of the goals with what was measured, ``{bench} bars`` draws the times of one run
+``{bench} steps`` are tables of the goals for one step of an optimizer with what was measured, ``{bench}
+goals`` is one of all other goals, ``{bench} bars`` draws the times of one run
 as bars in the page's own text and colours, ``{bench} times`` lists all times,
 ``{bench} bound`` says how a step compares with the loop called a bandwidth bound, and ``{bench} machine``
 names the machine. The numbers are read from the files that `scripts/bench.py` wrote into ``book/bench``:
-several runs with as many threads are shown as the range of what they gave.
+several runs with as many threads are shown as the range of what they gave. Runs of an older benchmark may
+have other rows.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from html import escape
 from pathlib import Path
@@ -20,7 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 from tables import table
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "scripts"))
-from bench import BOUND, LARGE, PART, arrays_of
+from contests import BOUND, COMPILED, LARGE, PLAIN, arrays_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "bench"
 Run = dict[str, Any]
@@ -56,32 +59,66 @@ def span(values: list[float]) -> str:
     return low if low == high else f"{low} – {high}"
 
 
+Key = tuple[Any, ...]
+STEP = re.compile(r"(?P<method>.+), one (?:of \d+ steps|step), (?P<size>.+)")
+"""The title of a contest of steps."""
+
+
+def threads_text(n: int) -> str:
+    return f"{n} thread{'s' * (n > 1)}"
+
+
+def cell(values: list[float], at_most: float) -> str:
+    """What was measured. It stands in bold where all runs reach the goal."""
+    if not values:
+        return "not run"
+    return f"**{span(values)}**" if max(values) <= at_most else span(values)
+
+
+def goals_in(runs: list[Run], of_steps: bool) -> dict[Key, dict[int, list[float]]]:
+    """By title, who, versus and goal: with so many threads, what was measured in each run."""
+    found: dict[Key, dict[int, list[float]]] = {}
+    for run in runs:
+        for contest in run["contests"]:
+            if bool(STEP.fullmatch(contest["title"])) != of_steps:
+                continue
+            for goal in contest["goals"]:
+                key = contest["title"], goal["who"], goal["versus"], goal["at_most"]
+                values = found.setdefault(key, {}).setdefault(run["machine"]["torch threads"], [])
+                values += [] if goal["is"] is None else [goal["is"]]
+    return found
+
+
 def goal_rows(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
-    """The head and the rows of the table of goals. A number stands in bold where all runs reach the goal."""
-    groups = by_threads(runs)
+    """The head and the rows of the table of goals, but for those of steps."""
+    counts = [*by_threads(runs)]
     # What was measured stands beside the work: a phone shows no more than the first columns at once.
-    head = ["Work", *[f"{n} thread{'s' * (n > 1)}" for n in groups], "Goal", "Ours"]
-    measured: dict[tuple[str, ...], dict[int, list[float]]] = {}
-    for n, group in groups.items():
-        for run in group:
-            for contest in run["contests"]:
-                for goal in contest["goals"]:
-                    unit, each = unit_of(goal)
-                    at_most = goal["at_most"] / each
-                    key = contest["title"], f"≤ {short(at_most)} {unit}", goal["who"].removeprefix("ours, ")
-                    seen = measured.setdefault(key, {"at_most": at_most}).setdefault(n, [])  # type: ignore[dict-item]
-                    if goal["is"] is not None:
-                        seen.append(goal["is"] / each)
+    head = ["Work", *map(threads_text, counts), "Goal", "Ours"]
     rows = []
-    for key, seen in measured.items():
-        cells = []
-        for n in groups:
-            values = seen.get(n) or []
-            good = bool(values) and max(values) <= seen["at_most"]  # type: ignore[operator]
-            cells.append(f"**{span(values)}**" if good else span(values) if values else "not run")
-        work, bound, who = key
-        rows.append([work, *cells, bound, who])
+    for (title, who, versus, at_most), seen in goals_in(runs, of_steps=False).items():
+        unit, each = unit_of({"versus": versus, "at_most": at_most})
+        cells = [cell([value / each for value in seen.get(n, [])], at_most / each) for n in counts]
+        rows.append([title, *cells, f"≤ {short(at_most / each)} {unit}", who.removeprefix("ours, ")])
     return head, rows
+
+
+def step_rows(runs: list[Run], who: str) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of the table of steps: a row for a method and whom it is beside, a column for a
+    size of the parameters, and in each cell what was measured, and the goal."""
+    sizes: dict[str, None] = {}
+    cells: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for (title, goals_who, versus, at_most), seen in goals_in(runs, of_steps=True).items():
+        if goals_who == who and (found := STEP.fullmatch(title)):
+            method, size = found["method"], found["size"]
+            sizes[size] = None
+            values = [value for some in seen.values() for value in some]
+            told = cells.setdefault((method, versus), {}).setdefault(size, [])
+            told.append(f"{cell(values, at_most)} (≤ {short(at_most)})")
+    rows = [
+        [method, *["; ".join(row.get(size, ["–"])) for size in sizes], versus]
+        for (method, versus), row in cells.items()
+    ]
+    return ["Method", *sizes, "Beside"], rows
 
 
 def time_lines(runs: list[Run]) -> str:
@@ -99,45 +136,39 @@ def time_lines(runs: list[Run]) -> str:
 
 def machine_text(runs: list[Run]) -> str:
     about = runs[0]["machine"]
-    counts = ", ".join(
-        f"{len(group)} with {n} thread{'s' * (n > 1)}" for n, group in by_threads(runs).items()
-    )
+    counts = ", ".join(f"{len(group)} with {threads_text(n)}" for n, group in by_threads(runs).items())
     return (
         f"{about['processor']}, {about['cores']} cores, GPU: {about['GPU']}; {about['system']}, Python "
         f"{about['python']}, torch {about['torch']}, NumPy {about['numpy']}. Runs: {counts}."
     )
 
 
-def against_the_loop(run: Run) -> list[tuple[str, float, float, float]]:
-    """Of each contest with large arrays: its title; the milliseconds of the loop called a bandwidth bound and
-    of the fastest step; and what as many bytes took the loop where it moved them fastest in this run."""
+def against_the_loop(run: Run) -> list[tuple[str, float, float]]:
+    """Of each contest with large arrays: its title, and the milliseconds of the loop called a bandwidth bound
+    and of the fastest step."""
     found = []
     for contest in run["contests"]:
-        times = {who: ms for who, ms in contest["ms"].items() if not who.startswith(PART)}
+        times = dict(contest["ms"])
         loop = times.pop(BOUND, None)
         if loop and contest["title"].endswith(LARGE):
             found.append((contest["title"], loop, min(times.values())))
-    fastest = min((loop / arrays_of(title) for title, loop, _ in found), default=0.0)
-    return [(title, loop, step, fastest * arrays_of(title)) for title, loop, step in found]
+    return found
 
 
 def bound_text(runs: list[Run]) -> str:
-    """How often a step was faster than the loop beside it, and than the same loop at its best."""
-    contests = [one for run in runs for one in against_the_loop(run)]
-    ahead = [step / loop for _, loop, step, _ in contests if step < loop]
-    still = [step / best for *_, step, best in contests if step < best]
+    """How a step compares with the loop beside it, and how far that loop scatters."""
+    quotients = [step / loop for run in runs for _, loop, step in against_the_loop(run)]
     scatter = 1.0
     for run in runs:
         by_size: dict[float, list[float]] = {}
-        for title, loop, *_ in against_the_loop(run):
+        for title, loop, _ in against_the_loop(run):
             by_size.setdefault(arrays_of(title), []).append(loop)
         scatter = max([scatter, *(max(loops) / min(loops) for loops in by_size.values())])
     return (
-        f"In {len(ahead)} of the {len(contests)} stored contests with ten million parameters the fastest "
-        f"step took less time than that loop, by {lead(ahead)} at most. The loop itself scatters by more: for"
-        f" one number of bytes, in one run, it took up to {scatter:.2f} times as long in one contest as in "
-        f"another. Held against the best rate at which it moved bytes anywhere in the same run, in "
-        f"{len(still)} the step is still ahead, by {lead(still)} at most."
+        f"In the {len(quotients)} stored contests with ten million parameters the fastest step took "
+        f"{span(quotients)} times as long as that loop, and in {sum(q < 1 for q in quotients)} of them less "
+        "time. The loop itself scatters: for one number of bytes, in one run, it took up to "
+        f"{scatter:.2f} times as long in one contest as in another."
     )
 
 
@@ -146,7 +177,7 @@ WHOSE = {"ours": "ours", "torch,": "torch", "torch.": "torch"}
 
 def whose(who: str) -> str:
     """Whose time it is, as a class: ours, torch's, another's, or one that stands for comparison."""
-    if who == BOUND or who.startswith(PART):
+    if who == BOUND:
         return "beside"
     return next((name for start, name in WHOSE.items() if who.startswith(start)), "other")
 
@@ -171,12 +202,8 @@ def bars_html(run: Run) -> str:
     return "\n".join(parts)
 
 
-def lead(quotients: list[float]) -> str:
-    return f"{100 * (1 - min(quotients, default=1.0)):.0f} %"
-
-
 class Bench(SphinxDirective):
-    """``{bench} goals``, ``{bench} bars``, ``{bench} times``, ``{bench} bound`` or ``{bench} machine``."""
+    """``{bench} steps``, and whatever else the head of this file says."""
 
     required_arguments = 1
 
@@ -193,10 +220,21 @@ class Bench(SphinxDirective):
             return [nodes.literal_block(text=time_lines(runs), language="text")]
         if what == "bars":
             return [nodes.raw("", bars_html(runs[0]), format="html")]
-        if what != "goals":
-            raise self.error(f"bench shows goals, bars, times, bound or machine, not {what!r}")
-        head, rows = goal_rows(runs)
-        return [table(self, head, [(row, []) for row in rows], "bench-goals")]
+        if what == "goals":
+            return [self.table(*goal_rows(runs))]
+        if what != "steps":
+            raise self.error(f"bench shows steps, goals, bars, times, bound or machine, not {what!r}")
+        made: list[nodes.Node] = []
+        for who, said in ((COMPILED, "With compile=True"), (PLAIN, "Not compiled")):
+            for n, group in by_threads(runs).items():
+                made += [
+                    nodes.paragraph(text=f"{said}, {threads_text(n)}:"),
+                    self.table(*step_rows(group, who)),
+                ]
+        return made
+
+    def table(self, head: list[str], rows: list[list[str]]) -> nodes.table:
+        return table(self, head, [(row, []) for row in rows], "bench-goals")
 
 
 def setup(app):

@@ -49,7 +49,9 @@ class Single(Bucket):
     def __init__(
         self, param: torch.Tensor, state: Values, memory: Values, grad: torch.Tensor | None, whole: bool
     ) -> None:
-        super().__init__(param.detach(), memory, *([] if grad is None else [grad.detach().resolve_neg()]))
+        if grad is not None and (grad.requires_grad or grad.is_neg()):
+            grad = grad.detach().resolve_neg()
+        super().__init__(param.detach(), memory, *([] if grad is None else [grad]))
         self.state, self.whole = state, whole
 
     def write(self) -> None:

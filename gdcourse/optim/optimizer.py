@@ -22,6 +22,7 @@ from gdcourse.optim.groups import (
     has,
     look_names,
     looked_by,
+    looks,
     memory_of,
     note_look,
     number,
@@ -169,19 +170,22 @@ class RuleOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         self._check_sparse()
+        ahead = looks(self.rule)
         with Ways(self.compile and not self._failed) as ways:
             moved = []
             for group in self.param_groups:
                 settings = settings_of(self.rule, group)
                 for states, bucket in self._buckets(group):
-                    t, before = int(states[0]["step"]) + 1, looked_by(self.rule, states[0])
+                    t = int(states[0]["step"]) + 1
+                    before = looked_by(self.rule, states[0]) if ahead else None
                     ways.run(update, bucket, settings.at(t, before))
                     moved.append((settings.rule, t, states))
             ways.finish()
             for rule, t, states in moved:
                 for state in states:
                     _count(state["step"], t)
-                note_look(rule, states)
+                if ahead:
+                    note_look(rule, states)
         self._note_failure(ways)
         return loss
 

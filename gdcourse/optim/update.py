@@ -25,7 +25,7 @@ Program = Callable[..., tuple[torch.Tensor, Values]]
 Arrays = tuple[Any, ...]
 """A point, the state by name, and perhaps a gradient, of NumPy or torch."""
 
-PIECE = 15 * 2**15
+PIECE = 15 * 2**16
 """Bytes that are computed in one go by NumPy: few enough for the processor's cache, and enough for its
 threads
 not to wait for each other's turn."""
@@ -133,7 +133,8 @@ class Ways:
         if self._waiting and self._waiting & bucket.storages():  # tied: one step after the other
             self.finish()
         queued = len(self._pieces)
-        self._run(program, bucket, values)
+        if not (self.compiles and self._by_kernel(program, bucket, values)):
+            self._run(program, bucket, values)
         if len(self._pieces) > queued:
             self._buckets.append(bucket)
             self._waiting |= bucket.storages()
@@ -143,7 +144,7 @@ class Ways:
 
     def _run(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
         count = bucket.point.numel()
-        if not count or (self.compiles and self._by_kernel(program, bucket, values)):
+        if not count:
             return
         many = count > FEW and bucket.point.is_cpu
         tensors = alike(bucket) if many and not bucket.whole else None
