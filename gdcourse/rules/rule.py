@@ -31,8 +31,9 @@ class Rule:
 
     ``scope`` says what it may be run on: ``"element"``, each number by itself, so that parameters may be
     joined in one vector and cut anywhere; ``"tensor"``, each parameter in its own shape (its last two axes
-    are a matrix's); ``"all"``, all parameters in one vector that is not cut, because the rule sums over
-    them."""
+    are a matrix's); ``"all"``, all parameters of a group in one vector that is not cut, because the rule sums
+    over them.
+    """
 
     scope: ClassVar[Literal["element", "tensor", "all"]] = "element"
 

@@ -292,3 +292,20 @@ def test_muon_refuses_vectors():
     with pytest.raises(ValueError, match=r"Muon moves matrices, got shape \(4,\): give vectors to Adam"):
         walk(params, optimizer, 1)
     assert equal(params, parameters((3, 2), (4,)))  # nothing has moved
+
+
+def test_a_rule_that_sums_over_all_says_what_does_not_fit_into_one_vector():
+    late = [torch.nn.Parameter(torch.ones(2)) for _ in range(2)]
+    mixed = [torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2, dtype=torch.float64))]
+    for params, resting in ((late, [late[1]]), (mixed, [])):
+        optimizer = gd.optim.from_rule(OfAll(), params)
+        for t in range(2):
+            for p in params:
+                p.grad = None if t == 0 and any(p is q for q in resting) else torch.ones_like(p)
+            if t == 0 and resting:
+                optimizer.step()
+                continue
+            before = [p.detach().clone() for p in params]
+            with pytest.raises(ValueError, match=r"sums over all parameters of a group .*one dtype"):
+                optimizer.step()
+            assert all(torch.equal(p, b) for p, b in zip(params, before, strict=True))
