@@ -203,8 +203,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         if self.rule.scope == "all" and len(lists) + len(alone) + len(sparse) > 1:
             raise ValueError(
                 f"{type(self.rule).__name__} sums over all parameters of a group (scope = 'all'), and these "
-                "do not fit into one vector: they must be plain tensors of one dtype and device that share no "
-                "memory, with dense gradients, and have had equally many"
+                "do not fit into one vector: they must be plain tensors of one dtype and device that share "
+                "no memory, with dense gradients, and have had equally many"
             )
         for params in lists:
             states = [state[param] for param in params]
