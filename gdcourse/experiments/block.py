@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 from gdcourse.experiments.family import Fit, carried, first_state
 from gdcourse.experiments.walk import edge_of
 from gdcourse.optim.kernels import Failed, kernel
+from gdcourse.optim.scope import is_elementwise
 from gdcourse.optim.update import warn_uncompiled
 from gdcourse.problems.problem import Problem
 from gdcourse.rules import Rule
@@ -48,7 +49,7 @@ def walk_compiled(
 ) -> dict[str, Any] | None:
     """As `walk` with one rule and without a path: ``theta``, ``loss`` and ``diverged_at``. None, after a
     warning, where it cannot be compiled."""
-    apart = hasattr(problem, "slopes")
+    apart = hasattr(problem, "slopes") and is_elementwise(rule)
     thetas = tuple([x.contiguous() for x in theta.unbind(-1)]) if apart else (theta,)
     fit = Fit(thetas[0], 0 if apart else problem.ndim)
     for_at, for_step = fit.for_at(rule), fit.for_step(rule)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gdcourse.optim.scope import check_scope
+from gdcourse.optim.scope import check_runs_apart
 from gdcourse.rules import Rule
 
 
@@ -142,17 +142,9 @@ def as_seeds(seed: Any) -> np.ndarray:
 
 
 def check_family(rule: Rule, runs: tuple[int, ...], theta: Any) -> None:
-    """Raise ValueError if a rule is not for runs of this shape, side by side in one array as θ is: it sums
-    over elements, or sees a parameter as a matrix. A single run, of shape (), may sum."""
-    if not runs and rule.scope != "tensor":
-        return
-    if rule.scope != "element":
-        raise ValueError(
-            f"{type(rule).__name__} works on whole parameters (scope = {rule.scope!r}), and many runs or "
-            "layers lie side by side in one array here: take a rule that works element by element, or give "
-            "this one to gdcourse.optim.from_rule"
-        )
-    check_scope(rule, torch.from_numpy if isinstance(theta, torch.Tensor) else np.asarray)
+    """Raise ValueError if a rule mixes runs of this shape, which lie side by side in one array as θ is."""
+    if runs:
+        check_runs_apart(rule, torch.from_numpy if isinstance(theta, torch.Tensor) else np.asarray)
 
 
 def carried(state: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

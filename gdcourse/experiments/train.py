@@ -298,6 +298,12 @@ def _mover(
     if isinstance(optimizer, type) and issubclass(optimizer, Rule):
         validate(optimizer)  # type: ignore[arg-type]  # raises: a class is not a rule yet
     if isinstance(optimizer, Rule):
+        if optimizer.scope == "tensor":
+            raise ValueError(
+                f"{type(optimizer).__name__} sees each parameter in its own shape (scope = 'tensor'), and "
+                "here the layers of a network lie in one vector: give lambda params: "
+                "gdcourse.optim.from_rule(rule, params)"
+            )
         return (_ByKernel if compile else _ByRule)(optimizer, schedule, theta, seeds.shape)
     asked = schedule is not None or compile
     if not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer) or asked:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
@@ -27,14 +28,9 @@ def joins(rule: Rule) -> bool:
     return all(isinstance(x, torch.Tensor) and x.shape == (2,) for x in first.values())
 
 
-def check_scope(rule: Rule, array: Callable[[np.ndarray], Any] = torch.from_numpy) -> None:
+def check_scope(rule: Rule) -> None:
     """Try a reader's rule that claims to work element by element on a vector, the vector shuffled, and its
     two halves: each element must come out the same.
-
-    Parameters
-    ----------
-    rule : its hyperparameters may be arrays; of each, the first number is taken.
-    array : what makes of a NumPy array what the rule is going to get. Default: a tensor.
 
     Raises
     ------
@@ -44,49 +40,112 @@ def check_scope(rule: Rule, array: Callable[[np.ndarray], Any] = torch.from_nump
         raise ValueError(
             f"{type(rule).__name__}.scope is {rule.scope!r}: must be 'element', 'tensor' or 'all'"
         )
-    if rule.scope != "element":
+    if rule.scope != "element" or _is_ours(rule):
         return
-    if hasattr(rule, "inner_rule"):
-        check_scope(rule.inner_rule, array)
-    if type(rule) in OURS:
-        return
-    rule = _single(rule)
-    theta, *grads = np.random.default_rng(0).standard_normal((4, 6))
+    theta, *grads = _drawn(6)
     shuffled = np.array([4, 0, 5, 2, 1, 3])
-    torchs, numpys = torch.get_rng_state(), np.random.get_state()
-    try:
-        end = _walked(rule, theta, grads, array)
-        if not _equal(end, _walked(rule, theta, grads, array)):
-            return  # it draws random numbers: nothing can be compared
-        moved = _walked(rule, theta[shuffled], [g[shuffled] for g in grads], array)
-        halves = [_walked(rule, theta[cut], [g[cut] for g in grads], array) for cut in HALVES]
-    except Exception as error:
-        raise ValueError(
-            f"{type(rule).__name__} does not run on a vector ({type(error).__name__}: {error}): a rule that "
-            'needs a parameter in its own shape says so, scope = "tensor"'
-        ) from error
-    finally:  # it may have drawn random numbers, which somebody else counts on
-        torch.set_rng_state(torchs)
-        np.random.set_state(numpys)
+    with _random_numbers_kept():
+        try:
+            end = _walked(rule, theta, grads, torch.from_numpy)
+            if not _equal(end, _walked(rule, theta, grads, torch.from_numpy)):
+                return  # it draws random numbers: nothing can be compared
+            moved = _walked(rule, theta[shuffled], [g[shuffled] for g in grads], torch.from_numpy)
+            halves = [_walked(rule, theta[cut], [g[cut] for g in grads], torch.from_numpy) for cut in HALVES]
+        except Exception as error:
+            raise ValueError(
+                f"{type(rule).__name__} does not run on a vector ({type(error).__name__}: {error}): a "
+                'rule that needs a parameter in its own shape says so, scope = "tensor"'
+            ) from error
     for how, got, wanted in (
         ("shuffled", moved, end[shuffled]),
         ("cut in two", np.concatenate(halves), end),
     ):
         if not _equal(got, wanted):
             raise ValueError(
-                f"{type(rule).__name__} does not work element by element: a vector that is {how} comes out "
-                'otherwise. Give the class scope = "tensor" (each parameter in its own shape) or '
+                f"{type(rule).__name__} does not work element by element: a vector that is {how} comes "
+                'out otherwise. Give the class scope = "tensor" (each parameter in its own shape) or '
                 'scope = "all" (all parameters in one vector)'
             )
 
 
-def _single(rule: Rule) -> Rule:
-    """The rule with a single number where a hyperparameter is an array."""
+def is_elementwise(rule: Rule) -> bool:
+    """Whether a rule, whose hyperparameters may be arrays, works by element, as far as trying tells."""
+    try:
+        check_scope(_single(rule, torch.from_numpy))
+    except ValueError:
+        return False
+    return rule.scope == "element"
+
+
+def check_runs_apart(rule: Rule, array: Callable[[np.ndarray], Any]) -> None:
+    """Try a reader's rule on two runs side by side, an array of two rows, and on each: it may look at all of
+    a run, and must not mix runs.
+
+    Parameters
+    ----------
+    rule : its hyperparameters may be arrays; of each, the first number is taken.
+    array : what makes of a NumPy array what the rule is going to get.
+
+    Raises
+    ------
+    ValueError : a run comes out otherwise beside another.
+    """
+    if _is_ours(rule):
+        return
+    rule = _single(rule, array)
+    theta, *grads = _drawn(2, 6)
+    with _random_numbers_kept():
+        try:
+            beside = _walked(rule, theta, grads, array)
+            if not _equal(beside, _walked(rule, theta, grads, array)):
+                return
+            alone = [_walked(rule, theta[i], [g[i] for g in grads], array) for i in (0, 1)]
+        except Exception as error:
+            if rule.scope == "element":
+                return  # it says itself what is wrong where it runs
+            raise ValueError(
+                f"{type(rule).__name__} does not run on rows of numbers ({type(error).__name__}: {error})"
+            ) from error
+    if not _equal(beside, np.stack(alone)):
+        raise ValueError(
+            f"{type(rule).__name__} mixes runs that lie side by side: give its sums axis=-1, keepdims=True, "
+            "so that the axes before stay apart, or walk one run at a time"
+        )
+
+
+def _is_ours(rule: Rule) -> bool:
+    """Whether a rule, and the one that it may be around, are this package's, which its tests see to."""
+    inner = getattr(rule, "inner_rule", None)
+    return type(rule) in OURS and (inner is None or _is_ours(inner))
+
+
+def _drawn(*shape: int) -> np.ndarray:
+    """A θ and three gradients."""
+    return np.random.default_rng(0).standard_normal((4, *shape))
+
+
+@contextmanager
+def _random_numbers_kept() -> Iterator[None]:
+    """A rule may draw random numbers, and somebody else counts on those that come next."""
+    torchs, numpys = torch.get_rng_state(), np.random.get_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(torchs)
+        np.random.set_state(numpys)
+
+
+def _single(rule: Rule, array: Callable[[np.ndarray], Any]) -> Rule:
+    """The rule with a single number where a hyperparameter is an array, in the rule inside, too."""
     values = {field.name: getattr(rule, field.name) for field in fields(rule) if field.init}  # type: ignore[arg-type]
-    arrays = {
-        name: np.asarray(x).reshape(-1)[0].item() for name, x in values.items() if getattr(x, "ndim", 0)
+    single = {
+        name: array(np.array(np.asarray(x).reshape(-1)[0]))
+        for name, x in values.items()
+        if getattr(x, "ndim", 0)
     }
-    return replace(rule, **arrays) if arrays else rule  # type: ignore[type-var]
+    if isinstance(inner := values.get("inner_rule"), Rule):
+        single["inner_rule"] = _single(inner, array)
+    return replace(rule, **single)  # type: ignore[type-var]
 
 
 def _walked(rule: Rule, theta: Any, grads: list[Any], array: Callable[[np.ndarray], Any]) -> np.ndarray:

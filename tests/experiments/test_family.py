@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import gdcourse as gd
+from tests.conftest import needs_a_compiler
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,18 +36,33 @@ def test_a_single_run_may_sum_over_its_elements(rule):
     "start", [np.ones((4, 2)), torch.ones(4, 2, dtype=torch.float64)], ids=["numpy", "torch"]
 )
 def test_a_family_may_not(start):
-    with pytest.raises(ValueError, match="Normalised does not work element by element"):
-        gd.descend(Normalised(), "Beale", start=start, steps=5)
-    with pytest.raises(ValueError, match="Normalised does not work element by element"):
-        gd.descend(Normalised(np.array([0.1, 0.2])), "Beale", steps=5)
-    with pytest.raises(ValueError, match=r"Whole works on whole parameters \(scope = 'all'\).*from_rule"):
-        gd.descend(Whole(), "Beale", start=start, steps=5)
-    with pytest.raises(ValueError, match="Normalised does not work element by element"):
-        gd.descend(gd.Lookahead(Normalised()), "Beale", start=start, steps=5)
+    for rule in (Normalised(), Normalised(np.array([0.1, 0.2, 0.3, 0.4])), Whole(), gd.Lookahead(Whole())):
+        with pytest.raises(ValueError, match=r"mixes runs that lie side by side: .*axis=-1, keepdims=True"):
+            gd.descend(rule, "Beale", start=start, steps=5)
+    with pytest.raises(ValueError, match=r"Muon does not run on rows of numbers .*Muon moves matrices"):
+        gd.descend(gd.rules.Muon(), "Beale", start=start, steps=5)
+
+
+@dataclass(frozen=True, eq=False)
+class EachRun(Normalised):
+    def step(self, theta, grad, state, at):
+        squares = grad[..., :1] ** 2 + grad[..., 1:] ** 2
+        return theta - self.lr * grad / (squares**0.5 + 1e-12), {}
+
+
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=needs_a_compiler)])
+def test_a_family_whose_runs_are_summed_each_is_its_runs(compile):
+    """Also where a kernel would take the coordinates apart."""
+    start = np.array([[1.0, 2.0], [-1.0, 0.5], [0.3, -2.0]])
+    rates = np.array([0.1, 0.2, 0.3])
+    family = gd.descend(EachRun(rates), "Beale", start=start, steps=12, path=False, compile=compile)
+    for i, lr in enumerate((0.1, 0.2, 0.3)):
+        one = gd.descend(Normalised(lr), "Beale", start=start[i], steps=12)
+        np.testing.assert_allclose(family.theta[-1, i], one.theta[-1], rtol=1e-9)
 
 
 @pytest.mark.parametrize("compile", [False, True])
 def test_networks_whose_layers_lie_in_one_vector_take_no_matrix_rule(compile):
-    with pytest.raises(ValueError, match=r"Muon works on whole parameters \(scope = 'tensor'\)"):
+    with pytest.raises(ValueError, match=r"Muon sees each parameter in its own shape .*from_rule"):
         gd.train(gd.problems.Network((784, 4, 10)), gd.digits(), gd.rules.Muon(), steps=1, compile=compile)
     assert gd.Lookahead(gd.rules.Muon()).scope == "tensor"
