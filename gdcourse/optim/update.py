@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, wraps
 from typing import Any
 from warnings import warn
@@ -173,7 +174,10 @@ class Ways:
             self._work()
         else:
             with ThreadPoolExecutor(threads - 1) as others:
-                futures = [others.submit(self._work) for _ in range(threads - 1)]
+                futures = []
+                with suppress(RuntimeError):  # none is to be had, as once the main thread has ended
+                    for _ in range(threads - 1):
+                        futures.append(others.submit(self._work))
                 self._work()
                 for future in futures:
                     future.result()
