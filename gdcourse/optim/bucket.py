@@ -35,6 +35,9 @@ class Bucket:
     def __init__(self, point: torch.Tensor, memory: Values, *grads: torch.Tensor) -> None:
         self.point, self.memory, self.grads = point, memory, grads
 
+    def read(self) -> None:
+        """Take the parameters' numbers again, if they are copied: they have moved since."""
+
     def write(self) -> None:
         """Hand back what has been written into ``point`` and ``memory``."""
 
@@ -92,6 +95,9 @@ class Joined(Bucket):
 
     def storages(self) -> set[int]:
         return {_storage(param) for param in self.params}
+
+    def read(self) -> None:
+        self.point = _flatten_dense_tensors(self.params)
 
     def write(self) -> None:
         for into, vector in [

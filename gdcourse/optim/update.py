@@ -133,6 +133,7 @@ class Ways:
         are there after `finish`."""
         if self._waiting and self._waiting & bucket.storages():  # tied: one step after the other
             self.finish()
+            bucket.read()
         queued = len(self._pieces)
         if not (self.compiles and self._by_kernel(program, bucket, values)):
             self._run(program, bucket, values)

@@ -185,6 +185,21 @@ def test_tied_parameters_move_one_after_the_other(make, groups, length, pieces, 
     assert gap(params[2:3], once[2:3]) > 1e-4
 
 
+@every
+def test_a_group_tied_to_one_that_still_waits_moves_after_it(make, pieces, monkeypatch):
+    """Tiny ones that together are so many that they are computed in pieces, after all groups are read."""
+
+    def walked():
+        first = parameters(*[(150,)] * 4)
+        second = [torch.nn.Parameter(p.detach()) for p in first]
+        walk(first + second, make([{"params": first}, {"params": second}]), 6)
+        return first
+
+    found = walked()
+    monkeypatch.setattr(bucket, "MANY", 1000)
+    assert equal(found, walked())
+
+
 @compiled_too
 def test_views_of_one_buffer_and_shared_memory_stay_where_they_are(compile):
     buffer = torch.ones(20, dtype=torch.float64)
