@@ -315,7 +315,8 @@ def _numpy_can(bucket: Bucket, values: tuple[Any, ...]) -> bool:
     for x in (bucket.point, *bucket.memory.values(), *bucket.grads):
         if type(x) is not torch.Tensor or x.dtype not in NUMPYS or not x.is_cpu:
             return False
-    return not bucket.point.is_inference()
+    # what torch refuses to write into (an inference tensor, one number for many elements) is left to torch
+    return not bucket.point.is_inference() and 0 not in bucket.point.stride()
 
 
 @cache

@@ -264,6 +264,31 @@ def test_numbers_that_lie_otherwise_are_the_same(name, compile, of_what, laid, m
     assert not getattr(optimizer, "optimizer", optimizer)._failed
 
 
+@every
+@compiled_too
+@pytest.mark.parametrize("shapes", [[(4,)], [(4,)] * 5, [(300,)]], ids=["one", "tiny", "long"])
+def test_a_parameter_may_be_the_negative_of_what_lies_there(make, compile, shapes, pieces):
+    params = parameters(*shapes)
+    negatives = [torch.nn.Parameter(torch._neg_view(-p.detach())) for p in params]
+    assert all(p.is_neg() for p in negatives)
+    walk(params, optimizer := make(params), 7)
+    walk(negatives, other := make(negatives, compile=compile), 7)
+    assert relative_gap(all_of(negatives, other), all_of(params, optimizer)) <= 1e-12
+
+
+@every
+@compiled_too
+@pytest.mark.parametrize("shapes", [[(4,)], [(4,)] * 5, [(300,)]], ids=["one", "tiny", "long"])
+def test_one_number_for_all_elements_is_no_parameter(make, compile, shapes, pieces):
+    """Where the elements go apart, the last written would count. torch refuses, and so does this."""
+    params = [torch.nn.Parameter(torch.ones(1).expand(shape)) for shape in shapes]
+    for p in params:
+        p.grad = torch.randn(p.shape)
+    with pytest.raises(RuntimeError, match="more than one element"):
+        make(params, compile=compile).step()
+    assert all(bool((p == 1).all()) for p in params)
+
+
 @compiled_too
 @every
 @pytest.mark.parametrize("shapes", [[(2, 3)] * 5, [(30, 40)]], ids=["tiny", "long"])
