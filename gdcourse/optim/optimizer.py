@@ -147,6 +147,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: Group) -> None:
         """Add a parameter group; see `torch.optim.Optimizer.add_param_group`. Raises as the class does."""
+        self.defaults.pop("differentiable", None)  # torch puts it into every copy's, and under a Lookahead
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:
