@@ -56,6 +56,8 @@ def check_scope(rule: Rule, array: Callable[[np.ndarray], Any] = torch.from_nump
     torchs, numpys = torch.get_rng_state(), np.random.get_state()
     try:
         end = _walked(rule, theta, grads, array)
+        if end.shape != theta.shape:
+            raise ValueError(f"its step gives a θ of shape {end.shape} for one of shape {theta.shape}")
         if not _equal(end, _walked(rule, theta, grads, array)):
             return  # it draws random numbers: nothing can be compared
         moved = _walked(rule, theta[shuffled], [g[shuffled] for g in grads], array)
