@@ -35,6 +35,9 @@ class Bucket:
     def __init__(self, point: torch.Tensor, memory: Values, *grads: torch.Tensor) -> None:
         self.point, self.memory, self.grads = point, memory, grads
 
+    def read(self) -> None:
+        """Take the parameters' numbers again, if they are copied: they have moved since."""
+
     def write(self) -> None:
         """Hand back what has been written into ``point`` and ``memory``."""
 
@@ -51,10 +54,20 @@ class Single(Bucket):
     ) -> None:
         if grad is not None and (grad.requires_grad or grad.is_neg()):
             grad = grad.detach().resolve_neg()
-        super().__init__(param.detach(), memory, *([] if grad is None else [grad]))
+        self.param = param.detach()
+        point = self.param.resolve_neg() if param.is_neg() else self.param  # a copy, or itself
+        super().__init__(point, memory, *([] if grad is None else [grad]))
         self.state, self.whole = state, whole
 
+    def storages(self) -> set[int]:
+        return {_storage(self.param)}
+
+    def read(self) -> None:
+        self.point = self.param.resolve_neg()
+
     def write(self) -> None:
+        if self.point is not self.param:
+            self.param.copy_(self.point)
         self.state.update(self.memory)  # what is no tensor is new
 
 
@@ -93,6 +106,9 @@ class Joined(Bucket):
     def storages(self) -> set[int]:
         return {_storage(param) for param in self.params}
 
+    def read(self) -> None:
+        self.point = _flatten_dense_tensors(self.params)
+
     def write(self) -> None:
         for into, vector in [
             (self.params, self.point),
@@ -106,7 +122,7 @@ def joined(
 ) -> tuple[list[list[torch.Tensor]], list[torch.Tensor]]:
     """Lists of tiny parameters that move together, because they are equal by ``key``; and those that move
     alone: the larger ones, those that share their memory, and any that is more than a plain tensor
-    (distributed, fake).
+    (distributed, fake, or the negative of what lies there).
 
     ``all_together``: whether neither size nor number matters.
     """
@@ -134,4 +150,4 @@ def _storage(tensor: torch.Tensor) -> int:
 def _is_plain(param: torch.Tensor) -> bool:
     kind = type(param)
     plain = kind is torch.nn.Parameter or kind is torch.Tensor
-    return plain and param.layout == torch.strided and not param.is_inference()
+    return plain and param.layout == torch.strided and not (param.is_inference() or param.is_neg())

@@ -147,6 +147,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: Group) -> None:
         """Add a parameter group; see `torch.optim.Optimizer.add_param_group`. Raises as the class does."""
+        self.defaults.pop("differentiable", None)  # torch puts it into every copy's, and under a Lookahead
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:
@@ -204,7 +205,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             raise ValueError(
                 f"{type(self.rule).__name__} sums over all parameters of a group (scope = 'all'), and these "
                 "do not fit into one vector: they must be plain tensors of one dtype and device that share "
-                "no memory, with dense gradients, and have had equally many"
+                "no memory, with dense gradients, have had equally many, and have a state of their shape"
             )
         for params in lists:
             states = [state[param] for param in params]

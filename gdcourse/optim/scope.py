@@ -47,6 +47,8 @@ def check_scope(rule: Rule) -> None:
     with _random_numbers_kept():
         try:
             end = _walked(rule, theta, grads, torch.from_numpy)
+            if end.shape != theta.shape:
+                raise ValueError(f"its step gives a θ of shape {end.shape} for one of shape {theta.shape}")
             if not _equal(end, _walked(rule, theta, grads, torch.from_numpy)):
                 return  # it draws random numbers: nothing can be compared
             moved = _walked(rule, theta[shuffled], [g[shuffled] for g in grads], torch.from_numpy)

@@ -51,7 +51,7 @@ def from_torch(rule: Rule, saved: Saved) -> Saved:
         makes it another method. What torch did not write cannot be refused: before 2.7 the checkpoints of
         its Adam and its AdamW do not tell which of the two they are.
     """
-    if not any(HOW & group.keys() for group in saved["param_groups"]):
+    if "rule" in saved or not any(HOW & group.keys() for group in saved["param_groups"]):
         return saved
     twin = _twin(rule)
     for index, group in enumerate(saved["param_groups"]):

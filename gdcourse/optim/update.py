@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, wraps
 from typing import Any
 from warnings import warn
@@ -132,6 +133,7 @@ class Ways:
         are there after `finish`."""
         if self._waiting and self._waiting & bucket.storages():  # tied: one step after the other
             self.finish()
+            bucket.read()
         queued = len(self._pieces)
         if not (self.compiles and self._by_kernel(program, bucket, values)):
             self._run(program, bucket, values)
@@ -173,7 +175,10 @@ class Ways:
             self._work()
         else:
             with ThreadPoolExecutor(threads - 1) as others:
-                futures = [others.submit(self._work) for _ in range(threads - 1)]
+                futures = []
+                with suppress(RuntimeError):  # none is to be had, as once the main thread has ended
+                    for _ in range(threads - 1):
+                        futures.append(others.submit(self._work))
                 self._work()
                 for future in futures:
                     future.result()
@@ -310,7 +315,8 @@ def _numpy_can(bucket: Bucket, values: tuple[Any, ...]) -> bool:
     for x in (bucket.point, *bucket.memory.values(), *bucket.grads):
         if type(x) is not torch.Tensor or x.dtype not in NUMPYS or not x.is_cpu:
             return False
-    return not bucket.point.is_inference()
+    # what torch refuses to write into (an inference tensor, one number for many elements) is left to torch
+    return not bucket.point.is_inference() and 0 not in bucket.point.stride()
 
 
 @cache

@@ -185,6 +185,21 @@ def test_tied_parameters_move_one_after_the_other(make, groups, length, pieces, 
     assert gap(params[2:3], once[2:3]) > 1e-4
 
 
+@every
+def test_a_group_tied_to_one_that_still_waits_moves_after_it(make, pieces, monkeypatch):
+    """Tiny ones that together are so many that they are computed in pieces, after all groups are read."""
+
+    def walked():
+        first = parameters(*[(150,)] * 4)
+        second = [torch.nn.Parameter(p.detach()) for p in first]
+        walk(first + second, make([{"params": first}, {"params": second}]), 6)
+        return first
+
+    found = walked()
+    monkeypatch.setattr(bucket, "MANY", 1000)
+    assert equal(found, walked())
+
+
 @compiled_too
 def test_views_of_one_buffer_and_shared_memory_stay_where_they_are(compile):
     buffer = torch.ones(20, dtype=torch.float64)
@@ -247,6 +262,31 @@ def test_numbers_that_lie_otherwise_are_the_same(name, compile, of_what, laid, m
         assert equal(found, expected)
     assert [p.stride() for p in params] == strides
     assert not getattr(optimizer, "optimizer", optimizer)._failed
+
+
+@every
+@compiled_too
+@pytest.mark.parametrize("shapes", [[(4,)], [(4,)] * 5, [(300,)]], ids=["one", "tiny", "long"])
+def test_a_parameter_may_be_the_negative_of_what_lies_there(make, compile, shapes, pieces):
+    params = parameters(*shapes)
+    negatives = [torch.nn.Parameter(torch._neg_view(-p.detach())) for p in params]
+    assert all(p.is_neg() for p in negatives)
+    walk(params, optimizer := make(params), 7)
+    walk(negatives, other := make(negatives, compile=compile), 7)
+    assert relative_gap(all_of(negatives, other), all_of(params, optimizer)) <= 1e-12
+
+
+@every
+@compiled_too
+@pytest.mark.parametrize("shapes", [[(4,)], [(4,)] * 5, [(300,)]], ids=["one", "tiny", "long"])
+def test_one_number_for_all_elements_is_no_parameter(make, compile, shapes, pieces):
+    """Where the elements go apart, the last written would count. torch refuses, and so does this."""
+    params = [torch.nn.Parameter(torch.ones(1).expand(shape)) for shape in shapes]
+    for p in params:
+        p.grad = torch.randn(p.shape)
+    with pytest.raises(RuntimeError, match="more than one element"):
+        make(params, compile=compile).step()
+    assert all(bool((p == 1).all()) for p in params)
 
 
 @compiled_too

@@ -562,6 +562,23 @@ def test_where_states_differ_in_meaning_none_is_taken(name):
         optimizer.torch_state_dict()
 
 
+@pytest.mark.parametrize("given", [{}, {"differentiable": False}], ids=["nothing", "a word of torch's"])
+@pytest.mark.parametrize("name", [*OURS, *(f"Lookahead({name})" for name in OURS)])
+def test_a_copys_late_group_does_not_make_a_checkpoint_torchs(name, given):
+    """torch puts a word of its own into the defaults of what is copied, and of what a Lookahead is around."""
+    params = parameters()
+    optimizer, params = copy.deepcopy((ALL[name](params[:2]), params))
+    optimizer.add_param_group({"params": params[2:], **given})
+    first, late = optimizer.param_groups
+    assert late.keys() == first.keys() | given.keys()
+    walk(params, optimizer, 2)
+    saved = optimizer.state_dict()
+    other = ALL[name](params[:2])
+    other.add_param_group({"params": params[2:], **given})
+    other.load_state_dict(saved)
+    assert other.param_groups == optimizer.param_groups
+
+
 def test_radam_of_the_paper_is_not_torchs():
     with pytest.raises(ValueError, match=r"threshold=4: torch's RAdam knows only 5"):
         gd.optim.RAdam(parameters()).torch_state_dict()

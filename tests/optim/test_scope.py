@@ -143,6 +143,17 @@ def test_one_that_does_not_run_on_a_vector_is_told_so():
         gd.optim.from_rule(OfAMatrix(), parameters((3, 2)))
 
 
+@pytest.mark.parametrize("result", [lambda theta: 0.25, lambda theta: theta[:1]], ids=["()", "(1,)"])
+def test_one_whose_point_has_another_shape_is_told_so(result):
+    @dataclass(frozen=True, eq=False)
+    class Shrinks(gd.Rule):
+        def step(self, theta, grad, state, at):
+            return result(theta), {}
+
+    with pytest.raises(ValueError, match=r"its step gives a θ of shape \(1?,?\) for one of shape \(6,\)"):
+        gd.optim.from_rule(Shrinks(), parameters())
+
+
 def test_one_that_draws_random_numbers_passes():
     check_scope(Noisy())
     params = parameters(*SHAPES)

@@ -1,5 +1,7 @@
 """A step by NumPy, by torch, by a kernel, in pieces and on several threads: the same numbers."""
 
+import subprocess
+import sys
 import threading
 import warnings
 from dataclasses import dataclass
@@ -261,3 +263,23 @@ def test_one_piece_is_no_work_for_another_thread(threads, short_pieces, monkeypa
     thetas = parameters((200,))
     with pytest.raises(TypeError, match="NoneType"):
         walk(thetas, gd.optim.SGD(thetas, lr=0.1), 1)
+
+
+def test_a_thread_that_outlives_the_main_one_trains_on():
+    """Python gives out no work to pools of threads once the main thread has come to its end."""
+    script = """
+import threading, time, torch, gdcourse as gd
+torch.set_num_threads(2)
+theta = torch.nn.Parameter(torch.ones(2**20))
+optimizer = gd.optim.SGD([theta], lr=0.25)
+def train():
+    threading.main_thread().join()
+    time.sleep(0.2)
+    for _ in range(2):
+        theta.grad = torch.ones_like(theta)
+        optimizer.step()
+    print("ends at", theta.detach().unique().tolist())
+threading.Thread(target=train).start()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
+    assert done.stdout == "ends at [0.5]\n", done.stderr
