@@ -29,6 +29,7 @@ from gdcourse.experiments.progress import progress
 from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame, from_to
 from gdcourse.optim.bucket import Bucket
 from gdcourse.optim.kernels import Failed, kernel
+from gdcourse.optim.scope import scope_of
 from gdcourse.optim.update import by_torch, program_over, warn_uncompiled
 from gdcourse.problems.data import Split
 from gdcourse.problems.modules import Modules, as_network
@@ -298,7 +299,7 @@ def _mover(
     if isinstance(optimizer, type) and issubclass(optimizer, Rule):
         validate(optimizer)  # type: ignore[arg-type]  # raises: a class is not a rule yet
     if isinstance(optimizer, Rule):
-        if optimizer.scope == "tensor":
+        if scope_of(optimizer) == "tensor":
             raise ValueError(
                 f"{type(optimizer).__name__} sees each parameter in its own shape (scope = 'tensor'), and "
                 "here the layers of a network lie in one vector: give lambda params: "

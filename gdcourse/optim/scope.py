@@ -16,6 +16,12 @@ OURS = {method.kind for method in METHODS.values()}
 HALVES = (slice(0, 3), slice(3, 6))
 
 
+def scope_of(rule: Rule) -> str:
+    """A rule's scope; for one around another, the inner rule's."""
+    inner = getattr(rule, "inner_rule", None)
+    return scope_of(inner) if isinstance(inner, Rule) else rule.scope
+
+
 def joins(rule: Rule) -> bool:
     """Whether several parameters may stand in one vector for this rule: it is not for each in its own shape,
     and its state has the parameter's shape."""
@@ -103,7 +109,7 @@ def check_runs_apart(rule: Rule, array: Callable[[np.ndarray], Any]) -> None:
                 return
             alone = [_walked(rule, theta[i], [g[i] for g in grads], array) for i in (0, 1)]
         except Exception as error:
-            if rule.scope == "element":
+            if scope_of(rule) == "element":
                 return  # it says itself what is wrong where it runs
             raise ValueError(
                 f"{type(rule).__name__} does not run on rows of numbers ({type(error).__name__}: {error})"

@@ -26,10 +26,6 @@ class Lookahead(Rule):
     k: Scalar = 5
     alpha: Scalar = 0.5
 
-    @property
-    def scope(self):  # type: ignore[override]
-        return self.inner_rule.scope
-
     def init(self, theta, zeros):
         return {"slow": theta, **self.inner_rule.init(theta, zeros)}
 

@@ -65,4 +65,5 @@ def test_a_family_whose_runs_are_summed_each_is_its_runs(compile):
 def test_networks_whose_layers_lie_in_one_vector_take_no_matrix_rule(compile):
     with pytest.raises(ValueError, match=r"Muon sees each parameter in its own shape .*from_rule"):
         gd.train(gd.problems.Network((784, 4, 10)), gd.digits(), gd.rules.Muon(), steps=1, compile=compile)
-    assert gd.Lookahead(gd.rules.Muon()).scope == "tensor"
+        ahead = gd.Lookahead(gd.rules.Muon())
+        gd.train(gd.problems.Network((784, 4, 10)), gd.digits(), ahead, steps=1, compile=compile)

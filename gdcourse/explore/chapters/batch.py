@@ -192,12 +192,11 @@ def batch() -> Figure:
             "{in_bowl@view:?}{fit_stuck:?}At 2/L itself the steepest direction jumps across and back for "
             "ever.",
             "{in_bowl@view:?}{fit_diverged:?}Beyond 2/L it diverges.",
-            "{in_minima@view:?}Here the start decides. With this η, of {upper_starts:d} starts above the "
-            "ridge "
+            "{in_minima@view:?}The start decides. Of {upper_starts:d} starts above the ridge "
             "{upper_own:d} end in the upper minimum, {upper_other:d} in the lower one, {upper_none:d} "
             "in neither.",
             "{in_minima@view:?}{ridge:?}From the ridge a run ends in the saddle.",
-            "{in_minima@view:?}{beyond:?}Where tinted, only starts at 0 or ±1 settle within 400 steps.",
+            "{in_minima@view:?}{beyond:?}Where tinted, only 0 and ±1 settle within 400 steps.",
         ],
         alt="Two panels at {share} times 2/L. On the level lines of a convex bowl the path zigzags into the "
         "minimum, and the loss falls to {fit_left:.0e} above the lowest within 40 steps.",

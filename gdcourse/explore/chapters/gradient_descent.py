@@ -214,7 +214,7 @@ def gradient_descent() -> Figure:
             "{in_land@view:?}{flat_slow@step:?}At η = {eta}/L the flattest direction is the slow one.",
             "{in_land@view:?}{steep_slow@step:?}At η = {eta}/L the steepest direction is the slow one.",
             "{in_land@view:?}{steep_stuck@step:?}At η = {eta}/L the steepest direction gets nowhere.",
-            "{in_land@view:?}{steep_lost@step:?}At η = {eta}/L it diverges, and leaves the panels.",
+            "{in_land@view:?}{steep_lost@step:?}At η = {eta}/L it diverges.",
             "{in_land@view:?}{round:?}With κ = 1 the bowl is round, and all directions are alike.",
             "{in_every@view:?}The lines are |1 − ηL| and |1 − ημ|, μ the flattest curvature; the dots are "
             "measured, and lie on the higher of the two. Beyond 2/L, where tinted, no step size converges.",
