@@ -40,6 +40,7 @@ from gdcourse.rules import (
     Rule,
 )
 from gdcourse.rules.names import absent as _absent
+from gdcourse.rules.table import ALL
 from gdcourse.rules.table import torchs_name as _torchs_name
 
 __version__ = "0.2.0"
@@ -50,8 +51,8 @@ _LATER = ("explore", "figures")  # they draw: matplotlib and ipywidgets are load
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"gdcourse.{name}")
-    if name in METHODS:
-        return METHODS[name].kind
+    if name in ALL:
+        return ALL[name].kind
     raise _absent(__name__, name, _torchs_name())
 
 
@@ -59,4 +60,4 @@ experiments.drawn_by(lambda: importlib.import_module("gdcourse.figures"))
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER, *METHODS})
+    return sorted({*globals(), *_LATER, *ALL})

@@ -38,10 +38,11 @@ def maker(name):
     return lambda params, **kw: CLASSES[name](params, **{**rate(name), **kw})
 
 
-MAKERS = {name: maker(name) for name in CLASSES}
-"""Every class of the table, as a function of the parameters and whatever arguments are given."""
+MAKERS = {name: maker(name) for name, kind in CLASSES.items() if kind.method.kind.scope == "element"}
+"""Every class of the table that moves parameters of any shape, as a function of the parameters and whatever
+arguments are given."""
 
-BOUNDED = [name for name, kind in CLASSES.items() if kind.method.family in (OWN_RATE, BOTH)]
+BOUNDED = [name for name in MAKERS if CLASSES[name].method.family in (OWN_RATE, BOTH)]
 """Those whose steps do not grow with the gradient."""
 
 RULE_OF = {name: kind.method.kind for name, kind in CLASSES.items()}

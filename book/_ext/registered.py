@@ -10,10 +10,10 @@ from sphinx.util.docutils import SphinxDirective
 
 from gdcourse.explore import SIGNATURES
 from gdcourse.optim.methods import CLASSES
-from gdcourse.rules import METHODS
+from gdcourse.rules import ALL
 
 REGISTERED = {
-    "rules": ("autoclass", METHODS),
+    "rules": ("autoclass", ALL),
     "optim": ("autoclass", CLASSES),
     "explore": ("autofunction", SIGNATURES),
 }

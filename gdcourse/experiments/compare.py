@@ -159,7 +159,7 @@ def compare(
 
     Parameters
     ----------
-    methods : one or several, mixed as you like: names from `gdcourse.rules.METHODS`; rules, each searched
+    methods : one or several, mixed as you like: names from `gdcourse.rules.ALL`; rules, each searched
         around its own learning rate; classes of rules, your own, too; classes of torch optimizers; functions
         of ``(params, lr)`` that make one; or a mapping from names to these. Where each search starts,
         `gdcourse.experiments.method_of` says.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gdcourse.experiments.shown import describe
-from gdcourse.rules import METHODS, Adadelta, Method, Rule, lr_of, with_lr
+from gdcourse.rules import ALL, Adadelta, Method, Rule, lr_of, with_lr
 from gdcourse.rules.table import torchs_name, unknown_method
 
 USUAL = 0.01
@@ -52,7 +52,7 @@ def method_of(one: Entrant, params: Callable[[], list[torch.Tensor]]) -> tuple[s
 
     Parameters
     ----------
-    one : a name of `gdcourse.rules.METHODS`; a `Method`; a rule, whose search starts at its own learning
+    one : a name of `gdcourse.rules.ALL`; a `Method`; a rule, whose search starts at its own learning
         rate (Adadelta's at its ε); a rule's class, of a reader's own, too, whose search starts at its
         default, or at 0.01; a torch optimizer's class; or a function of parameters and a learning rate, named
         ``lr`` or second, that gives a torch optimizer. The search of torch's starts where that of our rule of
@@ -88,9 +88,9 @@ def method_of(one: Entrant, params: Callable[[], list[torch.Tensor]]) -> tuple[s
 
 
 def _known(name: str) -> Method:
-    if name not in METHODS:
+    if name not in ALL:
         raise ValueError(unknown_method(name))
-    return METHODS[name]
+    return ALL[name]
 
 
 def _of_rule(rule: Rule) -> tuple[str, Method]:
@@ -109,7 +109,7 @@ def _of_rule(rule: Rule) -> tuple[str, Method]:
 
 
 def _of_rule_class(kind: type[Rule]) -> Method:
-    for method in METHODS.values():
+    for method in ALL.values():
         if type(method.make(method.usual)) is kind:
             return method
     known: dict[str, Any] = {f.name: f for f in fields(kind)} if is_dataclass(kind) else {}
@@ -153,7 +153,7 @@ def _of_maker(make: Any, params: Callable[[], list[torch.Tensor]]) -> tuple[str,
     name = own_name if is_named else _name_of(made)
     kind = type(made).__name__
     default = getattr(takes.get("lr"), "default", None)
-    table = {known.lower(): method.usual for known, method in METHODS.items() if method.tuned == "lr"}
+    table = {known.lower(): method.usual for known, method in ALL.items() if method.tuned == "lr"}
     usual = table.get(torchs_name().get(kind, kind).lower())
     own = isinstance(default, (int, float)) and default > 0 and (is_named or usual is None)
     return name, Method(at, usual=float(default) if own else usual or USUAL)  # type: ignore[arg-type]

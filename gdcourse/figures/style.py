@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from gdcourse.rules import METHODS, Method
+from gdcourse.rules import ALL, Method
 from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE
 
 # name: on a light ground, on a dark one. Each but `faint`, which is for lines, has a contrast of at least 4.5
@@ -88,7 +88,7 @@ def looks_of(methods: Mapping[str, Method], chosen: Mapping[str, Look]) -> dict[
     return looks
 
 
-LOOKS = looks_of(METHODS, CHOSEN)
+LOOKS = looks_of(ALL, CHOSEN)
 
 
 SPARE = [Look(color, *pair) for pair in PAIRS for color in (INK, ORANGE, BLUE, PURPLE, GREEN)]
@@ -96,7 +96,7 @@ SPARE = [Look(color, *pair) for pair in PAIRS for color in (INK, ORANGE, BLUE, P
 
 
 def key(method: Any) -> str:
-    """A method's name in `LOOKS` and `gdcourse.METHODS`, from that name, its rule or its rule's class."""
+    """A method's name in `LOOKS` and `gdcourse.rules.ALL`, from that name, its rule or its rule's class."""
     return method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gdcourse.rules import METHODS, Rule, Values, validate
+from gdcourse.rules import ALL, Rule, Values, validate
 from gdcourse.rules.validate import check
 
 Group = dict[str, Any]
@@ -170,7 +170,7 @@ def torchs_names(kind: Any) -> dict[str, str]:
 def renamed_of(kind: Any) -> dict[str, str]:
     """Which hyperparameters go by another name in torch; a name that the rule itself uses is not taken."""
     names = names_of(kind)
-    by_the_table = next((method.torch for method in METHODS.values() if method.kind is kind), {})
+    by_the_table = next((method.torch for method in ALL.values() if method.kind is kind), {})
     renamed = {"gamma": "momentum", **by_the_table}
     if "beta1" in names and "beta2" in names:
         renamed |= {"beta1": "betas", "beta2": "betas"}

@@ -18,7 +18,7 @@ from gdcourse import rules
 from gdcourse.optim.groups import pair, torchs_names
 from gdcourse.optim.lookahead import Lookahead
 from gdcourse.optim.optimizer import RuleOptimizer
-from gdcourse.rules import METHODS, Method, Rule
+from gdcourse.rules import ALL, Method, Rule
 from gdcourse.rules.names import INSTEAD
 
 
@@ -162,7 +162,7 @@ def _entries(described: str, renamed: dict[str, str]) -> Iterator[str]:
 
 def class_of(name: str) -> type[MethodOptimizer]:
     """The class for torch of one of the table's rules."""
-    method = METHODS[name]
+    method = ALL[name]
 
     def __init__(self: MethodOptimizer, params: Any, *args: Any, **kwargs: Any) -> None:
         MethodOptimizer.__init__(self, params, *args, **kwargs)
@@ -183,9 +183,7 @@ def class_of(name: str) -> type[MethodOptimizer]:
 
 
 CLASSES = {
-    kind.__name__: kind
-    for kind in map(class_of, METHODS)
-    if "inner_rule" not in torchs_names(kind.method.kind)
+    kind.__name__: kind for kind in map(class_of, ALL) if "inner_rule" not in torchs_names(kind.method.kind)
 }
 """All of them by name. A rule around another one is `Lookahead`'s, which goes around any optimizer."""
 

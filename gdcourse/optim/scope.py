@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from gdcourse.rules import METHODS, Rule
+from gdcourse.rules import ALL, Rule
 
-OURS = {method.kind for method in METHODS.values()}
+OURS = {method.kind for method in ALL.values()}
 HALVES = (slice(0, 3), slice(3, 6))
 
 

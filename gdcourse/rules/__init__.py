@@ -15,22 +15,28 @@ from gdcourse.rules.names import hinted
 from gdcourse.rules.nesterov import Nesterov
 from gdcourse.rules.radam import RAdam
 from gdcourse.rules.rmsprop import RMSProp
-from gdcourse.rules.rule import Rule, Scalar, Values, ratio, where
-from gdcourse.rules.table import METHODS, Method, lr_of, with_lr
+from gdcourse.rules.rule import Rule, Scalar, Values, eigh, maximum, norm, qr, ratio, sign, where
+from gdcourse.rules.table import AFTER, ALL, METHODS, Method, lr_of, with_lr
 from gdcourse.rules.table import torchs_name as _torchs_name
 from gdcourse.rules.validate import validate
 
 __all__ = [
-    *METHODS,
+    *ALL,
+    "AFTER",
+    "ALL",
     "METHODS",
     "Method",
-    "Muon",
     "Rule",
     "Scalar",
     "Values",
+    "eigh",
     "hinted",
     "lr_of",
+    "maximum",
+    "norm",
+    "qr",
     "ratio",
+    "sign",
     "validate",
     "where",
     "with_lr",
@@ -39,13 +45,13 @@ __all__ = [
 
 def __getattr__(name: str) -> _Any:
     """A rule that stands in the table and is not named above: those are for type checkers and editors."""
-    if name in METHODS:
-        return METHODS[name].kind
+    if name in ALL:
+        return ALL[name].kind
     raise _absent(__name__, name, _torchs_name())
 
 
 def __dir__() -> list[str]:
-    return [*{*globals(), *METHODS}]
+    return [*{*globals(), *ALL}]
 
 
-_explain([*(method.kind for method in METHODS.values()), Method])
+_explain([*(method.kind for method in ALL.values()), Method])

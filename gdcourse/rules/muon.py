@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from gdcourse.rules.rule import Rule, Scalar, where
+from gdcourse.rules.rule import MATRIX, Rule, Scalar, norm, where
 
 A, B, C = 3.4445, -4.7750, 2.0315
 TIMES, LEAST = 5, 1e-7
@@ -54,8 +54,8 @@ def orthogonal(U):
     """NS: a matrix with U's singular vectors and singular values near 1."""
     tall = U.shape[-2] > U.shape[-1]
     X = U.mT if tall else U
-    norm = (X * X).sum((-2, -1), keepdims=True) ** 0.5
-    X = X / where(norm > LEAST, norm, LEAST)
+    size = norm(X, MATRIX)
+    X = X / where(size > LEAST, size, LEAST)
     for _ in range(TIMES):
         XX = X @ X.mT
         X = A * X + (B * XX + C * XX @ XX) @ X

@@ -6,9 +6,10 @@ One step of any method in this package is
     grad  = the gradient at that point
     theta, new = rule.step(theta, grad, state, rule.at(t))        # t = 1, 2, 3, …
 
-A rule uses operators, `abs`, `where` and `ratio` only. It imports neither NumPy nor torch, so
-the same lines run on a float, an array, or a tensor on any device, and every
-hyperparameter may itself be an array of settings that broadcasts against θ.
+A rule uses operators, `abs` and the few words below (`where`, `ratio`, `sign`, `maximum`; for vectors and
+matrices `@`, ``.mT``, `norm`, `eigh`, `qr`) only. It imports neither NumPy nor torch, so the same lines run
+on a float, an array, or a tensor on any device, and every hyperparameter may itself be an array of settings
+that broadcasts against θ.
 """
 
 from __future__ import annotations
@@ -69,7 +70,12 @@ def where(cond: Any, a: Any, b: Any) -> Any:
     """
     if isinstance(cond, bool):
         return a if cond else b
-    return sys.modules[type(cond).__module__.partition(".")[0]].where(cond, a, b)
+    return _library_of(cond).where(cond, a, b)
+
+
+def _library_of(x: Any) -> Any:
+    """NumPy or torch, whichever made x."""
+    return sys.modules[type(x).__module__.partition(".")[0]]
 
 
 def ratio(a: Any, b: Any, eps: Scalar = 0.0) -> Any:
@@ -82,3 +88,32 @@ def ratio(a: Any, b: Any, eps: Scalar = 0.0) -> Any:
     if isinstance(eps, (int, float)) and eps > 0:
         return a / b
     return a / (b + (b == 0))
+
+
+def sign(x: Any) -> Any:
+    """−1, 0 or 1: x / |x|, and 0 where x is 0."""
+    return ratio(x, abs(x))
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """The larger of two, element by element."""
+    return where(a > b, a, b)
+
+
+MATRIX = (-2, -1)
+"""The axes of a matrix. Those before them are runs side by side."""
+
+
+def norm(x: Any, axes: int | tuple[int, ...] = -1) -> Any:
+    """The root of the sum of squares along axes, the last by default; they stay, with length 1."""
+    return (x * x).sum(axis=axes, keepdims=True) ** 0.5  # torch takes NumPy's words
+
+
+def eigh(x: Any) -> Any:
+    """A symmetric matrix's eigenvalues, the smallest first, and its eigenvectors as columns."""
+    return _library_of(x).linalg.eigh(x)
+
+
+def qr(x: Any) -> Any:
+    """Q and R with x = QR: columns at right angles to each other, and what is above the diagonal."""
+    return _library_of(x).linalg.qr(x)

@@ -1,10 +1,12 @@
-"""The one table of all rules. A new optimizer adds a line here (and the import above it): its names in the
+"""The one table of all rules, in two parts: those of the talk, over which the book's comparisons run, and
+those that came after it. A new optimizer adds a line here (and the import above it): its names in the
 package, its class for torch, its look in figures, its place in tests and comparisons are made from that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from gdcourse.rules.adadelta import Adadelta
@@ -13,6 +15,7 @@ from gdcourse.rules.adam import Adam, AdamW
 from gdcourse.rules.gradient_descent import GradientDescent
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.momentum import Momentum
+from gdcourse.rules.muon import Muon
 from gdcourse.rules.names import unknown
 from gdcourse.rules.nesterov import Nesterov
 from gdcourse.rules.radam import RAdam
@@ -23,6 +26,7 @@ ONE_RATE = "one rate for all parameters"
 OWN_RATE = "a rate for each parameter"
 BOTH = "a rate for each, and a memory"
 AROUND = "around another method"
+MATRICES = "a layer as a matrix"
 
 
 @dataclass(frozen=True)
@@ -74,16 +78,39 @@ METHODS |= {
     "RAdam": Method(lambda lr: RAdam(lr), 0.01, family=BOTH),
     "Lookahead": Method(lambda lr: Lookahead(Momentum(lr)), 0.1, family=AROUND),
 }
+"""The talk's methods."""
+
+AFTER: dict[str, Method] = Methods()
+AFTER |= {
+    "Muon": Method(lambda lr: Muon(lr), 0.01, family=MATRICES),
+}
+"""Those that came after it."""
+
+
+class Both(Mapping[str, Method]):
+    """The talk's and then those after it; one that is put into either is in it."""
+
+    def __getitem__(self, name: str) -> Method:
+        return (AFTER if name in AFTER else METHODS)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(METHODS, AFTER)
+
+    def __len__(self) -> int:
+        return len(METHODS) + len(AFTER)
+
+
+ALL = Both()
 
 
 def torchs_name() -> dict[str, str]:
     """What torch calls a method that this package calls otherwise: from its word to ours."""
-    return {method.optim: name for name, method in METHODS.items() if method.optim}
+    return {method.optim: name for name, method in ALL.items() if method.optim}
 
 
 def unknown_method(name: Any) -> str:
     """What is said of a name that the table does not have."""
-    return unknown("method", name, METHODS, torchs_name())
+    return unknown("method", name, ALL, torchs_name())
 
 
 def with_lr(rule: Rule, lr: Scalar) -> Rule:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.rule import Rule
-from gdcourse.rules.table import METHODS
+from gdcourse.rules.table import ALL
 
 # name: (how torch begins its own message, what is allowed in words, the same as a test); where the table has
 # torch's word for a rule's hyperparameter, the message begins with that
@@ -64,8 +64,8 @@ def validate(rule: Rule) -> None:
 def check(owner: str, name: str, value: Any) -> None:
     """Check one hyperparameter by name; raises as `validate` does."""
     torch_text, words, test = ALLOWED[name]
-    if owner in METHODS and name in METHODS[owner].torch:
-        torch_text = f"Invalid {METHODS[owner].torch[name]} value"
+    if owner in ALL and name in ALL[owner].torch:
+        torch_text = f"Invalid {ALL[owner].torch[name]} value"
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (is_number or _is_array_of_numbers(value)):
         raise TypeError(f"{torch_text}: {value!r} ({owner}'s {name} must be a number or an array of numbers)")

@@ -8,7 +8,7 @@ import pytest
 import gdcourse as gd
 from gdcourse.optim import methods
 from gdcourse.optim.methods import CLASSES, RuleOptimizer, class_of
-from gdcourse.rules import METHODS, Method
+from gdcourse.rules import ALL, METHODS, Method
 from tests.optimizers import MAKERS, arguments, equal, parameters, rate, walk
 
 EMPTY = inspect.Parameter.empty
@@ -75,7 +75,7 @@ def brand(monkeypatch):
 
 
 def test_there_is_a_class_for_every_rule_but_those_around_another():
-    assert CLASSES.keys() == {m.optim or name for name, m in METHODS.items()} - {"Lookahead"}
+    assert CLASSES.keys() == {m.optim or name for name, m in ALL.items()} - {"Lookahead"}
     for name, kind in CLASSES.items():
         assert getattr(gd.optim, name) is getattr(methods, name) is kind and kind.__name__ == name
         assert name in gd.optim.__all__ and name in dir(gd.optim) and kind.__module__ == methods.__name__
@@ -92,7 +92,7 @@ def test_arguments_are_torchs_and_defaults_the_rules(name):
     assert {k: p.default for k, p in found.items() if p.kind is p.KEYWORD_ONLY} == by_name
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", MAKERS)
 def test_it_is_its_rule_under_torchs_names(name):
     """By the class and by `from_rule`: the same numbers."""
     ours, theirs = parameters(), parameters()

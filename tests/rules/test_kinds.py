@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import gdcourse as gd
+from gdcourse import rules
 from gdcourse.rules import ratio, where
 from tests import methods
 
@@ -174,3 +175,15 @@ def test_beside_a_number_above_0_no_zero_is_looked_for():
 
     for eps in (1e-300, 1, np.float64(0.5)):
         assert ratio(3.0, Divisor(), eps) == 3.0
+
+
+@pytest.mark.parametrize("array", [np.asarray, torch.as_tensor], ids=["NumPy", "torch"])
+def test_the_words_of_vectors_and_matrices_mean_the_same_in_both_libraries(array):
+    x = array(np.array([[3.0, 0.0], [-4.0, 12.0]]))
+    assert rules.sign(x).tolist() == [[1, 0], [-1, 1]]
+    assert rules.maximum(x, 0 * x + 1).tolist() == [[3, 1], [1, 12]]
+    assert rules.norm(x).tolist() == [[3], [(16 + 144) ** 0.5]] and rules.norm(x, (-2, -1)).tolist() == [[13]]
+    values, vectors = rules.eigh(x @ x.mT)
+    assert values[0] < values[1] and np.allclose(vectors * values @ vectors.mT, x @ x.mT)
+    q, r = rules.qr(x)
+    assert np.allclose(q @ r, x) and np.allclose(q @ q.mT, np.eye(2)) and r[1, 0] == 0

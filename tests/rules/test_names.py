@@ -88,7 +88,7 @@ def test_the_table_says_what_may_be_meant(name, meant):
     with pytest.raises(KeyError) as error:
         gd.METHODS[name]
     hint = f"did you mean {meant!r}? " if meant else ""
-    assert error.value.args[0] == f"unknown method {name!r}; {hint}known are {', '.join(gd.METHODS)}"
+    assert error.value.args[0] == f"unknown method {name!r}; {hint}known are {', '.join(gd.rules.ALL)}"
     assert name not in gd.METHODS and gd.METHODS.get(name) is None  # asking leaves nothing behind
 
 

@@ -11,25 +11,23 @@ import torch
 
 import gdcourse as gd
 from gdcourse import rules
-from gdcourse.rules import METHODS, Method, lr_of, validate, with_lr
+from gdcourse.rules import AFTER, ALL, METHODS, Method, lr_of, validate, with_lr
 from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE
 
 
 def test_the_table_holds_every_rule_that_the_package_defines():
-    """But for those of matrices, which no chapter has."""
     defined = {
         kind
         for module in pkgutil.iter_modules(rules.__path__)
         for kind in vars(importlib.import_module(f"gdcourse.rules.{module.name}")).values()
         if inspect.isclass(kind) and issubclass(kind, gd.Rule) and kind is not gd.Rule
-        if kind.scope != "tensor"
     }
-    assert {kind.__name__: kind for kind in defined} == {name: m.kind for name, m in METHODS.items()}
+    assert {kind.__name__: kind for kind in defined} == {name: m.kind for name, m in ALL.items()}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_rule_of_the_table_is_a_name_of_the_package(name):
-    kind = METHODS[name].kind
+    kind = ALL[name].kind
     assert getattr(rules, name) is getattr(gd, name) is kind and kind.__name__ == name
     assert name in rules.__all__ and name in dir(rules) and name in dir(gd)
 
@@ -62,9 +60,17 @@ def test_families_and_torchs_names_are_those_that_chapters_and_users_know():
     assert Method(gd.GradientDescent, 0.1).family == "other" and not Method(gd.GradientDescent, 0.1).torch
 
 
-@pytest.mark.parametrize("name", METHODS)
+def test_both_tables_are_one():
+    assert [*ALL] == [*METHODS, *AFTER] and len(ALL) == len(METHODS) + len(AFTER)
+    assert all(ALL[name] is table[name] for table in (METHODS, AFTER) for name in table)
+    assert not METHODS.keys() & AFTER.keys()
+    with pytest.raises(KeyError, match="did you mean 'Muon'"):
+        ALL["Moun"]
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_method_makes_its_rule_from_what_is_tuned(name):
-    method = METHODS[name]
+    method = ALL[name]
     for value in (method.usual, method.usual * np.array([0.1, 1.0])):
         rule = method.make(value)
         validate(rule)
@@ -105,14 +111,14 @@ def test_a_method_cannot_be_changed_and_tunes_the_learning_rate_unless_told():
 
 def test_all_searches_start_on_one_grid():
     """The values 1 and 3 of each decade: then what two methods tried is the same, or apart by whole steps."""
-    for name, method in METHODS.items():
+    for name, method in ALL.items():
         digits, exponent = f"{method.usual:e}".split("e")
         assert float(digits) in (1, 3) and -6 < int(exponent) < 0, name
 
 
 def test_the_room_opens_every_public_name():
     public = {name for name, value in vars(rules).items() if name[0] != "_" and not inspect.ismodule(value)}
-    assert set(rules.__all__) == public | set(METHODS)
+    assert set(rules.__all__) == public | set(ALL)
 
 
 def test_the_defaults_are_torchs_but_for_those_that_the_docstrings_name():
