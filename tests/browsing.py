@@ -60,7 +60,8 @@ def data_of(html: str) -> dict:
 
 AT_REST = """() => document.fonts.ready.then(() =>
     new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))))"""
-"""What comes late, such as fonts and a scrollbar, has its place: a figure is drawn anew when its width changes."""
+"""What comes late, such as fonts and a scrollbar, has its place: when its width changes, a figure is drawn
+anew."""
 
 
 def open_figure(browser, site, address, figures, name, protocol="file", scheme="light", width=1280, query=""):
