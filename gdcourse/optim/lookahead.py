@@ -15,6 +15,7 @@ from gdcourse.optim.groups import Group, memory_of, number
 from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, pull_one
 from gdcourse.optim.state_dict import check_parts, check_torchs, shapes_of
 from gdcourse.optim.update import SLOW, Ways, former, never_traced, working_dtype
+from gdcourse.rules.around import name_of
 from gdcourse.rules.validate import check
 
 
@@ -407,8 +408,9 @@ def _check_pullback(pullback_momentum: Any, optimizer: torch.optim.Optimizer) ->
 
 def _kind(optimizer: torch.optim.Optimizer) -> str:
     """An optimizer's package and method: state of torch's Adam is not for ours."""
-    method = type(optimizer.rule if isinstance(optimizer, RuleOptimizer) else optimizer)
-    return f"{method.__module__.partition('.')[0]}.{method.__name__}"
+    ours = isinstance(optimizer, RuleOptimizer)
+    kind = type(optimizer.rule if ours else optimizer)
+    return f"{kind.__module__.partition('.')[0]}.{name_of(optimizer.rule) if ours else kind.__name__}"
 
 
 def _rule(k: Any, alpha: Any) -> rules.Lookahead:

@@ -29,7 +29,8 @@ class AdEMAMix(Rule):
     over a warmup. The authors' code does so where it is asked; here, give other values from step to step.
     torch has none. optax: ``optax.contrib.ademamix(lr, b1=beta1, b2=beta2, b3=beta3, alpha=alpha, eps=eps,
     weight_decay=weight_decay)``, exactly; and ``pytorch_optimizer.AdEMAMix(params, lr=lr, betas=(beta1,
-    beta2, beta3), alpha=alpha, eps=eps, weight_decay=weight_decay)``.
+    beta2, beta3), alpha=alpha, eps=eps, weight_decay=weight_decay,
+    weight_decouple=True)``.
 
     Examples
     --------

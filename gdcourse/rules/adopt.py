@@ -24,7 +24,8 @@ class ADOPT(Rule):
 
     Source: Taniguchi et al. (2024), with the bound c_t, which the authors added in November 2024.
     torch has none. optax: ``optax.contrib.adopt(lr, b1=beta1, b2=beta2, eps=eps)``, exactly; and
-    ``pytorch_optimizer.ADOPT(params, lr=lr, betas=(beta1, beta2), eps=eps)``.
+    ``pytorch_optimizer.ADOPT(params, lr=lr, betas=(beta1, beta2), eps=eps)``, if it is told
+    ``clip_lambda=lambda t: (t - 1) ** 0.25``: it counts from 2.
 
     Examples
     --------

@@ -50,6 +50,8 @@ def scope_of(rule: Rule) -> Scope:
     ------
     ValueError : no way to run them suits both.
     """
+    if inside(rule) is None:
+        return rule.scope
     scopes = {one.scope: type(one).__name__ for one in reversed(chain_of(rule))}
     alone = next((scope for scope in ("tensor", "vector") if scope in scopes), None)
     if "all" in scopes and alone:
@@ -66,3 +68,9 @@ def per_batch_of(rule: Rule) -> int:
     for one in chain_of(rule):
         count *= one.per_batch
     return count
+
+
+def name_of(rule: Rule) -> str:
+    """What a rule is called, with the one that it is around: Cautious(Adam)."""
+    inner = inside(rule)
+    return type(rule).__name__ + (f"({name_of(inner)})" if inner is not None else "")
