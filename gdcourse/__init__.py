@@ -24,7 +24,7 @@ from typing import Any
 
 from gdcourse import experiments, optim, problems, rules, theory
 from gdcourse.experiments import compare, descend, train
-from gdcourse.problems import digits
+from gdcourse.problems import digits, text
 from gdcourse.rules import (
     METHODS,
     Adadelta,

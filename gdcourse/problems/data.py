@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,12 @@ class Data:
         """The same in another dtype, or on another device; raises as `Split.to` does."""
         if dtype is None and device is None:
             return self
-        return type(self)(*(part.to(dtype, device) for part in (self.train, self.validation, self.test)))
+        return self.with_parts(lambda part: part.to(dtype, device))
+
+    def with_parts(self, changed: Callable[[Split], Split]) -> Data:
+        """The same data, with something done to each of the three parts."""
+        names = ("train", "validation", "test")
+        return replace(self, **{name: changed(getattr(self, name)) for name in names})
 
 
 def as_data(data: Any) -> Data:
