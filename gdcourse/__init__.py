@@ -35,6 +35,7 @@ from gdcourse.rules import (
     Lookahead,
     Momentum,
     Nesterov,
+    Partners,
     RAdam,
     RMSProp,
     Rule,

@@ -37,7 +37,7 @@ def with_arrays(rule: Any) -> Any:
     changed = {
         name: with_arrays(value) if isinstance(value, Rule) else np.asarray(value)
         for name, value in given.items()
-        if isinstance(value, (Rule, list, tuple))
+        if isinstance(value, (Rule, list, tuple)) and name not in rule.fixed
     }
     return replace(rule, **changed) if any(given[name] is not changed[name] for name in changed) else rule
 
