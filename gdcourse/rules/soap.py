@@ -62,7 +62,9 @@ class SOAP(Rule):
     def step(self, theta, grad, state, at):
         QL, QR, first = state["QL"], state["QR"], at["first"]
         m = where(first, state["m"], self.beta1 * state["m"] + (1 - self.beta1) * grad)
-        v = self.beta2 * state["v"] + (1 - self.beta2) * (QL.mT @ grad @ QR) ** 2  # Q is 0 at first, and so is v
+        v = (
+            self.beta2 * state["v"] + (1 - self.beta2) * (QL.mT @ grad @ QR) ** 2
+        )  # Q is 0 at first, and so is v
         m_hat, v_hat = QL.mT @ m @ QR / at["m_bias"], v / at["v_bias"]
         root = v**0.5 + self.eps
         u = QL @ ratio(m_hat * at["v_bias"] ** 0.5, root, self.eps) @ QR.mT

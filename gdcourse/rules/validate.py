@@ -50,7 +50,11 @@ ALLOWED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "Clipped.max_norm": ("Invalid max_norm", "a number > 0", lambda x: x > 0),
     "SAM.rho": ("Invalid rho value", *FROM_0),
     "Shampoo.exponent": ("Invalid exponent", *FROM_0),
-    "Adafactor.beta2_decay": ("beta2_decay should be <= 0 but is", "a finite number ≤ 0", lambda x: (x <= 0) & (x > -float("inf"))),
+    "Adafactor.beta2_decay": (
+        "beta2_decay should be <= 0 but is",
+        "a finite number ≤ 0",
+        lambda x: (x <= 0) & (x > -float("inf")),
+    ),
     "Adafactor.eps1": ("epsilon1 should be >= 0 but is", *FROM_0),
     "Adafactor.eps2": ("epsilon2 should be >= 0 but is", *FROM_0),
     "Adafactor.d": ("Clipping threshold d should be >= 1 but is", "a number ≥ 1", lambda x: x >= 1),
