@@ -25,18 +25,19 @@ SMALL_ELSEWHERE = 2**16
 MANY = 4
 """Parameters. Fewer are sooner moved one by one."""
 
-STACKED = 2**14
-"""Elements. Matrices of no more move in a stack, one product for all; from there on the products themselves take
-the time."""
+STACKED = 2**12
+"""Elements. Matrices of no more move in a stack, in one call for all; from there on the products take the time,
+and a call is nothing beside it."""
+
+STACK = 2**17
+"""Elements of a stack, and of what a rule makes of it on the way: few enough for the processor's cache."""
 
 
 class Bucket:
     """Tensors that a rule's step reads and overwrites: ``point``, ``memory`` by name, ``grads`` (one, or
-    none), all of one shape. `write` hands them back. ``whole``: whether it must not be cut. ``numpy``:
-    whether NumPy may compute it."""
+    none), all of one shape. `write` hands them back. ``whole``: whether it must not be cut."""
 
     whole = True
-    numpy = True
 
     def __init__(self, point: torch.Tensor, memory: Values, *grads: torch.Tensor) -> None:
         self.point, self.memory, self.grads = point, memory, grads
@@ -137,8 +138,6 @@ class Matrices(Bucket):
     stack, ``(k, n, m)``. What of their states has a parameter's shape goes along; ``memories`` are the rule's
     parts of them."""
 
-    numpy = False  # products of matrices are torch's, on torch's threads
-
     def __init__(
         self,
         params: list[torch.Tensor],
@@ -192,7 +191,11 @@ def stacks(params: list[torch.Tensor], key: Callable[[torch.Tensor], Any]) -> li
         alone = param.numel() > STACKED or not _is_plain(param) or storages[_storage(param)] > 1
         own: Any = place if alone else (param.shape, param.dtype, param.device, key(param))
         lists.setdefault(own, []).append(param)
-    return [*lists.values()]
+    cut = []
+    for some in lists.values():
+        most = max(1, STACK // max(1, some[0].numel()))
+        cut += [some[start : start + most] for start in range(0, len(some), most)]
+    return cut
 
 
 def joined(

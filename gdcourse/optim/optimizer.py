@@ -228,9 +228,10 @@ class RuleOptimizer(torch.optim.Optimizer):
             yield [own], Rows(param, memory_of(own), param.grad)
 
     def _matrices(self, params: list[torch.Tensor]) -> Iterator[tuple[list[Group], Bucket]]:
-        """Those that move as matrices: of one shape together, if the rule is known to keep them apart."""
-        state = self.state
-        for some in stacks(params, self._moves_by) if is_ours(self.rule) else [[param] for param in params]:
+        """Those that move as matrices: of one shape together, if the rule is known to keep them apart; by a
+        kernel each, for another number of them would be another kernel."""
+        state, together = self.state, is_ours(self.rule) and not self.compile
+        for some in stacks(params, self._moves_by) if together else [[param] for param in params]:
             states = [state[param] for param in some]
             grads: list[Any] = [param.grad for param in some]
             seen = seen_shape(self.rule, some[0].shape)
