@@ -429,6 +429,13 @@ def first_state(param: torch.Tensor, rule: Rule) -> Values:
     return {name: copied(value) for name, value in memory.items()}
 
 
+def kind_of(optimizer: torch.optim.Optimizer) -> str:
+    """An optimizer's package and method: state of torch's Adam is not for ours."""
+    ours = isinstance(optimizer, RuleOptimizer)
+    kind = type(optimizer.rule if ours else optimizer)
+    return f"{kind.__module__.partition('.')[0]}.{name_of(optimizer.rule) if ours else kind.__name__}"
+
+
 def _count(step: torch.Tensor, t: int) -> None:
     """Write how many gradients a parameter has had."""
     if type(step) is torch.Tensor and step.is_cpu:
