@@ -323,8 +323,9 @@ class RuleOptimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: Group) -> None:
         """Load what `state_dict` gave, or what torch's own optimizer did where its state means the same:
         that of SGD without momentum, RMSprop without momentum and centering, Adadelta, Adam and AdamW without
-        amsgrad, and RAdam (which sets ``threshold=5``). The state is copied, and float32 state of a
-        half-precision parameter stays float32, where torch would round it to the parameter's own precision.
+        amsgrad (Adam with it is AMSGrad), and RAdam (which sets ``threshold=5``). The state is copied, and
+        float32 state of a half-precision parameter stays float32, where torch would round it to the
+        parameter's own precision.
 
         Raises
         ------

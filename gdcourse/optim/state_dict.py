@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from gdcourse.optim.scope import initial
-from gdcourse.rules import Adadelta, Adam, AdamW, GradientDescent, RAdam, RMSProp, Rule
+from gdcourse.rules import Adadelta, Adam, AdamW, AMSGrad, GradientDescent, RAdam, RMSProp, Rule
 from gdcourse.rules.around import name_of
 
 Saved = dict[str, Any]
@@ -35,6 +35,9 @@ TWINS: dict[type[Rule], Twin] = {
     RMSProp: Twin({"v": "square_avg"}, {"momentum": 0, "centered": False}, {}),
     Adadelta: Twin({"mean_g2": "square_avg", "mean_delta2": "acc_delta"}, {}, {}),
     Adam: Twin(MOMENTS, {"amsgrad": False, "decoupled_weight_decay": False}, {}),
+    AMSGrad: Twin(
+        MOMENTS | {"largest": "max_exp_avg_sq"}, {"amsgrad": True, "decoupled_weight_decay": False}, {}
+    ),
     AdamW: Twin(MOMENTS, {"amsgrad": False, "decoupled_weight_decay": True}, {}),
     RAdam: Twin(MOMENTS, {"decoupled_weight_decay": False}, {"threshold": 5}),
 }

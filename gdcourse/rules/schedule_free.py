@@ -7,8 +7,8 @@ from gdcourse.rules.rule import Rule, Scalar, maximum, ratio, where
 
 @dataclass(frozen=True, eq=False)
 class ScheduleFreeSGD(Rule):
-    """y_t = (1 − β) z_{t−1} + β θ_{t−1},  z_t = z_{t−1} − η s_t (∇J(y_t) + λ y_t),
-    θ_t = (1 − c_t) θ_{t−1} + c_t z_t,  z_0 = θ_0.
+    """y_t = z_{t−1} + β (θ_{t−1} − z_{t−1}),  z_t = z_{t−1} − η s_t (∇J(y_t) + λ y_t),
+    θ_t = θ_{t−1} + c_t (z_t − θ_{t−1}),  z_0 = θ_0.
 
     s_t = min(1, t/w) is the warmup, and c_t = s_t² / (s_1² + ⋯ + s_t²): without one 1/t, which makes θ_t the
     plain mean of z_1 … z_t.
@@ -60,22 +60,22 @@ class ScheduleFreeSGD(Rule):
         return averaging(t, self.warmup)
 
     def look(self, theta, state):
-        return (1 - self.beta) * state["z"] + self.beta * theta
+        return state["z"] + self.beta * (theta - state["z"])
 
     def unlook(self, point, state):
-        return (point - (1 - self.beta) * state["z"]) / self.beta
+        return state["z"] + (point - state["z"]) / self.beta
 
     def step(self, theta, grad, state, at):
         decay = self.weight_decay * self.look(theta, state)
         z = state["z"] - self.lr * at["warm"] * (grad + decay)
-        return (1 - at["c"]) * theta + at["c"] * z, {"z": z}
+        return theta + at["c"] * (z - theta), {"z": z}
 
 
 @dataclass(frozen=True, eq=False)
 class ScheduleFree(Rule):
     """The same with AdamW inside, but for its average of gradients, in whose place the average of z stands:
-    y_t = (1 − β₁) z_{t−1} + β₁ θ_{t−1},  v_t = β₂ v_{t−1} + (1 − β₂) ∇J(y_t)²,  v̂_t = v_t / (1 − β₂ᵗ),
-    z_t = z_{t−1} − η s_t (∇J(y_t) / (√v̂_t + ε) + λ y_t),  θ_t = (1 − c_t) θ_{t−1} + c_t z_t,
+    y_t = z_{t−1} + β₁ (θ_{t−1} − z_{t−1}),  v_t = β₂ v_{t−1} + (1 − β₂) ∇J(y_t)²,  v̂_t = v_t / (1 − β₂ᵗ),
+    z_t = z_{t−1} − η s_t (∇J(y_t) / (√v̂_t + ε) + λ y_t),  θ_t = θ_{t−1} + c_t (z_t − θ_{t−1}),
     z_0 = θ_0, v_0 = 0.
 
     Parameters
@@ -103,7 +103,7 @@ class ScheduleFree(Rule):
 
     >>> rule = ScheduleFree(lr=0.25, eps=0.0, weight_decay=1.0)
     >>> theta, new = rule.step(1.0, 2.0, rule.init(1.0, 0.0), rule.at(1))
-    >>> round(theta, 12), round(new["z"], 12), rule.look(1.0, {"z": 2.0})
+    >>> theta, new["z"], round(rule.look(1.0, {"z": 2.0}), 12)
     (0.5, 0.5, 1.1)
     """
 
@@ -121,17 +121,17 @@ class ScheduleFree(Rule):
         return {"v_bias": 1 - self.beta2**t, **averaging(t, self.warmup)}
 
     def look(self, theta, state):
-        return (1 - self.beta1) * state["z"] + self.beta1 * theta
+        return state["z"] + self.beta1 * (theta - state["z"])
 
     def unlook(self, point, state):
-        return (point - (1 - self.beta1) * state["z"]) / self.beta1
+        return state["z"] + (point - state["z"]) / self.beta1
 
     def step(self, theta, grad, state, at):
         v = self.beta2 * state["v"] + (1 - self.beta2) * grad**2
         v_hat = v / at["v_bias"]
         decay = self.weight_decay * self.look(theta, state)
         z = state["z"] - self.lr * at["warm"] * (ratio(1, v_hat**0.5 + self.eps, self.eps) * grad + decay)
-        return (1 - at["c"]) * theta + at["c"] * z, {"z": z, "v": v, "v_hat": v_hat}
+        return theta + at["c"] * (z - theta), {"z": z, "v": v, "v_hat": v_hat}
 
 
 def averaging(t, warmup):

@@ -22,7 +22,7 @@ FROM_0: Range = ("a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf")
 ABOVE_0: Range = ("a finite number > 0", lambda x: (x > 0) & (x < float("inf")))
 BELOW_1: Range = ("in [0, 1)", lambda x: (x >= 0) & (x < 1))
 INSIDE: Range = (
-    "in (0, 1): with 0, θ could not be told from the training point",
+    "in (0, 1): at 0 θ could not be told from the training point",
     lambda x: (x > 0) & (x < 1),
 )
 

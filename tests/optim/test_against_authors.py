@@ -15,26 +15,14 @@ import schedulefree
 import torch
 
 import gdcourse as gd
-from tests.optimizers import gap, give_gradients, parameters, values, walk
+from tests.optimizers import NAdam, gap, give_gradients, parameters, values, walk
 
 STEPS, EXACT = 60, 1e-12
 SHAPES = (12, 20), (7,), (), (2, 3, 4)
 
 
-class NAdamInDouble(torch.optim.NAdam):
-    """torch keeps Π_t in its default precision."""
-
-    def step(self, closure=None):
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(torch.float64)
-        try:
-            return super().step(closure)
-        finally:
-            torch.set_default_dtype(before)
-
-
 class CautiousAdam(pytorch_optimizer.AdEMAMix):
-    """AdEMAMix without its slow average is Adam, and pytorch_optimizer makes it cautious. The mean of the mask
+    """AdEMAMix without its slow average is Adam, and pytorch_optimizer can make it cautious. The mask's mean
     is the authors'; there it is the paper's (1 + Σφ)/d."""
 
     def __init__(self, params, betas, **settings):
@@ -66,7 +54,7 @@ CASES = {
     "Lion": (gd.Lion(0.01, 0.8, 0.95, 0.1), lambda p: lion_pytorch.Lion(p, **LION)),
     "NAdam": (
         gd.NAdam(0.03, 0.8, 0.95, 1e-3, 0.03),
-        lambda p: NAdamInDouble(p, 0.03, **MOMENTS, momentum_decay=0.03),
+        lambda p: NAdam(p, 0.03, **MOMENTS, momentum_decay=0.03),
     ),
     "AMSGrad": (
         gd.AMSGrad(0.03, 0.8, 0.95, 1e-3),
