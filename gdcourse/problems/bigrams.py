@@ -99,7 +99,7 @@ class Bigrams(Problem):
         """The letters' numbers in groups, the commonest first: as many letters as stay within half of all pairs, with
         the next within 90, and then 99 per cent, and the rest."""
         order = np.argsort(-self.shares, kind="stable")
-        place = np.searchsorted(np.asarray(marks), np.cumsum(self.shares[order]))
+        place = np.searchsorted(np.asarray(marks), np.cumsum(self.shares[order]) - 1e-12)  # sums round
         return [order[place == group] for group in range(len(marks) + 1)]
 
     def excess(self, theta: Any, letters: Any = slice(None)) -> Any:
@@ -118,7 +118,10 @@ class Bigrams(Problem):
         return -(like(self.pairs, theta) * log_softmax(theta)).sum((-2, -1))
 
     def grad(self, theta: Any, sample: Any = None) -> Any:
-        pairs = like(self.pairs if sample is None else shares_of(sample, len(self.pairs)), theta)
+        if sample is None:
+            pairs = like(self.pairs, theta)
+        else:
+            pairs = like(counts_of(sample, len(self.pairs)), theta) / sample.shape[-1]
         return pairs.sum(-1)[..., None] * softmax(theta) - pairs
 
 
@@ -129,16 +132,16 @@ def of_text() -> np.ndarray:
     return np.bincount(n * read.letters[:-1] + read.letters[1:], minlength=n * n).reshape(n, n).astype(float)
 
 
-def shares_of(sample: Any, n: int) -> Any:
-    """How large a share each pair has of those that were drawn: from shape ``(*runs, batch)`` to ``(*runs, n, n)``."""
-    runs, batch = tuple(sample.shape[:-1]), sample.shape[-1]
+def counts_of(sample: Any, n: int) -> Any:
+    """How often each pair was drawn: from shape ``(*runs, batch)`` to ``(*runs, n, n)``."""
+    runs = tuple(sample.shape[:-1])
     if isinstance(sample, torch.Tensor):
         counts = sample.new_zeros(*runs, n * n).scatter_add_(-1, sample, torch.ones_like(sample))
     else:
-        rows = sample.reshape(-1, batch)
+        rows = sample.reshape(-1, sample.shape[-1])
         apart = rows + n * n * np.arange(len(rows))[:, None]
         counts = np.bincount(apart.ravel(), minlength=len(rows) * n * n)
-    return counts.reshape(*runs, n, n) / batch
+    return counts.reshape(*runs, n, n)
 
 
 def softmax(theta: Any) -> Any:
