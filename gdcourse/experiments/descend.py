@@ -100,8 +100,8 @@ class Run(Shown):
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame, a row for each step and run: ``step`` (0 … T), ``run`` (or ``run_0``,
-        ``run_1``, … for each axis of a family), ``loss``, ``theta`` or ``theta_1``, ``theta_2``, … (of a matrix
-        ``theta_1_1``, ``theta_1_2``, …), and what was recorded in that step, NaN at step 0.
+        ``run_1``, … for each axis of a family), ``loss``, ``theta`` or ``theta_1``, ``theta_2``, … (of a
+        matrix ``theta_1_1``, ``theta_1_2``, …), and what was recorded in that step, NaN at step 0.
 
         Raises
         ------
@@ -228,7 +228,7 @@ def descend(
         raise ValueError(f"start must be {kind} for {problem.name}, got {got}")
     shape = np.shape(problem.start)[-problem.ndim :] if problem.ndim else ()
     if shape and tuple(theta.shape[-problem.ndim :]) != shape:
-        wanted = f"have {shape[0]} entries" if problem.ndim == 1 else f"have shape (…, {shape[0]}, {shape[1]})"
+        wanted = f"have {shape[0]} entries" if problem.ndim == 1 else f"end in the shape {shape}"
         raise ValueError(f"start must {wanted} for {problem.name}, got shape {tuple(theta.shape)}")
 
     seeds = as_seeds(seed)
@@ -283,8 +283,9 @@ def _as_array(start: Any) -> Any:
 
 
 def _start(theta: Any, shape: tuple[int, ...], ndim: int) -> Any:
-    """θ_0 of runs side by side. Of vectors, a coordinate of all of them in one piece of memory: a hyperparameter
-    that differs from run to run then meets each coordinate in one long loop. A matrix stays in one piece."""
+    """θ_0 of runs side by side. Of vectors, a coordinate of all of them in one piece of memory: a
+    hyperparameter that differs from run to run then meets each coordinate in one long loop. A matrix stays in
+    one piece."""
     if isinstance(theta, torch.Tensor):
         theta = theta.expand(shape)
         columns = theta.movedim(-1, 0) if ndim == 1 else theta

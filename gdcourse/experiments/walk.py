@@ -100,7 +100,9 @@ def edge_of(theta: Any, ndim: int) -> Any:
     size = abs(theta)
     if ndim:
         own = tuple(range(-ndim, 0))
-        size = size.amax(own, keepdim=True) if isinstance(size, torch.Tensor) else size.max(own, keepdims=True)
+        size = (
+            size.amax(own, keepdim=True) if isinstance(size, torch.Tensor) else size.max(own, keepdims=True)
+        )
     return BLOW_UP * (size.clamp(min=1.0) if isinstance(size, torch.Tensor) else np.maximum(size, 1.0))
 
 
