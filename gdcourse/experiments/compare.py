@@ -207,6 +207,7 @@ def compare(
             seed=range(seeds),
             examine=1,
             schedule=schedule,
+            dtype=dtype,
         )
 
     def run(method: Method, exponents: range) -> _Searched:

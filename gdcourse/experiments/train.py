@@ -127,8 +127,8 @@ class History(Shown):
         """
         if not hasattr(self.network, "read"):
             raise TypeError(
-                f"a {type(self.network).__name__} reads letters, not pictures: history.network.sample(history.theta, "
-                "prompt, n) writes some"
+                f"a {type(self.network).__name__} reads letters, not pictures: "
+                "history.network.sample(history.theta, prompt, n) writes some"
             )
         return self.network.read(self.theta, pictures)
 
@@ -199,11 +199,11 @@ def train(
 
     Parameters
     ----------
-    network : a `gdcourse.problems.Network` or `Transformer`, many of which run side by side. Or a torch module, or what makes
-        one when it is called, such as its class: see `gdcourse.problems.Modules`. Modules run one after the
-        other; one that is given is copied, and found trained in ``history.module``.
-    data : `digits()` or `text()`; or a pair ``(x, y)`` of arrays, tensors or lists, a torch Dataset, or parts of your
-        own: see `gdcourse.problems.as_data`.
+    network : a `gdcourse.problems.Network` or `Transformer`, many of which run side by side. Or a torch
+        module, or what makes one when it is called, such as its class: see `gdcourse.problems.Modules`.
+        Modules run one after the other; one that is given is copied, and found trained in ``history.module``.
+    data : `digits()` or `text()`; or a pair ``(x, y)`` of arrays, tensors or lists, a torch Dataset, or parts
+        of your own: see `gdcourse.problems.as_data`.
     optimizer : an update rule. Hyperparameters that are arrays train a whole grid as one stacked
         program; their shapes broadcast with the seeds', the last axis: ``Adam(lr=grid[:, None])`` and
         five seeds are ``(len(grid), 5)`` trainings. On a CPU the rule gets NumPy arrays.
@@ -221,8 +221,8 @@ def train(
     callback : called after each step with a `Step`. If it returns True, the training ends there, and T is
         that step.
     loss : of outputs and targets, for a torch module. Default: the mean cross-entropy.
-    dtype, device : of the training, as torch names them. Default: the data's; float64 for whole numbers, float32
-        for letters.
+    dtype, device : of the training, as torch names them. Default: the data's; float64 for whole numbers,
+        float32 for letters.
     compile : whether the update of a rule runs as one kernel that inductor makes, for all networks at once.
         The first update compiles it, which takes some seconds; other hyperparameters or a schedule compile
         nothing anew, another number of networks does. Where that fails, a warning says why, and the

@@ -15,18 +15,18 @@ from gdcourse.problems.text import text
 
 @dataclass(frozen=True, eq=False)
 class Bigrams(Problem):
-    """J(θ) = −Σ_ab p_ab log q_ab, in nats: the mean cross-entropy of a model that tells the next letter b from the
-    letter a before it, q_ab = exp θ_ab / Σ_c exp θ_ac, over all pairs of a text.
+    """J(θ) = −Σ_ab p_ab log q_ab, in nats: the mean cross-entropy of a model that tells the next letter b
+    from the letter a before it, q_ab = exp θ_ab / Σ_c exp θ_ac, over all pairs of a text.
 
-    θ is a matrix with a row for each letter a, shape ``(*runs, n, n)``. Rules that take each number by itself run on
-    it, and rules that see a matrix. The gradient is exact: its row a is (Σ_b p_ab) q_a − p_a.
+    θ is a matrix with a row for each letter a, shape ``(*runs, n, n)``. Rules that take each number by itself
+    run on it, and rules that see a matrix. The gradient is exact: its row a is (Σ_b p_ab) q_a − p_a.
 
     Parameters
     ----------
-    pairs : p, shape ``(n, n)``, or numbers in proportion to it: how often b follows a. Default: as often as in
-        `gdcourse.text()`, all of it, n = 91.
-    batch : how many pairs one gradient is averaged over, drawn anew at each step, each with its probability; None,
-        the default, for all.
+    pairs : p, shape ``(n, n)``, or numbers in proportion to it: how often b follows a. Default: as often as
+        in `gdcourse.text()`, all of it, n = 91.
+    batch : how many pairs one gradient is averaged over, drawn anew at each step, each with its probability;
+        None, the default, for all.
 
     Raises
     ------
@@ -66,7 +66,8 @@ class Bigrams(Problem):
 
     @property
     def best(self) -> np.ndarray:
-        """log p(b | a), shape ``(n, n)``, the logits that J descends to; 0 in place of −∞ where b never follows a."""
+        """log p(b | a), shape ``(n, n)``, the logits that J descends to; 0 in place of −∞ where b never
+        follows a."""
         before = self.pairs.sum(1, keepdims=True)
         return np.log(np.where(self.pairs > 0, self.pairs, 1.0) / np.where(self.pairs > 0, before, 1.0))
 
@@ -80,13 +81,13 @@ class Bigrams(Problem):
         return replace(self, batch=batch)
 
     def balanced(self, beside: float = 1e-7, times: int = 2000) -> Bigrams:
-        """The control: the same table with all letters equally frequent, as first and as second of a pair. Rows and
-        columns are divided by their sums in turn (Sinkhorn and Knopp, 1967).
+        """The control: the same table with all letters equally frequent, as first and as second of a pair.
+        Rows and columns are divided by their sums in turn (Sinkhorn and Knopp, 1967).
 
         Parameters
         ----------
-        beside : what is added to each probability first, so that any pair occurs. Default 1e-7. A letter that comes
-            once in the *Opticks*, with a probability of 1.8e-6, is followed by almost any then.
+        beside : what is added to each probability first, so that any pair occurs. Default 1e-7. A letter that
+            comes once in the *Opticks*, with a probability of 1.8e-6, is followed by almost any then.
         times : how often rows and columns are divided. Default 2,000.
         """
         table, n = self.pairs + beside, len(self.pairs)
@@ -96,15 +97,16 @@ class Bigrams(Problem):
         return replace(self, pairs=table)
 
     def groups(self, marks: tuple[float, ...] = (0.5, 0.9, 0.99)) -> list[np.ndarray]:
-        """The letters' numbers in groups, the commonest first: as many letters as stay within half of all pairs, with
-        the next within 90, and then 99 per cent, and the rest."""
+        """The letters' numbers in groups, the commonest first: as many letters as stay within half of all
+        pairs, with the next within 90, and then 99 per cent, and the rest."""
         order = np.argsort(-self.shares, kind="stable")
-        place = np.searchsorted(np.asarray(marks), np.cumsum(self.shares[order]))
+        place = np.searchsorted(np.asarray(marks), np.cumsum(self.shares[order]) - 1e-12)  # sums round
         return [order[place == group] for group in range(len(marks) + 1)]
 
     def excess(self, theta: Any, letters: Any = slice(None)) -> Any:
         """How far the mean loss is above what it descends to, over those pairs whose second letter is one of
-        `letters`, their numbers; in nats, shape ``(*runs,)``. Of all letters, the default, that is J − entropy."""
+        `letters`, their numbers; in nats, shape ``(*runs,)``. Of all letters, the default, that is J −
+        entropy."""
         weights = like(self.pairs[:, letters] / self.shares[letters].sum(), theta)
         return (weights * (like(self.best, theta) - log_softmax(theta))[..., letters]).sum((-2, -1))
 
@@ -118,7 +120,10 @@ class Bigrams(Problem):
         return -(like(self.pairs, theta) * log_softmax(theta)).sum((-2, -1))
 
     def grad(self, theta: Any, sample: Any = None) -> Any:
-        pairs = like(self.pairs if sample is None else shares_of(sample, len(self.pairs)), theta)
+        if sample is None:
+            pairs = like(self.pairs, theta)
+        else:
+            pairs = like(counts_of(sample, len(self.pairs)), theta) / sample.shape[-1]
         return pairs.sum(-1)[..., None] * softmax(theta) - pairs
 
 
@@ -129,16 +134,15 @@ def of_text() -> np.ndarray:
     return np.bincount(n * read.letters[:-1] + read.letters[1:], minlength=n * n).reshape(n, n).astype(float)
 
 
-def shares_of(sample: Any, n: int) -> Any:
-    """How large a share each pair has of those that were drawn: from shape ``(*runs, batch)`` to ``(*runs, n, n)``."""
-    runs, batch = tuple(sample.shape[:-1]), sample.shape[-1]
+def counts_of(sample: Any, n: int) -> Any:
+    """How often each pair was drawn: from shape ``(*runs, batch)`` to ``(*runs, n, n)``."""
+    runs = tuple(sample.shape[:-1])
     if isinstance(sample, torch.Tensor):
-        counts = sample.new_zeros(*runs, n * n).scatter_add_(-1, sample, torch.ones_like(sample))
-    else:
-        rows = sample.reshape(-1, batch)
-        apart = rows + n * n * np.arange(len(rows))[:, None]
-        counts = np.bincount(apart.ravel(), minlength=len(rows) * n * n)
-    return counts.reshape(*runs, n, n) / batch
+        zeros = sample.new_zeros(*runs, n * n)
+        return zeros.scatter_add_(-1, sample, torch.ones_like(sample)).reshape(*runs, n, n)
+    rows = sample.reshape(-1, sample.shape[-1])
+    apart = rows + n * n * np.arange(len(rows))[:, None]
+    return np.bincount(apart.ravel(), minlength=len(rows) * n * n).reshape(*runs, n, n)
 
 
 def softmax(theta: Any) -> Any:

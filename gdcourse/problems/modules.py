@@ -38,8 +38,8 @@ class Modules:
     sample : some inputs, shape ``(B, …)``, of the training's dtype and device.
     loss : of a batch's outputs and targets, a number. Default: the mean cross-entropy, for which targets are
         whole numbers, shape ``(B,)``, or ``(B, T)`` if each example has several, and outputs a score for each
-        class, shape ``(B, classes)`` or ``(B, T, classes)``. Targets of shape ``(B,)`` that are no whole numbers
-        become ``(B, 1)`` where outputs are.
+        class, shape ``(B, classes)`` or ``(B, T, classes)``. Targets of shape ``(B,)`` that are no whole
+        numbers become ``(B, 1)`` where outputs are.
     classes : how many scores there must be at least, for the cross-entropy. Default 0.
     dtype : of the parameters where inputs are whole numbers. Default: as the module has them.
 
@@ -228,8 +228,8 @@ class Modules:
             wanted = ", ".join(["examples", *map(str, y.shape[1:]), "classes"])
             last = out.ndim == y.ndim + 1 and out.movedim(1, -1).shape[:-1] == y.shape
             raise ValueError(
-                f"the network must return scores of shape ({wanted}) for labels of shape {tuple(y.shape)}, or be "
-                f"given a loss= that takes what it returns; it returned {tuple(out.shape)}"
+                f"the network must return scores of shape ({wanted}) for labels of shape {tuple(y.shape)}, "
+                f"or be given a loss= that takes what it returns; it returned {tuple(out.shape)}"
                 f"{': classes come last here, out.movedim(1, -1)' if last else ''}"
             )
         if out.shape[-1] < self.classes:
@@ -273,8 +273,8 @@ def as_network(
     ----------
     network : a `Network`, a `Transformer`, or what `Modules` takes.
     data : what `as_data` takes. Its inputs become floating-point numbers, float64 if they are whole numbers,
-        but for a transformer or a module with an embedding, which look whole numbers up. A `Network` gets them
-        in rows.
+        but for a transformer or a module with an embedding, which look whole numbers up. A `Network` gets
+        them in rows.
     loss : as for `Modules`; ours learn by the cross-entropy.
     dtype, device : of the training. Default: as `kind_of` says, and the data's.
 
@@ -299,8 +299,8 @@ def as_network(
         return Modules(network, data.train.x[:2], loss, classes, as_dtype(dtype)), data
     if data.train.y.ndim > 1:
         raise ValueError(
-            f"a Network gives one answer for each example, and y has shape {tuple(data.train.y.shape)}: letters "
-            "that follow letters are for a gd.problems.Transformer, or a torch module"
+            f"a Network gives one answer for each example, and y has shape {tuple(data.train.y.shape)}: "
+            "letters that follow letters are for a gd.problems.Transformer, or a torch module"
         )
     data = data.with_parts(lambda part: Split(part.x.flatten(1), part.y))
     wanted, has = (network.sizes[0], network.sizes[-1]), (data.train.x.shape[-1], classes)
@@ -314,8 +314,8 @@ def as_network(
 
 
 def kind_of(data: Data, dtype: Any = None, default: torch.dtype = torch.float32) -> torch.dtype:
-    """The dtype that parameters have: what is asked for; else that of the inputs; where these are whole numbers,
-    the default."""
+    """The dtype that parameters have: what is asked for; else that of the inputs; where these are whole
+    numbers, the default."""
     inputs = data.train.x
     return as_dtype(dtype) or (inputs.dtype if inputs.is_floating_point() else default)
 
@@ -326,8 +326,8 @@ def _check_letters(network: Transformer, data: Data) -> None:
     if x.is_floating_point() or y.is_floating_point() or x.ndim != 2 or x.shape != y.shape:
         kinds = (f"{str(one.dtype).removeprefix('torch.')} of shape {tuple(one.shape)}" for one in (x, y))
         raise ValueError(
-            "a Transformer learns from windows of letters, as gd.text() has them: x and y both hold whole numbers, "
-            "shape (N, T); got {} and {}".format(*kinds)
+            "a Transformer learns from windows of letters, as gd.text() has them: x and y both hold whole "
+            "numbers, shape (N, T); got {} and {}".format(*kinds)
         )
     parts = [part for part in (data.train, data.validation, data.test) if len(part)]
     least, most = (
@@ -341,8 +341,8 @@ def _check_letters(network: Transformer, data: Data) -> None:
             network, symbols=max(network.symbols, most + 1), context=max(network.context, x.shape[1])
         )
         raise ValueError(
-            f"a transformer of {network.symbols} symbols that reads {network.context} letters does not fit windows "
-            f"of {x.shape[1]} letters numbered up to {most}: {fits} does"
+            f"a transformer of {network.symbols} symbols that reads {network.context} letters does not fit "
+            f"windows of {x.shape[1]} letters numbered up to {most}: {fits} does"
         )
 
 
@@ -351,8 +351,9 @@ def _classes(y: torch.Tensor) -> int:
     if y.is_floating_point() or (y.numel() and int(y.min()) < 0):
         what = f"{str(y.dtype).removeprefix('torch.')} of shape {tuple(y.shape)} from {float(y.min()):g}"
         raise ValueError(
-            f"y must hold labels, whole numbers 0, 1, …, one or several for each example, for the cross-entropy; "
-            f"got {what}. Other targets need a torch module and a loss, as in loss=torch.nn.functional.mse_loss"
+            "y must hold labels, whole numbers 0, 1, …, one or several for each example, for the "
+            f"cross-entropy; got {what}. Other targets need a torch module and a loss, as in "
+            "loss=torch.nn.functional.mse_loss"
         )
     return int(y.max()) + 1 if y.numel() else 0
 

@@ -200,8 +200,8 @@ def cross_entropy(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def accuracy_of(scores: torch.Tensor, y: torch.Tensor, axes: int = 1) -> torch.Tensor:
-    """The share of labels that have the highest score, shape ``(*runs,)``, over the last `axes` axes of y; NaN where
-    y is no labels for such scores. Scores that are not finite read nothing right."""
+    """The share of labels that have the highest score, shape ``(*runs,)``, over the last `axes` axes of y;
+    NaN where y is no labels for such scores. Scores that are not finite read nothing right."""
     if y.is_floating_point() or not y.numel() or scores.shape[-1 - axes : -1] != y.shape[-axes:]:
         return torch.tensor(torch.nan, dtype=torch.float64)
     right = (scores.argmax(-1) == y) & scores.isfinite().all(-1)

@@ -1,4 +1,5 @@
-"""A text to learn letter by letter: Newton's *Opticks*, shipped with the package, or one of a reader's own."""
+"""A text to learn letter by letter: Newton's *Opticks*, shipped with the package, or one of a reader's
+own."""
 
 from __future__ import annotations
 
@@ -25,13 +26,14 @@ EXAMINED = 8192
 class Text(Data):
     """A text in three parts, one after the other, each a number of windows.
 
-    An example is a window: ``x``, shape ``(T,)``, T letters in a row, and ``y``, shape ``(T,)``, the letter that
-    follows each of them. Both are numbers from 0 on, int64. Windows of one part do not overlap.
+    An example is a window: ``x``, shape ``(T,)``, T letters in a row, and ``y``, shape ``(T,)``, the letter
+    that follows each of them. Both are numbers from 0 on, int64. Windows of one part do not overlap.
 
     Attributes
     ----------
-    train, validation, test : the first 90 per cent, then 5 and 5. Of the validation part only so many windows are
-        taken, at equal distances, that there are 8,192 letters in them: training examines them again and again.
+    train, validation, test : the first 90 per cent, then 5 and 5. Of the validation part only so many windows
+        are taken, at equal distances, that there are 8,192 letters in them: training examines them again and
+        again.
     symbols : the text's different letters in the order of their code points. A letter's number is its place.
     letters : all of the text as numbers, shape ``(N,)``.
     """
@@ -48,7 +50,7 @@ class Text(Data):
 
     def to(self, dtype: Any = None, device: Any = None) -> Text:
         """The same on another device, where raises `Split.to` what it raises; letters stay whole numbers."""
-        moved = super().to(None, device)
+        moved: Any = super().to(None, device)
         return replace(moved, letters=self.letters.to(moved.train.x.device))
 
     def encode(self, string: str) -> torch.Tensor:
@@ -63,8 +65,8 @@ class Text(Data):
             raise TypeError(f"encode takes a string, got {type(string).__name__}")
         if strange := sorted(set(string) - set(self.symbols)):
             raise ValueError(
-                f"{', '.join(map(repr, strange))} {'is' if len(strange) == 1 else 'are'} not among the text's "
-                f"{len(self.symbols)} symbols: {self.symbols!r}"
+                f"{', '.join(map(repr, strange))}: not among the text's {len(self.symbols)} symbols, "
+                f"{self.symbols!r}"
             )
         return _numbers(string, self.symbols).to(self.letters.device)
 
@@ -108,7 +110,8 @@ def text(context: int = 32, device: torch.device | str = "cpu", path: Path | str
     Raises
     ------
     FileNotFoundError : the file is missing.
-    ValueError : its checksum is wrong: it is damaged, cut short, or another file; or a ``context`` out of range.
+    ValueError : its checksum is wrong: it is damaged, cut short, or another file; or a ``context`` out of
+        range.
 
     Isaac Newton, *Opticks*, fourth edition, London 1730: 566,900 letters of 91 kinds. In the public domain;
     transcribed by Suzanne Lybarger, Steve Harris, Josephine Paolucci and the Online Distributed Proofreading
@@ -130,8 +133,8 @@ def as_text(string: str, context: int = 32) -> Text:
 
     Parameters
     ----------
-    string : the text. Its first 90 per cent are to train on, the next 5 for validation, the last 5 for test: parts
-        in a row, since a letter's neighbours in another part would give it away.
+    string : the text. Its first 90 per cent are to train on, the next 5 for validation, the last 5 for test:
+        parts in a row, since a letter's neighbours in another part would give it away.
     context : T, how many letters make a window. Default 32.
 
     Raises
@@ -150,8 +153,8 @@ def as_text(string: str, context: int = 32) -> Text:
     if not all(map(len, parts)):
         least = round((context + 1) / min(SHARES))
         raise ValueError(
-            f"a text of {len(string):,} letters is too short for windows of {context}: each part needs one, and "
-            f"the letter after it; {least:,} letters are enough"
+            f"a text of {len(string):,} letters is too short for windows of {context}: each part needs one, "
+            f"and the letter after it; {least:,} letters are enough"
         )
     train, validation, test = parts
     few = min(len(validation), max(1, EXAMINED // context))
@@ -160,8 +163,8 @@ def as_text(string: str, context: int = 32) -> Text:
 
 
 def windows(letters: torch.Tensor, context: int) -> Split:
-    """Letters' numbers, shape ``(N,)``, cut into windows, one after the other, each with the letters that follow:
-    ``x`` and ``y`` of shape ``((N − 1) // T, T)``. What does not fill a last window is left out."""
+    """Letters' numbers, shape ``(N,)``, cut into windows, one after the other, each with the letters that
+    follow: ``x`` and ``y`` of shape ``((N − 1) // T, T)``. What does not fill a last window is left out."""
     count = max(0, len(letters) - 1) // context
     x, y = (letters[start : start + count * context] for start in (0, 1))
     return Split(x.reshape(count, context), y.reshape(count, context))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from math import prod
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,22 +15,32 @@ from gdcourse.problems.network import accuracy_of, is_count
 
 EPS = 1e-6  # beside the mean square of a norm
 BLOCK = 2**13  # letters that are scored at a time: so much of what layers make of them stays in the cache
+PER_LAYER = 8  # parts of θ
 
-IN_A_LAYER = ("attention gain", "query", "key", "value", "out", "mlp gain", "up", "down")
+
+@dataclass(frozen=True)
+class Part:
+    """A part of θ: its name and shape, the standard deviation that it starts with (None: it starts at 1), and
+    whether it is a hidden matrix."""
+
+    name: str
+    shape: tuple[int, ...]
+    std: float | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
 class Transformer:
     """A decoder-only transformer: from T letters to scores for the letter after each of them.
 
-    A letter's vector and its position's are added; then each layer adds what its attention finds in the letters
-    so far, and what two matrices with a ReLU between them make of each letter by itself. Before either stands a
-    norm: a vector is divided by its root mean square and multiplied by gains. There are no biases. The scores are
-    a last norm's vectors times the head, a matrix of its own.
+    A letter's vector and its position's are added; then each layer adds what its attention finds in the
+    letters so far, and what two matrices with a ReLU between them make of each letter by itself. Before
+    either stands a norm: a vector is divided by its root mean square and multiplied by gains. There are no
+    biases. The scores are a last norm's vectors times the head, a matrix of its own.
 
-    All parameters lie in one vector θ, in the order of `names`, each row by row. θ has shape ``(*runs, P)``: many
-    transformers of one shape can be run side by side. A matrix from n inputs to m outputs has shape ``(m, n)``,
-    as in torch, so that rules which see a matrix see the same one in both.
+    All parameters lie in one vector θ, in the order of `names`, each row by row. θ has shape ``(*runs, P)``:
+    many transformers of one shape can be run side by side. A matrix from n inputs to m outputs has shape
+    ``(m, n)``, as in torch, so that rules which see a matrix see the same one in both.
 
     Parameters
     ----------
@@ -61,26 +71,40 @@ class Transformer:
         if self.width % self.heads:
             raise ValueError(f"width must be a multiple of heads, got {self.width} and {self.heads}")
 
-    @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Each part's shape."""
-        d = self.width
-        layer = ((d,), (d, d), (d, d), (d, d), (d, d), (d,), (4 * d, d), (d, 4 * d))
-        return ((self.symbols, d), (self.context, d), *layer * self.layers, (d,), (self.symbols, d))
+    @cached_property
+    def table(self) -> tuple[Part, ...]:
+        """All parts of θ in their order: embedding and positions, eight of each layer, the last gain and the
+        head."""
+        d, into_the_sum = self.width, (2 * self.layers) ** -0.5
+        found = [Part("embedding", (self.symbols, d), 0.02), Part("positions", (self.context, d), 0.02)]
+        for n in range(1, self.layers + 1):
+            found += [
+                Part(f"attention gain {n}", (d,)),
+                Part(f"query {n}", (d, d), d**-0.5, hidden=True),
+                Part(f"key {n}", (d, d), d**-0.5, hidden=True),
+                Part(f"value {n}", (d, d), d**-0.5, hidden=True),
+                Part(f"out {n}", (d, d), d**-0.5 * into_the_sum, hidden=True),
+                Part(f"mlp gain {n}", (d,)),
+                Part(f"up {n}", (4 * d, d), d**-0.5, hidden=True),
+                Part(f"down {n}", (d, 4 * d), (4 * d) ** -0.5 * into_the_sum, hidden=True),
+            ]
+        return (*found, Part("gain", (d,)), Part("head", (self.symbols, d), 0.1 * d**-0.5))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each part is called: "embedding", "positions", then of each layer "attention gain 1", "query 1",
-        "key 1", "value 1", "out 1", "mlp gain 1", "up 1" and "down 1", at last "gain" and "head"."""
-        layers = (f"{name} {n}" for n in range(1, self.layers + 1) for name in IN_A_LAYER)
-        return ("embedding", "positions", *layers, "gain", "head")
+        """What each part of θ is called: "embedding", "query 1", …."""
+        return tuple(part.name for part in self.table)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Each part's shape."""
+        return tuple(part.shape for part in self.table)
 
     @property
     def hidden(self) -> tuple[bool, ...]:
-        """Of each part, whether it is a hidden matrix: those of attention and of the two matrices after it are;
+        """Of each part, whether it is a hidden matrix: the attention's four and the two after it are;
         embedding, positions, gains and head are not."""
-        layer = tuple(not name.endswith("gain") for name in IN_A_LAYER)
-        return (False, False, *layer * self.layers, False, False)
+        return tuple(part.hidden for part in self.table)
 
     @property
     def parameters(self) -> int:
@@ -93,23 +117,18 @@ class Transformer:
         """θ_0, shape ``(P,)`` for one seed and ``(*seeds, P)`` for an array of them.
 
         Gains are 1, all else is normal: embedding and positions with standard deviation 0.02; a matrix with
-        1 / √inputs, divided by √(2L) where it writes into the sum that all layers add to ("out" and "down", as
-        in GPT-2), and by 10 for the head, so that at first all letters are about equally likely.
+        1 / √inputs, divided by √(2L) where it writes into the sum that all layers add to ("out" and "down",
+        as in GPT-2), and by 10 for the head, so that at first all letters are about equally likely.
         """
         many = np.asarray(seeds)
         if many.ndim:
             each = [self.init(int(seed), dtype) for seed in many.ravel()]
             return torch.stack(each).unflatten(0, many.shape)
         rng = np.random.default_rng([int(many), 0])
-        parts = []
-        for name, shape in zip(self.names, self.shapes, strict=True):
-            kind = name.rstrip("0123456789 ")
-            if kind.endswith("gain"):
-                parts.append(np.ones(shape))
-                continue
-            spread = 0.02 if kind in ("embedding", "positions") else shape[1] ** -0.5
-            spread *= {"out": (2 * self.layers) ** -0.5, "down": (2 * self.layers) ** -0.5, "head": 0.1}.get(kind, 1)
-            parts.append(rng.standard_normal(shape) * spread)
+        parts = [
+            np.ones(part.shape) if part.std is None else part.std * rng.standard_normal(part.shape)
+            for part in self.table
+        ]
         return torch.as_tensor(np.concatenate([part.ravel() for part in parts]), dtype=dtype)
 
     def parts(self, theta: torch.Tensor) -> list[torch.Tensor]:
@@ -122,8 +141,8 @@ class Transformer:
     def scores(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """A score ("logit") for each letter that may follow, shape ``(*runs, B, T, symbols)``.
 
-        x, the letters' numbers, has shape ``(B, T)``, or ``(S, B, T)`` where the last axis of runs has its own
-        batches. What follows letter t is told from the letters up to t.
+        x, the letters' numbers, has shape ``(B, T)``, or ``(S, B, T)`` where the last axis of runs has its
+        own batches. What follows letter t is told from the letters up to t.
         """
         runs, (batch, length) = theta.shape[:-1], x.shape[-2:]
         if length > self.context:
@@ -140,8 +159,8 @@ class Transformer:
         letters, positions, *layers, gain, head = self.parts(theta)
         length = x.shape[-1]
         h = (looked_up(letters, x) + positions[:, None, :length]).flatten(1, 2)
-        for at in range(0, len(layers), len(IN_A_LAYER)):
-            gain_1, query, key, value, out, gain_2, up, down = layers[at : at + len(IN_A_LAYER)]
+        for at in range(0, len(layers), PER_LAYER):
+            gain_1, query, key, value, out, gain_2, up, down = layers[at : at + PER_LAYER]
             a = normed(h, gain_1)
             found = attention(a @ query.mT, a @ key.mT, a @ value.mT, self.heads, length)
             h = h + found @ out.mT
@@ -155,8 +174,9 @@ class Transformer:
             return [leaf, self.scores(leaf, x)]
 
     def backward(self, theta: torch.Tensor, outputs: list[torch.Tensor], y: torch.Tensor) -> torch.Tensor:
-        """∇J(θ) of the mean cross-entropy, with θ's shape, by torch's automatic differentiation of what `forward`
-        gave. A run's θ has a part in its own loss alone, so that the gradient of their sum holds each one's."""
+        """∇J(θ) of the mean cross-entropy, with θ's shape, by torch's automatic differentiation of what
+        `forward` gave. A run's θ has a part in its own loss alone, so that the gradient of their sum holds
+        each one's."""
         leaf, scores = outputs
         with torch.enable_grad():
             total = self.loss_of(scores, y).sum()
@@ -164,7 +184,8 @@ class Transformer:
 
     def loss_of(self, scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """The mean cross-entropy of such scores over all letters, in nats, shape ``(*runs,)``."""
-        each = cross_entropy(scores.reshape(-1, self.symbols), y.expand(scores.shape[:-1]).flatten(), reduction="none")
+        labels = y.expand(scores.shape[:-1]).flatten()
+        each = cross_entropy(scores.reshape(len(labels), -1), labels, reduction="none")
         return each.reshape(*scores.shape[:-3], -1).mean(-1)
 
     def loss(self, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -176,8 +197,8 @@ class Transformer:
         return self.backward(theta, self.forward(theta, x), y)
 
     def accuracy(self, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The share of letters that have the highest score where they are due, shape ``(*runs,)``. Scores that
-        are not finite tell nothing right."""
+        """The share of letters that have the highest score where they are due, shape ``(*runs,)``. Scores
+        that are not finite tell nothing right."""
         return accuracy_of(self.scores(theta, x), y, axes=2)
 
     def predict(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -228,13 +249,13 @@ class Transformer:
 
 
 def looked_up(table: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The rows of each run's own table, shape ``(R, symbols, d)``, that are numbered in x, shape ``(R, B, T)``."""
+    """Of each run's own table, shape ``(R, symbols, d)``, the rows that x, shape ``(R, B, T)``, numbers."""
     first = table.shape[1] * torch.arange(len(table), device=x.device)
     return embedding(x + first[:, None, None], table.reshape(-1, table.shape[-1]))
 
 
 def normed(h: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-    """Vectors of each run, shape ``(R, N, d)``, over their root mean squares, times gains, shape ``(R, d)``."""
+    """Each run's vectors, shape ``(R, N, d)``, over their root mean squares, times gains, ``(R, d)``."""
     return rms_norm(h, h.shape[-1:], eps=EPS) * gain[:, None]
 
 
