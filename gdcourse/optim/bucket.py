@@ -35,9 +35,11 @@ STACK = 2**17
 
 class Bucket:
     """Tensors that a rule's step reads and overwrites: ``point``, ``memory`` by name, ``grads`` (one, or
-    none), all of one shape. `write` hands them back. ``whole``: whether it must not be cut."""
+    none), all of one shape. `write` hands them back. ``whole``: whether it must not be cut. ``numpy``:
+    whether NumPy may compute it."""
 
     whole = True
+    numpy = True
 
     def __init__(self, point: torch.Tensor, memory: Values, *grads: torch.Tensor) -> None:
         self.point, self.memory, self.grads = point, memory, grads
@@ -137,6 +139,8 @@ class Matrices(Bucket):
     """Parameters of one shape as the matrix, shape ``(n, m)``, that a rule sees: one by itself, several in a
     stack, ``(k, n, m)``. What of their states has a parameter's shape goes along; ``memories`` are the rule's
     parts of them."""
+
+    numpy = False  # its products have threads of their own, which torch.set_num_threads does not reach
 
     def __init__(
         self,

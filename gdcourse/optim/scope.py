@@ -135,7 +135,7 @@ def check_runs_apart(rule: Rule, array: Callable[[np.ndarray], Any]) -> None:
     if is_ours(rule):
         return
     rule = _single(rule, array)
-    theta, *grads = _drawn(2, 6)
+    theta, *grads = _drawn(2, *((2, 3) if scope_of(rule) == "tensor" else (6,)))
     with _random_numbers_kept():
         try:
             beside = _walked(rule, theta, grads, array)

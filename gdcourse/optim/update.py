@@ -151,7 +151,7 @@ class Ways:
             return
         many = count > FEW and bucket.point.is_cpu
         tensors = alike(bucket) if many and not bucket.whole else None
-        if _numpy_can(bucket, values):
+        if bucket.numpy and _numpy_can(bucket, values):
             if tensors is None:
                 _by_numpy(program, _arrays(bucket), values)
                 return
