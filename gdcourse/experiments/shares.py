@@ -33,11 +33,11 @@ class Share:
 
     def of(self, theta: Any) -> Any:
         """This share of θ, shape ``(*runs, P)``, as ``(*runs, *shape)``; a view where it can be one."""
-        return theta[..., self.places].reshape(*theta.shape[:-1], *self.shape)
+        return theta[..., self.places].reshape((*theta.shape[:-1], *self.shape))
 
     def put(self, theta: Any, values: Any) -> None:
         """Write this share into θ."""
-        theta[..., self.places] = values.reshape(*theta.shape[:-1], prod(self.shape))
+        theta[..., self.places] = values.reshape((*theta.shape[:-1], prod(self.shape)))
 
     def on(self, device: torch.device) -> Share:
         """The same for θ on a device, where places are no longer NumPy's."""

@@ -323,7 +323,7 @@ def _mover(
     asked = schedule is not None or compile
     if not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer) or asked:
         raise TypeError(
-            "optimizer must be a rule, Partners, or (without schedule and compile) a function from parameters to a "
+            "optimizer must be a rule, or Partners, or (without schedule and compile) a function from parameters to a "
             "torch optimizer, as in lambda params: torch.optim.Adam(params, lr=1e-3); got "
             f"{type(optimizer).__name__ if isinstance(optimizer, torch.optim.Optimizer) else repr(optimizer)}"
         )
