@@ -47,7 +47,7 @@ class Rich(gd.Rule):
         (lambda theta, g, at: (theta > g) & (theta <= 0), 3),
         (lambda theta, g, at: (theta != g) | ~(theta >= g), 4),
         (lambda theta, g, at: where(theta < g, theta, g), 2),
-        (lambda theta, g, at: theta @ g.mT, 1),  # an attribute is no operation
+        (lambda theta, g, at: theta @ g.mT, 2),  # a product and a sum; an attribute is no operation
         (lambda theta, g, at: at["decay"] ** 2 * (1 - at["decay"]) * theta, 1),  # numbers alone are none
         (lambda theta, g, at: theta, 0),
     ],
