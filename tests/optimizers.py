@@ -11,15 +11,17 @@ from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any
 
+import pytest
 import torch
 
 import gdcourse as gd
 from gdcourse.optim.methods import CLASSES
+from gdcourse.rules import AFTER
 from gdcourse.rules.table import BOTH, OWN_RATE, REPAIRS, SIGNS
 
 # ---- ours ----
 
-RATES = {"SGD": 0.1, "Momentum": 0.03, "Nesterov": 0.03, "SignSGD": 0.01}
+RATES = {"SGD": 0.1, "Momentum": 0.03, "Nesterov": 0.03, "SignSGD": 0.01, "ScheduleFreeSGD": 0.1}
 """The learning rates of those that have no default; any other has the table's."""
 
 
@@ -41,6 +43,24 @@ def maker(name):
 MAKERS = {name: maker(name) for name, kind in CLASSES.items() if kind.method.kind.scope == "element"}
 """Every class of the table that moves parameters of any shape, as a function of the parameters and whatever
 arguments are given."""
+
+KEPT = ("ADOPT", "ScheduleFree")
+"""Of the rules after the talk those that compiled and long tests are run with each time: one has choices by t
+and by element, the other looks ahead."""
+
+
+def is_rare(name):
+    """Whether such tests leave a method to the slow run."""
+    return name in CLASSES and CLASSES[name].method.kind.__name__ in AFTER and name not in KEPT
+
+
+def mostly(makers, *marks):
+    """The makers by name as a test's parameters, those that are rare marked as slow."""
+    return [
+        pytest.param(make, id=name, marks=[*marks, pytest.mark.slow] if is_rare(name) else marks)
+        for name, make in makers.items()
+    ]
+
 
 BOUNDED = [name for name in MAKERS if CLASSES[name].method.family in (OWN_RATE, BOTH, SIGNS, REPAIRS)]
 """Those whose steps do not grow with the gradient."""
@@ -81,6 +101,17 @@ class NAdam(torch.optim.NAdam):
             return super().step(closure)
         finally:
             torch.set_default_dtype(before)
+
+
+def clipping(optimizer, most):
+    """The optimizer, before whose steps torch clips."""
+
+    def hook(*_):
+        params = [p for group in optimizer.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(params, most)
+
+    optimizer.register_step_pre_hook(hook)
+    return optimizer
 
 
 HEAVY_BALL = {"momentum": 0.9}

@@ -60,7 +60,7 @@ def step_operations(rule: Rule, t: int = 1000, shape: tuple[int, int] | None = N
     matrices needs a shape: a product of n × k by k × m is 2nkm operations, the eigenvectors of a symmetric n × n
     matrix are 9n³, and a QR of one is 8n³/3. With five steps of NS, Muon takes 5(4n²m + 2n³) of them for n ≤ m,
     over nm parameters; Shampoo 9(n³ + m³) and its products. Lookahead's synchronisation and SOAP's QR are shared
-    out over their k steps.
+    out over their k steps. SAM takes two steps for one of the rule inside, and computes that one's at both.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, kind_o
 from gdcourse.optim.state_dict import check_parts, check_torchs, shapes_of
 from gdcourse.optim.together import Together
 from gdcourse.optim.update import SLOW, Ways, former, never_traced, working_dtype
+from gdcourse.rules.around import chain_of
 from gdcourse.rules.validate import check
 
 
@@ -372,16 +373,21 @@ def _keys(saved: Group) -> list[Any]:
 
 PULLBACKS = ("none", "reset", "pullback")
 
-COUNTS: dict[type[torch.optim.Optimizer], set[str]] = {
+COUNTS: dict[type, set[str]] = {
     torch.optim.NAdam: {"mu_product"},
     torch.optim.ASGD: {"eta", "mu"},
+    rules.NAdam: {"product"},
 }
-"""What else than ``step`` follows from the step count alone in the state of torch's optimizers."""
+"""What else than ``step`` follows from the step count alone in the state of torch's optimizers, and of our
+rules."""
 
 
 def _moments(optimizer: torch.optim.Optimizer, state: Group) -> dict[str, torch.Tensor]:
     """What of a parameter's state is pulled back."""
-    counts = {"step"}.union(*[names for kind, names in COUNTS.items() if isinstance(optimizer, kind)])
+    ours = chain_of(optimizer.rule) if isinstance(optimizer, RuleOptimizer) else []
+    counts = {"step"}.union(
+        *[names for kind, names in COUNTS.items() if any(isinstance(one, kind) for one in (optimizer, *ours))]
+    )
     return {
         name: value
         for name, value in (memory_of(state) if isinstance(optimizer, RuleOptimizer) else state).items()
@@ -404,7 +410,8 @@ def _check_pullback(pullback_momentum: Any, optimizer: torch.optim.Optimizer) ->
     if pullback_momentum not in PULLBACKS:
         allowed = ", ".join(map(repr, PULLBACKS))
         raise ValueError(f"Invalid pullback_momentum: {pullback_momentum!r} (must be one of {allowed})")
-    if pullback_momentum == "pullback" and isinstance(getattr(optimizer, "rule", None), rules.SOAP):
+    ours = chain_of(optimizer.rule) if isinstance(optimizer, RuleOptimizer) else []
+    if pullback_momentum == "pullback" and any(isinstance(rule, rules.SOAP) for rule in ours):
         raise ValueError(
             "Invalid pullback_momentum: 'pullback' (between two of SOAP's bases lies none: must be 'none' or "
             "'reset')"

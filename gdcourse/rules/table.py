@@ -150,9 +150,13 @@ class Both(Mapping[str, Method]):
 ALL = Both()
 
 
+OTHERS = {"Signum": "SignSGD", "AdamWScheduleFree": "ScheduleFree", "SGDScheduleFree": "ScheduleFreeSGD"}
+"""What others call a method, and what it is called here, for torch, too."""
+
+
 def torchs_name() -> dict[str, str]:
-    """What torch calls a method that this package calls otherwise: from its word to ours."""
-    return {method.optim: name for name, method in ALL.items() if method.optim}
+    """What torch, or its authors, call a method that goes by another name here: from their word to ours."""
+    return OTHERS | {method.optim: name for name, method in ALL.items() if method.optim}
 
 
 def unknown_method(name: Any) -> str:
