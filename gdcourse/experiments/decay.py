@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gdcourse.rules import Adam, Scalar, Values
+from gdcourse.rules import Adam, Scalar
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class AdamL2(Adam):
 
     weight_decay: Scalar = 0.01
 
-    def step(self, theta: Any, grad: Any, state: Values, at: Values) -> tuple[Any, Values]:
+    def step(self, theta, grad, state, at):
         return super().step(theta, grad + self.weight_decay * theta, state, at)
 
 
