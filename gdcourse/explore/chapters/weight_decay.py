@@ -1,5 +1,5 @@
-"""Weight decay: what is left of a weight, with the decay in Adam's gradient and beside its step; and where the
-two come to rest on a bowl."""
+"""Weight decay: what is left of a weight, with the decay in Adam's gradient and beside its step; and where
+the two come to rest on a bowl."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ REACH = (0.0, 13.0)  # of θ on the bowl
 
 
 def weight_decay() -> Figure:
-    """What is left of a weight of 1 whose gradients are noise around zero, over the steps and over the noise's
-    size, with the decay in Adam's gradient (the mean of 200 weights) and beside its step (the exact mean,
-    (1 − ηλ)^t); and where the two end on a bowl without noise.
+    """What is left of a weight of 1 whose gradients are noise around zero, over the steps and over the
+    noise's size, with the decay in Adam's gradient (the mean of 200 weights) and beside its step (the exact
+    mean, (1 − ηλ)^t); and where the two end on a bowl without noise.
 
     η = 0.01; noise of standard deviation 0.01 to 1,000, 100 draws and the same with the other sign; 2,000
     steps. The bowl is ½(θ − θ*)², from 0, for 8,000 steps.
@@ -145,26 +145,26 @@ def weight_decay() -> Figure:
             ],
         ],
         readouts=[
-            "{in_left@view:?}s = {scale}, λ = {decay}, step {t}: decay in the gradient leaves {inside@t:.2f} of "
-            "1, beside the step {beside@t:.2f}.",
-            f"{{in_bowl@view:?}}θ* = {{goal}}, λ = {{decay}}: after {LONG:,} steps θ is {{l2_end:.2f}} with decay "
-            "in the gradient, {adamw_end:.2f} beside the step.",
+            "{in_left@view:?}s = {scale}, λ = {decay}, step {t}: decay in the gradient leaves "
+            "{inside@t:.2f} of 1, beside the step {beside@t:.2f}.",
+            f"{{in_bowl@view:?}}θ* = {{goal}}, λ = {{decay}}: after {LONG:,} steps θ is {{l2_end:.2f}} with "
+            "decay in the gradient, {adamw_end:.2f} beside the step.",
         ],
         caption=[
-            "{in_left@view:?}Gradients are noise of size s around zero. Beside Adam's step, decay shrinks all "
-            "weights alike. In the gradient it is divided by √v̂ as the noise is: where s is large little "
-            "decay is left, where s is small θ falls by η a step.",
+            "{in_left@view:?}Gradients are noise of size s around zero. Beside Adam's step, decay shrinks "
+            "all weights alike. In the gradient it is divided by √v̂ as the noise is: where s is large "
+            "little decay is left, where s is small θ falls by about η a step.",
             "{in_bowl@view:?}{free:?}The loss is ½(θ − θ*)². In the gradient decay moves the minimum, to "
             "{goal_of_l2:.2f}. Beside the step it does not: θ makes for θ*, slowly at the end, as long as θ* "
             "is below 1/λ.",
             "{in_bowl@view:?}{held:?}The loss is ½(θ − θ*)². In the gradient decay moves the minimum, to "
-            "{goal_of_l2:.2f}. Beside the step it sets a bound: the longest step is η, and at 1/λ = {held:.3g} "
-            "decay takes as much.",
+            "{goal_of_l2:.2f}. Beside the step it sets a bound: a steady pull to θ* is a step of η, and at "
+            "1/λ = {held:.3g} decay takes as much.",
         ],
         alt="Two panels at gradients of size {scale} and λ {decay}. Over 2,000 steps a weight of 1 falls to "
-        "{beside@t:.2f} with decay beside the step, and only to {inside@t:.2f} with decay in the gradient. Over "
-        "the size of the gradients, at the last step: beside the step a level line; in the gradient a curve "
-        "that climbs from zero, for small gradients, to nearly one, for large.",
+        "{beside@t:.2f} with decay beside the step, and only to {inside@t:.2f} with decay in the gradient. "
+        "Over the size of the gradients, at the last step: beside the step a level line; in the gradient a "
+        "curve that climbs from zero, for small gradients, to nearly one, for large.",
         encoding={
             **dict.fromkeys(("inside", "beside", "curve", "level"), Encoding(bits=8, clip=(-0.1, 1.0))),
             "curve_x": Encoding(log=True),
@@ -181,7 +181,7 @@ def weight_decay() -> Figure:
     )
 
 
-KINDS = {"l2": AdamL2, "adamw": AdamW}
+KINDS: dict[str, type[AdamL2] | type[AdamW]] = {"l2": AdamL2, "adamw": AdamW}
 BOWL_T = np.arange(0, LONG + 1, SHOWN)
 
 
