@@ -8,6 +8,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from gdcourse.problems.network import Network
+from gdcourse.problems.transformer import Transformer
 from gdcourse.rules import Lookahead, Rule
 
 
@@ -52,12 +53,17 @@ def state_size(rule: Rule) -> int:
     return len(rule.init(0.0, 0.0))
 
 
-def gradient_operations(network: Network) -> float:
+def gradient_operations(network: Network | Transformer) -> float:
     """How many operations a forward and a backward pass take, for each parameter and example, as torch
-    counts those of its matrix products."""
+    counts those of its matrix products. An example of a transformer's is a letter, in a window as long as it
+    reads; its attention counts as if a letter saw all of the window."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode  # slow to import, and rarely wanted
 
-    x, y = torch.zeros(1, network.sizes[0], dtype=torch.float64), torch.zeros(1, dtype=torch.long)
-    with FlopCounterMode(display=False) as counter:
+    if isinstance(network, Transformer):
+        x = y = torch.zeros(1, network.context, dtype=torch.long)
+    else:
+        x, y = torch.zeros(1, network.sizes[0], dtype=torch.float64), torch.zeros(1, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # which is products alone
         network.grad(network.init(0), x, y)
-    return counter.get_total_flops() / network.parameters
+    return counter.get_total_flops() / network.parameters / y.numel()

@@ -32,7 +32,8 @@ from gdcourse.optim.kernels import Failed, kernel
 from gdcourse.optim.scope import scope_of
 from gdcourse.optim.update import by_torch, program_over, warn_uncompiled
 from gdcourse.problems.data import Split
-from gdcourse.problems.modules import Modules, as_network
+from gdcourse.problems.modules import Modules, as_network, kind_of
+from gdcourse.problems.network import accuracy_of
 from gdcourse.rules import Rule, hinted, lr_of, validate, with_lr
 
 MakeOptimizer = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
@@ -83,7 +84,7 @@ class History(Shown):
     kept : the parameters at each of ``steps``, shape ``(K, *runs, P)``, where asked for; else None.
     diverged_at : after how many steps the loss, or at the end a parameter, was no longer a finite number. For
         one training a step or None; for a grid an array of steps, −1 for never.
-    network : what was trained: the `Network`, or `gdcourse.problems.Modules`.
+    network : what was trained: the `Network` or `Transformer`, or `gdcourse.problems.Modules`.
     optimizer : what trained it.
     """
 
@@ -103,14 +104,19 @@ class History(Shown):
 
         Raises
         ------
-        TypeError : a `Network` was trained: its parameters are ``theta``.
+        TypeError : a `Network` or a `Transformer` was trained: its parameters are ``theta``.
         """
         if not isinstance(self.network, Modules):
-            raise TypeError("a Network was trained, and no torch module: its parameters are history.theta")
+            kind = type(self.network).__name__
+            raise TypeError(f"a {kind} was trained, and no torch module: its parameters are history.theta")
         return self.network.trained(self.theta)
 
     def read(self, pictures: Any) -> Any:
         """What pictures of your own show, by the trained network; see `gdcourse.problems.Network.read`.
+
+        Raises
+        ------
+        TypeError : a `Transformer` was trained, which reads letters.
 
         Examples
         --------
@@ -119,6 +125,11 @@ class History(Shown):
         >>> history.read(gd.digits().test.images[0])
         0
         """
+        if not hasattr(self.network, "read"):
+            raise TypeError(
+                f"a {type(self.network).__name__} reads letters, not pictures: "
+                "history.network.sample(history.theta, prompt, n) writes some"
+            )
         return self.network.read(self.theta, pictures)
 
     def facts(self) -> dict[str, str]:
@@ -184,15 +195,15 @@ def train(
     device: Any = None,
     compile: bool = False,
 ) -> History:
-    """Train a network on the digits, or another network on other data.
+    """Train a network on the digits, a transformer on a text, or another network on other data.
 
     Parameters
     ----------
-    network : a `gdcourse.problems.Network`, many of which run side by side. Or a torch module, or what makes
-        one when it is called, such as its class: see `gdcourse.problems.Modules`. Modules run one after the
-        other; one that is given is copied, and found trained in ``history.module``.
-    data : `digits()`; or a pair ``(x, y)`` of arrays, tensors or lists, a torch Dataset, or parts of your
-        own: see `gdcourse.problems.as_data`.
+    network : a `gdcourse.problems.Network` or `Transformer`, many of which run side by side. Or a torch
+        module, or what makes one when it is called, such as its class: see `gdcourse.problems.Modules`.
+        Modules run one after the other; one that is given is copied, and found trained in ``history.module``.
+    data : `digits()` or `text()`; or a pair ``(x, y)`` of arrays, tensors or lists, a torch Dataset, or parts
+        of your own: see `gdcourse.problems.as_data`.
     optimizer : an update rule. Hyperparameters that are arrays train a whole grid as one stacked
         program; their shapes broadcast with the seeds', the last axis: ``Adam(lr=grid[:, None])`` and
         five seeds are ``(len(grid), 5)`` trainings. On a CPU the rule gets NumPy arrays.
@@ -210,7 +221,8 @@ def train(
     callback : called after each step with a `Step`. If it returns True, the training ends there, and T is
         that step.
     loss : of outputs and targets, for a torch module. Default: the mean cross-entropy.
-    dtype, device : of the training, as torch names them. Default: the data's; float64 for whole numbers.
+    dtype, device : of the training, as torch names them. Default: the data's; float64 for whole numbers,
+        float32 for letters.
     compile : whether the update of a rule runs as one kernel that inductor makes, for all networks at once.
         The first update compiles it, which takes some seconds; other hyperparameters or a schedule compile
         nothing anew, another number of networks does. Where that fails, a warning says why, and the
@@ -231,7 +243,7 @@ def train(
     picks = torch.as_tensor(order, device=data.train.y.device).unflatten(1, seeds.shape or (1,))
     if not seeds.ndim:
         picks = picks[:, 0]
-    theta = network.init(seeds, data.train.x.dtype).to(data.train.x.device)
+    theta = network.init(seeds, kind_of(data, dtype)).to(data.train.x.device)
     optimizer = with_arrays(optimizer)
     mover = _mover(optimizer, schedule, compile, network, theta, seeds)
     seen = _Seen(network, data.validation, steps, examine, keep)
@@ -316,15 +328,6 @@ def _mover(
     return _ByTorch(optimizer, network, theta)
 
 
-def accuracy_of(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """The share of examples whose label has the highest score, shape ``(*runs,)``; NaN where y is no labels.
-    Scores that are not finite read nothing right."""
-    if y.is_floating_point() or scores.ndim < 2 or not len(y):
-        return torch.full(scores.shape[: max(0, scores.ndim - 2)], torch.nan, dtype=torch.float64)
-    right = (scores.argmax(-1) == y) & scores.isfinite().all(-1)
-    return right.double().mean(-1)
-
-
 class _Seen:
     """What examining on the validation split finds."""
 
@@ -341,8 +344,9 @@ class _Seen:
         if t in self.steps or (theta is None and t not in self.due):
             return
         runs = mover.theta.shape[:-1]
+        y = self.validation.y
         scores = self.network.scores(mover.theta if theta is None else theta, self.validation.x)
-        found = self.network.loss_of(scores, self.validation.y), accuracy_of(scores, self.validation.y)
+        found = self.network.loss_of(scores, y), accuracy_of(scores, y, axes=y.ndim)
         self.steps.append(t)
         for values, into in zip(found, (self.loss, self.accuracy), strict=True):
             into.append(np.broadcast_to(values.cpu().numpy(), runs))

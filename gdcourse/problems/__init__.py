@@ -1,5 +1,7 @@
-"""What is minimised: surfaces, sums over examples, the digits, and the network of the slides."""
+"""What is minimised: surfaces, sums over examples, the digits and the network of the slides, a text and the
+transformer that learns it."""
 
+from gdcourse.problems.bigrams import Bigrams
 from gdcourse.problems.classics import (
     SURFACES,
     Booth,
@@ -35,6 +37,8 @@ from gdcourse.problems.surfaces import (
     StyblinskiTang,
     ravine,
 )
+from gdcourse.problems.text import Text, as_text, text
+from gdcourse.problems.transformer import Transformer
 
 __all__ = [
     "SURFACES",
@@ -42,6 +46,7 @@ __all__ = [
     "Ackley",
     "ArrayFunction",
     "Beale",
+    "Bigrams",
     "Booth",
     "Branin",
     "Data",
@@ -70,12 +75,16 @@ __all__ = [
     "Slope",
     "Split",
     "StyblinskiTang",
+    "Text",
     "ThreeHumpCamel",
+    "Transformer",
     "as_data",
     "as_network",
     "as_pixels",
     "as_problem",
+    "as_text",
     "digits",
     "ravine",
     "surface",
+    "text",
 ]

@@ -66,6 +66,13 @@ def test_every_method_can_be_counted_and_lookahead_adds_to_what_is_inside(name):
         assert state_size(rule) == state_size(rule.inner_rule) + 1
 
 
+def test_a_transformers_gradient_takes_six_operations_a_matrix_entry_and_those_of_attention():
+    network = gd.problems.Transformer()
+    matrices = 2 * 12 * 48**2 + 91 * 48  # of two layers, and the head
+    attention = 2 * 2 * 32 * 48  # in two layers: a letter's products with 32 keys, and of 32 values
+    assert gradient_operations(network) == pytest.approx(6 * (matrices + attention) / network.parameters)
+
+
 def test_a_gradient_takes_four_operations_a_parameter_in_the_first_layer_and_six_above():
     first, second = 784 * 32, 32 * 10
     counted = gradient_operations(gd.problems.Network((784, 32, 10)))
