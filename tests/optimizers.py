@@ -22,7 +22,7 @@ from gdcourse.rules.table import BOTH, OWN_RATE, REPAIRS, SIGNS
 # ---- ours ----
 
 RATES = {"SGD": 0.1, "Momentum": 0.03, "Nesterov": 0.03, "SignSGD": 0.01, "ScheduleFreeSGD": 0.1}
-"""The learning rates of those that have no default; any other has the table's."""
+"""The learning rates of those that have no default, or a large one; any other has the table's."""
 
 
 def arguments(function):
@@ -31,8 +31,8 @@ def arguments(function):
 
 
 def rate(name):
-    """The learning rate, as an argument, that one of our classes must be given."""
-    needed = arguments(CLASSES[name])["lr"] is Parameter.empty
+    """The learning rate, as an argument, that one of our classes must be given, or had better be."""
+    needed = name in RATES or arguments(CLASSES[name])["lr"] is Parameter.empty
     return {"lr": RATES.get(name, CLASSES[name].method.usual)} if needed else {}
 
 

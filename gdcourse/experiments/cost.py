@@ -15,7 +15,6 @@ from gdcourse.problems.transformer import Transformer
 from gdcourse.rules import Lookahead, Rule
 from gdcourse.rules.around import name_of, scope_of
 
-
 EIGH, QR = 9.0, 8 / 3
 """Operations for n³, of a symmetric matrix's eigenvectors and of a square matrix's QR, both factors: the leading
 terms in Golub and Van Loan, Matrix Computations."""

@@ -420,7 +420,12 @@ class _ByRule:
     """
 
     def __init__(
-        self, optimizer: Any, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple, shares: list[Share]
+        self,
+        optimizer: Any,
+        schedule: Schedule | None,
+        theta: torch.Tensor,
+        seeds: tuple,
+        shares: list[Share],
     ) -> None:
         runs, self.point = _family(optimizer, theta, seeds, shares)  # the point is overwritten
         self.schedule, self.given = schedule, optimizer
@@ -517,7 +522,12 @@ class _ByKernel:
     parameters, if there are several."""
 
     def __init__(
-        self, optimizer: Any, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple, shares: list[Share]
+        self,
+        optimizer: Any,
+        schedule: Schedule | None,
+        theta: torch.Tensor,
+        seeds: tuple,
+        shares: list[Share],
     ) -> None:
         _, self.point = _family(optimizer, theta, seeds, shares)
         self.schedule, self.given, self.shares = schedule, optimizer, shares

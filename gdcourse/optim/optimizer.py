@@ -432,9 +432,9 @@ def first_state(param: torch.Tensor, rule: Rule) -> Values:
 
 def kind_of(optimizer: torch.optim.Optimizer) -> str:
     """An optimizer's package and method: state of torch's Adam is not for ours."""
-    ours = isinstance(optimizer, RuleOptimizer)
-    kind = type(optimizer.rule if ours else optimizer)
-    return f"{kind.__module__.partition('.')[0]}.{name_of(optimizer.rule) if ours else kind.__name__}"
+    if isinstance(optimizer, RuleOptimizer):
+        return f"{type(optimizer.rule).__module__.partition('.')[0]}.{name_of(optimizer.rule)}"
+    return f"{type(optimizer).__module__.partition('.')[0]}.{type(optimizer).__name__}"
 
 
 def _count(step: torch.Tensor, t: int) -> None:

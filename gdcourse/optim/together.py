@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -300,4 +299,3 @@ def _check_apart(optimizers: Iterable[torch.optim.Optimizer]) -> None:
 
 def _renumbered(groups: list[Group], numbers: dict[Any, int]) -> list[Group]:
     return [{**group, "params": [numbers[key] for key in group["params"]]} for group in groups]
-

@@ -39,7 +39,9 @@ def test_a_family_may_not(start):
     for rule in (Normalised(), Normalised(np.array([0.1, 0.2, 0.3, 0.4])), Whole(), gd.Lookahead(Whole())):
         with pytest.raises(ValueError, match=r"mixes runs that lie side by side: .*axis=-1, keepdims=True"):
             gd.descend(rule, "Beale", start=start, steps=5)
-    with pytest.raises(ValueError, match=r"Muon moves matrices, and θ of Beale's function is a vector: .*Matrix"):
+    with pytest.raises(
+        ValueError, match=r"Muon moves matrices, and θ of Beale's function is a vector: .*Matrix"
+    ):
         gd.descend(gd.rules.Muon(), "Beale", start=start, steps=5)
 
 

@@ -330,7 +330,9 @@ def test_muon_rests_at_a_zero_gradient_from_the_start():
     assert equal(params, parameters((3, 2)))
 
 
-@pytest.mark.parametrize("rule", [Muon(), gd.Lookahead(Muon()), gd.Cautious(Muon()), gd.SOAP(), gd.Shampoo(0.1)])
+@pytest.mark.parametrize(
+    "rule", [Muon(), gd.Lookahead(Muon()), gd.Cautious(Muon()), gd.SOAP(), gd.Shampoo(0.1)]
+)
 def test_a_rule_of_matrices_refuses_vectors_before_anything_moves(rule):
     name = re.escape(gd.rules.around.name_of(rule if not isinstance(rule, gd.Lookahead) else rule.inner_rule))
     said = rf"^{name} moves matrices, got shape \(4,\): give vectors, embeddings and heads to a partner"

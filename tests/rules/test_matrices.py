@@ -51,10 +51,10 @@ def normuon(theta, grads, lr, mu, decay, beta2):
     M, r = np.zeros((n, m)), np.zeros(n)
     for g in grads:
         M = mu * M + (1 - mu) * g
-        O = rules.orthogonal(mu * M + (1 - mu) * g)
-        r = beta2 * r + (1 - beta2) * (O**2).mean(1)
-        N = np.diag(1 / (np.sqrt(r) + 1e-10)) @ O
-        step = np.sqrt(max(1, n / m)) * np.linalg.norm(O) / (np.linalg.norm(N) + 1e-10) * N
+        Q = rules.orthogonal(mu * M + (1 - mu) * g)
+        r = beta2 * r + (1 - beta2) * (Q**2).mean(1)
+        N = np.diag(1 / (np.sqrt(r) + 1e-10)) @ Q
+        step = np.sqrt(max(1, n / m)) * np.linalg.norm(Q) / (np.linalg.norm(N) + 1e-10) * N
         theta = theta - lr * step - lr * decay * theta
         yield theta
 
@@ -197,7 +197,7 @@ def test_defaults_are_the_authors():
     assert values(gd.Adafactor()) == [1e-2, -0.8, np.finfo(float).eps, 1e-3, 1.0, 0.0]
     scopes = {name: (rule.scope, rule.matrices_only) for name, rule in MATRICES.items()}
     hidden, both = ("tensor", True), ("tensor", False)
-    assert scopes == {name: hidden for name in ("Muon", "NorMuon", "Shampoo", "SOAP")} | {
+    assert scopes == dict.fromkeys(("Muon", "NorMuon", "Shampoo", "SOAP"), hidden) | {
         "LAMB": ("vector", False),
         "Adafactor": both,
     }
@@ -226,9 +226,7 @@ def test_soaps_first_gradient_moves_nothing_and_names_the_basis():
 
 def test_soap_keeps_a_basis_for_k_steps_and_it_stays_one():
     path = follow(gd.SOAP(k=4), drawn(4, 6), drawn(14, 4, 6, seed=1))
-    renewed = [
-        t for t in range(2, 15) if not np.array_equal(path[t - 1][1]["QL"], path[t - 2][1]["QL"])
-    ]
+    renewed = [t for t in range(2, 15) if not np.array_equal(path[t - 1][1]["QL"], path[t - 2][1]["QL"])]
     assert renewed == [5, 9, 13]  # after 4, 8 and 12 gradients that moved θ
     for _, new in path:
         for Q in (new["QL"], new["QR"]):
@@ -347,7 +345,11 @@ THREE = {
 @pytest.mark.parametrize("array", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
 def test_arrays_of_hyperparameters_equal_single_runs(name, lookahead, array):
     """Of two axes of runs, one for the hyperparameters; every hyperparameter an array."""
-    kind, theta, grads = type(MATRICES[name]), vector(name, drawn(2, 3, 4, 5)), drawn(STEPS, 2, 3, 4, 5, seed=1)
+    kind, theta, grads = (
+        type(MATRICES[name]),
+        vector(name, drawn(2, 3, 4, 5)),
+        drawn(STEPS, 2, 3, 4, 5, seed=1),
+    )
     grads, ones = vector(name, grads), (1,) * (theta.ndim - 2)
     settings = {f.name: THREE[f.name] for f in fields(kind) if f.name != "coefficients"}
 

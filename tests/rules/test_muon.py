@@ -58,11 +58,11 @@ def test_a_step_written_out(shape, decay):
     for t, grad in enumerate(gradients, start=1):
         theta, state = rule.step(theta, grad, {"M": state["M"]}, rule.at(t))
         average = 0.6 * average + 0.4 * grad
-        O = orthogonal(0.6 * average + 0.4 * grad)
-        expected = expected - 0.3 * factor * O - 0.3 * decay * expected
-        np.testing.assert_allclose(state["O"], O, rtol=1e-12)
+        Q = orthogonal(0.6 * average + 0.4 * grad)
+        expected = expected - 0.3 * factor * Q - 0.3 * decay * expected
+        np.testing.assert_allclose(state["Q"], Q, rtol=1e-12)
         np.testing.assert_allclose(theta, expected, rtol=1e-12)
-    assert rule.init(theta, 0 * theta).keys() == {"M"} and state.keys() == {"M", "O"}
+    assert rule.init(theta, 0 * theta).keys() == {"M"} and state.keys() == {"M", "Q"}
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 5), (2, 5, 3), (7, 3), (3, 7)])
@@ -98,7 +98,8 @@ def test_its_defaults_are_the_authors():
 
 
 @pytest.mark.parametrize(
-    ("coefficients", "steps", "least", "off"), [(QUINTIC, 5, 0.002, 0.35), (EXACT, 12, 0.01, 0.01), (POLAR_EXPRESS, 5, 0.01, 0.25)]
+    ("coefficients", "steps", "least", "off"),
+    [(QUINTIC, 5, 0.002, 0.35), (EXACT, 12, 0.01, 0.01), (POLAR_EXPRESS, 5, 0.01, 0.25)],
 )
 def test_where_each_set_of_polynomials_takes_singular_values(coefficients, steps, least, off):
     """From `least` of the norm on, near 1; the singular vectors stay."""
@@ -133,6 +134,8 @@ def test_polar_express_is_the_authors_with_the_margin_that_they_divide_by():
 
 @pytest.mark.parametrize("bad", [(), (1, 2, 3), ((1, 2),), ((1, 2, "3"),), ((1, 2, float("inf")),), None, 5])
 def test_coefficients_are_three_numbers_for_each_step(bad):
-    with pytest.raises(ValueError, match=r"Invalid coefficients: .* \(Muon's must be three numbers for each step"):
+    with pytest.raises(
+        ValueError, match=r"Invalid coefficients: .* \(Muon's must be three numbers for each step"
+    ):
         validate(Muon(coefficients=bad))
     validate(Muon(coefficients=[[1, 2.0, 3]]))
