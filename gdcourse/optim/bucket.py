@@ -26,8 +26,8 @@ MANY = 4
 """Parameters. Fewer are sooner moved one by one."""
 
 STACKED = 2**12
-"""Elements. Matrices of no more move in a stack, in one call for all; from there on the products take the time,
-and a call is nothing beside it."""
+"""Elements. Matrices of no more move in a stack, in one call for all; from there on the products take the
+time, and a call is nothing beside it."""
 
 STACK = 2**17
 """Elements of a stack, and of what a rule makes of it on the way: few enough for the processor's cache."""
@@ -187,8 +187,8 @@ class Matrices(Bucket):
 
 
 def stacks(params: list[torch.Tensor], key: Callable[[torch.Tensor], Any]) -> list[list[torch.Tensor]]:
-    """Lists of parameters that move as one stack: those of one shape that are equal by ``key``, unless they are
-    large, share their memory, or are more than plain tensors; each of these is a list of its own."""
+    """Lists of parameters that move as one stack: those of one shape that are equal by ``key``, unless they
+    are large, share their memory, or are more than plain tensors; each of these is a list of its own."""
     storages = Counter([_storage(param) for param in params if _is_plain(param)])
     lists: dict[Any, list[torch.Tensor]] = {}
     for place, param in enumerate(params):

@@ -43,8 +43,8 @@ def seen_shape(rule: Rule, shape: tuple[int, ...]) -> tuple[int, ...]:
     shape, scope = tuple(shape), scope_of(rule)
     if matrices_only(rule) and len(shape) < 2:
         raise ValueError(
-            f"{name_of(rule)} moves matrices, got shape {shape}: give vectors, embeddings and heads to a partner "
-            "such as Adam (gdcourse.optim.Together, gdcourse.Partners)"
+            f"{name_of(rule)} moves matrices, got shape {shape}: give vectors, embeddings and heads to a "
+            "partner such as Adam (gdcourse.optim.Together, gdcourse.Partners)"
         )
     if scope == "tensor":
         return (shape[0], prod(shape[1:])) if len(shape) > 1 else (1, prod(shape))

@@ -50,8 +50,9 @@ class Muon(Rule):
     torch: ``torch.optim.Muon(params, lr=lr, momentum=gamma, weight_decay=weight_decay)``, which computes NS
     in bfloat16, on a CPU, too, and knows one (a, b, c) for all steps. Its
     ``adjust_lr_fn="match_rms_adamw"``, Liu et al.'s, has 0.2 √max(n, m) in the place of √max(1, n/m): here
-    that is another η, and another λ, for each shape, and so a group for each. optax: none; ``optax.contrib.muon``
-    divides both parts of U by their own bias corrections, so that its first steps have other directions.
+    that is another η, and another λ, for each shape, and so a group for each. optax: none;
+    ``optax.contrib.muon`` divides both parts of U by their own bias corrections, so that its first steps
+    have other directions.
     """
 
     scope: ClassVar[Scope] = "tensor"

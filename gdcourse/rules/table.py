@@ -165,8 +165,8 @@ def unknown_method(name: Any) -> str:
 
 
 def with_lr(rule: Any, lr: Scalar) -> Any:
-    """The same rule with another learning rate; for one around another, the inner rule's; for partners, that of
-    the hidden matrices' rule.
+    """The same rule with another learning rate; for one around another, the inner rule's; for partners, that
+    of the hidden matrices' rule.
 
     Raises
     ------

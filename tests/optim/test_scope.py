@@ -190,8 +190,8 @@ def test_the_check_changes_no_ones_numbers():
 
 
 def test_of_scope_tensor_it_is_called_for_each_as_a_matrix():
-    """With the scope said, the one that was refused is taken. Tiny ones are not joined, nor long ones cut; a vector
-    is a row, and the later axes of what has more are one."""
+    """With the scope said, the one that was refused is taken. Tiny ones are not joined, nor long ones cut; a
+    vector is a row, and the later axes of what has more are one."""
     shapes = [(4, 3), (5,), (), (2, 2, 2), (7, 2), (300, 200), (0, 2, 3)]
     matrices = [(4, 3), (1, 5), (1, 1), (2, 4), (7, 2), (300, 200)]  # nothing is nothing to move
     params, twins = parameters(*shapes), parameters(*shapes)

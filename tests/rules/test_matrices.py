@@ -1,6 +1,6 @@
-"""The rules that see a parameter as a matrix, against their equations, written out a second time for one matrix
-with what NumPy has; who of them sees what; many runs side by side. (Muon's own are in test_muon, other people's
-code is asked in tests/optim.)"""
+"""The rules that see a parameter as a matrix, against their equations, written out a second time for one
+matrix with what NumPy has; who of them sees what; many runs side by side. (Muon's own are in test_muon, other
+people's code is asked in tests/optim.)"""
 
 from dataclasses import fields, replace
 
@@ -107,7 +107,7 @@ def lamb(theta, grads, lr, beta1, beta2, eps, decay):
 
 
 def adafactor(theta, grads, lr, tau, eps1, eps2, d, decay):
-    (n, m), R, C = theta.shape, 0, 0
+    n, R, C = len(theta), 0, 0
     for t, g in enumerate(grads, start=1):
         w = t**tau
         R, C = (1 - w) * R + w * (g**2).mean(1), (1 - w) * C + w * (g**2).mean(0)
@@ -267,7 +267,8 @@ PATHS = 12
 
 
 def deviation(rule, before, after):
-    """How far the path of changed gradients is from the changed path, relative to how far that is from the start."""
+    """How far the path of changed gradients is from the changed path, relative to how far that is from the
+    start."""
     theta = drawn(12, 12)
     grads = drawn(PATHS, 12, 12, seed=1) * np.logspace(0, -2, 12)[:, None] * np.logspace(0, -1, 12)
     changed = follow(rule, before(theta), [before(g) for g in grads])[-1][0]
@@ -306,8 +307,8 @@ SEES = {  # whether it goes otherwise where rows and columns are turned, or wher
 
 @pytest.mark.parametrize("rule", SEES, ids=lambda rule: type(rule).__name__)
 def test_who_sees_a_turn_and_who_a_shuffle(rule):
-    """A matrix rule is blind to the basis of rows and columns, one that works by element to which entry is where.
-    To no one is the order of the rows or columns anything."""
+    """A matrix rule is blind to the basis of rows and columns, one that works by element to which entry is
+    where. To no one is the order of the rows or columns anything."""
     sees_turns, sees_shuffles = SEES[rule]
     blind = 1e-8
     assert (turned(rule) > 0.02) if sees_turns else (turned(rule) < blind)

@@ -48,8 +48,8 @@ def test_below_1e_7_a_matrix_is_divided_by_that():
 @pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4)])
 @pytest.mark.parametrize("decay", [0.0, 0.2])
 def test_a_step_written_out(shape, decay):
-    """Two steps: the average starts at 0, the gradient looks ahead by it, and a tall matrix goes farther; the decay
-    does not."""
+    """Two steps: the average starts at 0, the gradient looks ahead by it, and a tall matrix goes farther;
+    the decay does not."""
     rule, theta = Muon(lr=0.3, gamma=0.6, weight_decay=decay), drawn(*shape)
     gradients = drawn(*shape) + 1, drawn(*shape) - 2
     state, average = rule.init(theta, np.zeros(shape)), np.zeros(shape)
@@ -125,7 +125,8 @@ def _through(coefficients, x):
 
 
 def test_polar_express_is_the_authors_with_the_margin_that_they_divide_by():
-    """Their first polynomial, of x/1.02; the sixth and later are not needed. optax has the same five for itself."""
+    """Their first polynomial, of x/1.02; the sixth and later are not needed. optax has the same five for
+    itself."""
     a, b, c = 8.156554524902461, -22.48329292557795, 15.878769915207462
     for x in (0.01, 0.3, 1.0):
         y = x / 1.02
