@@ -76,8 +76,9 @@ def step_operations(rule: Rule, t: int = 1000, shape: tuple[int, int] | None = N
         inner = step_operations(rule.inner_rule, t, shape)
         return inner + (_counted(rule, t, shape) - inner) / rule.k
     if "renews" in rule.at(1):
-        first = t - (t - 1) % rule.k  # type: ignore[attr-defined]
-        return sum(_counted(rule, first + i, shape) for i in range(rule.k)) / rule.k  # type: ignore[attr-defined]
+        period: int = rule.k  # type: ignore[attr-defined]
+        first = t - (t - 1) % period
+        return sum([_counted(rule, first + i, shape) for i in range(period)]) / period
     return _counted(rule, t, shape)
 
 

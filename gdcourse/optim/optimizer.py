@@ -205,8 +205,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         dense = [param for param in moving if param.grad.layout is torch.strided] if sparse else moving
         if scope == "tensor":
             yield from self._matrices(dense)
-            lists, alone = [], []
-        elif scope == "vector":
+            dense = []
+        if scope == "vector":
             lists, alone = each(dense)
         else:
             lists, alone = joined(dense, self._moves_by, scope == "all") if joins(self.rule) else ([], dense)
