@@ -8,7 +8,22 @@ from typing import Any
 
 import torch
 
-from gdcourse.rules import ALL, Rule, Values, validate
+from gdcourse.rules import (
+    ALL,
+    Adagrad,
+    Adam,
+    AdamW,
+    GradientDescent,
+    Momentum,
+    Nesterov,
+    RAdam,
+    RMSProp,
+    Rule,
+    Values,
+    validate,
+)
+from gdcourse.rules.muon import Muon
+from gdcourse.rules.names import INSTEAD
 from gdcourse.rules.validate import check
 
 Group = dict[str, Any]
@@ -78,6 +93,7 @@ def check_group(rule: Rule, group: Group) -> None:
         raise ValueError(
             "Invalid key in a parameter group: 'compile' (it is the whole optimizer's: give it there)"
         )
+    without_options(type(rule), group)  # raises for one that this is not
     validate(from_group(rule, group))
     for name in ("lr", "weight_decay"):
         if not has(rule, name):
@@ -175,6 +191,41 @@ def renamed_of(kind: Any) -> dict[str, str]:
     if "beta1" in names and "beta2" in names:
         renamed |= {"beta1": "betas", "beta2": "betas"}
     return {name: key for name, key in renamed.items() if name in names and key not in names}
+
+
+# ---- torch's other arguments ----
+
+OPTIONS: dict[Any, Group] = {
+    GradientDescent: {"momentum": 0, "dampening": 0, "nesterov": False},
+    Momentum: {"dampening": 0, "nesterov": False},
+    Nesterov: {"dampening": 0, "nesterov": True},
+    Adagrad: {"lr_decay": 0, "initial_accumulator_value": 0},
+    RMSProp: {"momentum": 0, "centered": False},
+    Adam: {"amsgrad": False, "decoupled_weight_decay": False},
+    AdamW: {"amsgrad": False, "decoupled_weight_decay": True},
+    RAdam: {"decoupled_weight_decay": False},
+    Muon: {"nesterov": True, "adjust_lr_fn": None},
+}
+"""Arguments of torch's that choose the formula, by rule, at the values that choose this one."""
+
+
+def without_options(kind: Any, given: Group) -> Group:
+    """Arguments, or what a group holds, without those of torch's that choose the formula.
+
+    Raises
+    ------
+    ValueError : one of them chooses another than this rule's.
+    """
+    options = OPTIONS.get(kind, {})
+    for name in options.keys() & given.keys():
+        if given[name] != options[name]:
+            owner = next(method.optim or name for name, method in ALL.items() if method.kind is kind)
+            reason = INSTEAD.get((owner, name), "another method, which is not here")
+            raise ValueError(
+                f"Invalid {name}: {given[name]!r} (not supported by {owner}, whose {name} is "
+                f"{options[name]!r}: {reason})"
+            )
+    return {name: value for name, value in given.items() if name not in options}
 
 
 # ---- checks ----

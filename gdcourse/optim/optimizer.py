@@ -14,6 +14,7 @@ import torch
 from gdcourse.optim.bucket import Bucket, Joined, Rows, Single, joined
 from gdcourse.optim.groups import (
     COMMON,
+    OPTIONS,
     Group,
     as_before,
     check_group,
@@ -152,6 +153,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         group = self.param_groups[-1]
         try:
             check_group(self.rule, group)
+            for name in OPTIONS.get(type(self.rule), {}):
+                group.pop(name, None)  # a schedule would take it for one that counts
             for param in group["params"]:
                 if param.is_complex():
                     raise ValueError(

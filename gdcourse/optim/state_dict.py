@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from gdcourse.optim.groups import OPTIONS
 from gdcourse.rules import Adadelta, Adam, AdamW, GradientDescent, RAdam, RMSProp, Rule
 
 Saved = dict[str, Any]
@@ -16,25 +17,23 @@ Shapes = dict[str, tuple[int, ...]]
 class Twin(NamedTuple):
     """torch's optimizer with the same state, for one rule of ours.
 
-    ``names`` has its name for each of ours. ``options`` are arguments of its that choose another formula,
-    at the values for which it is the rule. ``ours`` are hyperparameters that it has not, at the values that
+    ``names`` has its name for each of ours. ``ours`` are hyperparameters that it has not, at the values that
     it keeps to.
     """
 
     names: dict[str, str]
-    options: Saved
     ours: Saved
 
 
 MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq"}
 
 TWINS: dict[type[Rule], Twin] = {
-    GradientDescent: Twin({}, {"momentum": 0, "dampening": 0, "nesterov": False}, {}),
-    RMSProp: Twin({"v": "square_avg"}, {"momentum": 0, "centered": False}, {}),
-    Adadelta: Twin({"mean_g2": "square_avg", "mean_delta2": "acc_delta"}, {}, {}),
-    Adam: Twin(MOMENTS, {"amsgrad": False, "decoupled_weight_decay": False}, {}),
-    AdamW: Twin(MOMENTS, {"amsgrad": False, "decoupled_weight_decay": True}, {}),
-    RAdam: Twin(MOMENTS, {"decoupled_weight_decay": False}, {"threshold": 5}),
+    GradientDescent: Twin({}, {}),
+    RMSProp: Twin({"v": "square_avg"}, {}),
+    Adadelta: Twin({"mean_g2": "square_avg", "mean_delta2": "acc_delta"}, {}),
+    Adam: Twin(MOMENTS, {}),
+    AdamW: Twin(MOMENTS, {}),
+    RAdam: Twin(MOMENTS, {"threshold": 5}),
 }
 """Not the momenta, whose v holds η, and not Adagrad, whose ε torch keeps in the sum or beside the root."""
 
@@ -53,16 +52,16 @@ def from_torch(rule: Rule, saved: Saved) -> Saved:
     """
     if "rule" in saved or not any(HOW & group.keys() for group in saved["param_groups"]):
         return saved
-    twin = _twin(rule)
+    twin, options = _twin(rule), OPTIONS.get(type(rule), {})
     for index, group in enumerate(saved["param_groups"]):
-        for name, value in twin.options.items():
+        for name, value in options.items():
             if group.get(name, value) != value:
                 raise ValueError(
                     f"loaded state dict has {name}={group[name]!r} in parameter group {index}: to be "
                     f"{type(rule).__name__}'s, it must be {value!r}"
                 )
     groups = [
-        {**{k: v for k, v in group.items() if k not in HOW | twin.options.keys()}, **twin.ours}
+        {**{k: v for k, v in group.items() if k not in HOW | options.keys()}, **twin.ours}
         for group in saved["param_groups"]
     ]
     ours = {theirs: name for name, theirs in twin.names.items()}
@@ -80,7 +79,7 @@ def to_torch(rule: Rule, saved: Saved) -> Saved:
                     f"knows only {value!r}"
                 )
     groups = [
-        {**{k: v for k, v in group.items() if k not in twin.ours}, **twin.options}
+        {**{k: v for k, v in group.items() if k not in twin.ours}, **OPTIONS.get(type(rule), {})}
         for group in saved["param_groups"]
     ]
     state = _renamed(saved["state"], twin.names) if twin.names else {}

@@ -8,11 +8,13 @@ import torch
 from torch.optim import lr_scheduler
 
 import gdcourse as gd
+from gdcourse.optim.groups import OPTIONS
 from gdcourse.optim.methods import CLASSES
 from tests.conftest import needs_a_compiler
 from tests.optimizers import MAKERS as OURS
 from tests.optimizers import (
     ORACLES,
+    RULE_OF,
     ahead,
     equal,
     gap,
@@ -49,10 +51,6 @@ def test_what_may_be_given_by_position_stands_where_torch_has_it(name):
         ),
         (lambda p: gd.optim.Momentum(p, 0.1, 0.9, 0.1), "takes params, lr, momentum by position"),
         (lambda p: gd.optim.Adagrad(p, 0.1, 0.9), "takes params, lr by position and .*eps"),
-        (
-            lambda p: gd.optim.SGD(p, 0.1, momentum=0.9),
-            r"gd\.optim\.Momentum\(params, lr, momentum=0\.9\) has one",
-        ),
     ],
 )
 def test_an_argument_that_would_land_elsewhere_is_refused(make, words):
@@ -77,6 +75,62 @@ def test_what_changes_nothing_about_how_a_step_is_computed_is_taken(name):
 def test_what_is_not_supported_is_refused_with_its_reason(name, word, why):
     with pytest.raises(ValueError, match=f"Invalid {word}: True .*not supported: .*{why}"):
         OURS[name](parameters(), **{word: True})
+
+
+with_options = pytest.mark.parametrize("name", [n for n in OURS if RULE_OF[n] in OPTIONS])
+
+
+@with_options
+def test_torchs_arguments_that_choose_this_formula_are_taken(name):
+    """As they are torch's defaults, or what torch is given where the formulas are compared."""
+    options = OPTIONS[RULE_OF[name]]
+    params, plain = parameters(), parameters()
+    optimizer = OURS[name](params, **options)
+    walk(params, optimizer, 3)
+    walk(plain, OURS[name](plain), 3)
+    assert equal(params, plain)
+    optimizer.add_param_group({"params": parameters((3,)), **options})
+    for group in optimizer.param_groups:
+        assert not options.keys() & group.keys()
+    kind, theirs = ORACLES[name].kind, ORACLES[name].theirs
+    known = inspect.signature(kind).parameters
+    assert known.keys() >= options.keys() - {"decoupled_weight_decay"}
+    for key, value in options.items():
+        if key in known:
+            assert value in (known[key].default, theirs.get(key))
+        assert f"``{key}={value!r}``" in CLASSES[name].__doc__
+    assert not options.keys() & inspect.signature(CLASSES[name]).parameters.keys()
+
+
+@with_options
+def test_those_that_choose_another_are_refused(name):
+    """By the class, in a group, and by name where there is a class for it."""
+    for key, value in OPTIONS[RULE_OF[name]].items():
+        other = 0.5 if type(value) is int else not value
+        said = rf"Invalid {key}: {other} \(not supported by {name}, whose {key} is {value}: "
+        with pytest.raises(ValueError, match=said):
+            OURS[name](parameters(), **{key: other})
+        with pytest.raises(ValueError, match=said):
+            OURS[name]([{"params": parameters(), key: other}])
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (
+            lambda p: gd.optim.SGD(p, 0.1, momentum=0.9),
+            r"gd\.optim\.Momentum\(params, lr, momentum=0\.9\) has one",
+        ),
+        (lambda p: gd.optim.SGD(p, 0.1, nesterov=True), r"gd\.optim\.Nesterov\("),
+        (lambda p: gd.optim.Momentum(p, 0.1, nesterov=True), r"gd\.optim\.Nesterov\)"),
+        (lambda p: gd.optim.Nesterov(p, 0.1, nesterov=False), r"gd\.optim\.Momentum is that\)"),
+        (lambda p: gd.optim.Adam(p, decoupled_weight_decay=True), r"gd\.optim\.AdamW is that\)"),
+        (lambda p: gd.optim.RMSProp(p, centered=True), r"another method, which is not here\)"),
+    ],
+)
+def test_who_asks_for_another_formula_is_told_where_it_is(make, words):
+    with pytest.raises(ValueError, match=words):
+        make(parameters())
 
 
 def test_a_group_cannot_be_compiled_by_itself():
