@@ -16,6 +16,7 @@ from functools import cache
 from operator import itemgetter
 from threading import RLock, Timer
 from typing import Any, NamedTuple
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
@@ -96,12 +97,6 @@ def _stand_in(like: Like) -> torch.Tensor:
 def _compiled(
     program: Callable[..., Any], form: Any, spec: Any, like: tuple[Like, ...], count: int, threads: int
 ) -> Callable[..., Any]:
-    from torch._guards import TracingContext, detect_fake_mode, tracing
-    from torch._inductor import config
-    from torch._inductor.compile_fx import compile_fx_inner
-    from torch._inductor.decomposition import select_decomp_table
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     made: list[Any] = []
 
     def flat(numbers: torch.Tensor, *leaves: torch.Tensor) -> list[torch.Tensor]:
@@ -117,6 +112,12 @@ def _compiled(
     any_length = any(one.shape is None for one in like)
     numbers = torch.ones(count, dtype=torch.float64, device=like[0].device)
     with ONE_AT_A_TIME, _told(), torch.no_grad():
+        from torch._guards import TracingContext, detect_fake_mode, tracing
+        from torch._inductor import config
+        from torch._inductor.compile_fx import compile_fx_inner
+        from torch._inductor.decomposition import select_decomp_table
+        from torch.fx.experimental.proxy_tensor import make_fx
+
         trace = make_fx(
             flat,
             decomposition_table=select_decomp_table(),
@@ -167,14 +168,17 @@ def _straight(run: Any, stand_ins: list[torch.Tensor]) -> Callable[..., Any]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Say what is going on, if it takes more than a moment."""
+    """Say what is going on, if it takes more than a moment, and leave out what torch warns of in its own
+    insides, which is an error where somebody has made errors of warnings."""
     line = "gdcourse: compiling a kernel (some seconds, once for each kind of rule) …"
     quiet = os.environ.get("GDCOURSE_STATIC", "") not in ("", "0")
     timer = Timer(1.5, lambda: None if quiet else print(line, file=sys.stderr, flush=True))
     timer.daemon = True
     timer.start()
     try:
-        yield
+        with catch_warnings():
+            simplefilter("ignore")
+            yield
     finally:
         timer.cancel()
 

@@ -13,7 +13,7 @@ import torch
 from gdcourse import rules
 from gdcourse.optim.groups import Group, memory_of, number
 from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, pull_one
-from gdcourse.optim.state_dict import check_parts, check_torchs, shapes_of
+from gdcourse.optim.state_dict import check_is_one, check_parts, check_torchs, shapes_of
 from gdcourse.optim.update import SLOW, Ways, former, never_traced, working_dtype
 from gdcourse.rules.validate import check
 
@@ -221,6 +221,7 @@ class Lookahead(torch.optim.Optimizer):
             then nothing was loaded. Whether the inner state has the right names and shapes is known of
             optimizers of this package and torch's; one from elsewhere finds out at its next step.
         """
+        check_is_one(state_dict)
         state_dict = dict(state_dict)
         for before in self._optimizer_load_state_dict_pre_hooks.values():
             changed = before(self, state_dict)

@@ -31,7 +31,7 @@ from gdcourse.optim.groups import (
     to_group,
 )
 from gdcourse.optim.scope import check_scope, joins
-from gdcourse.optim.state_dict import check_parts, check_saved, from_torch, to_torch
+from gdcourse.optim.state_dict import check_is_one, check_parts, check_saved, from_torch, to_torch
 from gdcourse.optim.update import (
     SLOW,
     Ways,
@@ -315,6 +315,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         TypeError, ValueError : it is another optimizer's, or something in it is missing, unknown, out of
             range or of another shape. Then nothing was loaded.
         """
+        check_is_one(state_dict)
         saved: Group = {}
 
         def fits(_: Any, final: Group) -> Group:

@@ -103,10 +103,37 @@ def _renamed(states: Saved, names: dict[str, str]) -> Saved:
     }
 
 
-def check_parts(saved: Saved) -> None:
-    """Raise ValueError if a checkpoint lacks one of the parts that every optimizer's has."""
+def check_is_one(saved: Any) -> None:
+    """Raise TypeError if something is no checkpoint, whatever hooks may yet make of it."""
+    if not isinstance(saved, dict):
+        raise TypeError(f"loaded state dict is {saved!r}: must be a dict, as state_dict() gives")
+
+
+def check_parts(saved: Any) -> None:
+    """Raise if a checkpoint lacks one of the parts that every optimizer's has.
+
+    Raises
+    ------
+    TypeError : it, or a part of it, is of another kind.
+    ValueError : a part is missing.
+    """
+    check_is_one(saved)
     if missing := {"state", "param_groups"} - saved.keys():
         raise ValueError(f"loaded state dict has no {sorted(missing)[0]!r}: must be an optimizer's")
+    state, groups = saved["state"], saved["param_groups"]
+    for name, part, kinds, inside in (
+        ("state", state, dict, state.values() if isinstance(state, dict) else ()),
+        ("param_groups", groups, (list, tuple), groups),
+    ):
+        words = "dict of dicts" if kinds is dict else "list of dicts"
+        if not isinstance(part, kinds):
+            raise TypeError(
+                f"loaded state dict has {name!r} of type {type(part).__name__}: must be a {words}"
+            )
+        if wrong := [type(one).__name__ for one in inside if not isinstance(one, dict)]:
+            raise TypeError(f"loaded state dict has {name!r} with a {wrong[0]} in it: must be a {words}")
+    if lacking := [index for index, group in enumerate(groups) if "params" not in group]:
+        raise ValueError(f"loaded state dict has no 'params' in parameter group {lacking[0]}")
 
 
 def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], looks: list[str]) -> None:

@@ -379,8 +379,10 @@ def warn_uncompiled(reason: str) -> None:
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("gdcourse", "torch"):
         level, frame = level + 1, frame.f_back
+    wants_one = "compiler" in reason or "C++" in reason
+    hint = " On a CPU, compiling needs a C++ compiler (g++ or clang++)." if wants_one else ""
     warn(
         f"compile=True: torch could not compile the rule ({reason}). The uncompiled rule is used instead: "
-        "the same numbers, more slowly. On a CPU, compiling needs a C++ compiler (g++ or clang++).",
+        f"the same numbers, more slowly.{hint}",
         stacklevel=level,
     )
