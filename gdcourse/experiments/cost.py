@@ -30,7 +30,8 @@ def step_operations(rule: Rule, t: int = 1000) -> float:
 
     Each operator or function counts as one: a root and a comparison as a sum does, and so does a product of
     matrices, whose cost depends on their sizes: for a rule with one, the count is too low. Lookahead's
-    synchronisation is shared out over its k steps.
+    synchronisation is shared out over its k steps. SAM takes two steps for one of the rule inside, and
+    computes that one's at both.
     """
     if isinstance(rule, Lookahead):
         inner = step_operations(rule.inner_rule, t)
@@ -48,8 +49,10 @@ def _counted(rule: Rule, t: int) -> int:
 
 
 def state_size(rule: Rule) -> int:
-    """How many numbers the rule keeps from step to step, for each parameter."""
-    return len(rule.init(0.0, 0.0))
+    """How many numbers the rule keeps from step to step, for each parameter; a number for all of them
+    together, such as Prodigy's d, is not counted."""
+    row = torch.zeros(2, dtype=torch.float64)
+    return sum(getattr(value, "shape", ()) == row.shape for value in rule.init(row, row).values())
 
 
 def gradient_operations(network: Network) -> float:

@@ -28,7 +28,8 @@ from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame,
 from gdcourse.experiments.walk import stack, walk
 from gdcourse.problems.given import as_problem
 from gdcourse.problems.problem import Function, Problem
-from gdcourse.rules import Rule, hinted, validate
+from gdcourse.rules import Rule, hinted, per_batch_of, scope_of, validate
+from gdcourse.rules.around import name_of
 
 CACHED = 15 * 2**13
 """Bytes of θ. On a CPU, so many runs at a time take all their steps: what a step makes stays in the cache
@@ -229,6 +230,12 @@ def descend(
             f"start must have {size[0]} entries for {problem.name}, got shape {tuple(theta.shape)}"
         )
 
+    if not problem.ndim and scope_of(first) in ("vector", "all"):
+        raise ValueError(
+            f"{name_of(first)} sums over the numbers of θ (scope = {scope_of(first)!r}), and for "
+            f"{problem.name} θ is one number: take a problem whose θ is a vector"
+        )
+
     seeds = as_seeds(seed)
     tail = tuple(theta.shape[theta.ndim - problem.ndim :])
     runs = runs_shape(first, start=tuple(theta.shape[: theta.ndim - problem.ndim]), seed=seeds.shape)
@@ -248,7 +255,7 @@ def descend(
     for cut in progress(cuts, "descending", len(cuts), after=1) if len(cuts) > 1 else cuts:
         shape = tuple(along.stop - along.start for along in cut) + tail
         own = _start(cut_out(theta, cut, problem.ndim), shape, problem.ndim)
-        samples = _draw(problem, cut_out(seeds, cut), steps, theta)
+        samples = _draw(problem, cut_out(seeds, cut), steps, theta, per_batch_of(first))
         walked = walk_compiled(first, problem, own, samples, steps) if compile else None
         if walked is None:
             walked = walk(_part_of(rule_at, first, runs, cut), problem, own, samples, steps, names, path)
@@ -351,13 +358,15 @@ def _on_cpu(theta: Any) -> bool:
     return not isinstance(theta, torch.Tensor) or theta.device.type == "cpu"
 
 
-def _draw(problem: Problem, seeds: np.ndarray, steps: int, theta: Any) -> Any:
-    """The samples of all steps, shape ``(steps, *seeds.shape, …)``, one generator for each seed."""
-    draws = (problem.draw(np.random.default_rng(int(s)), steps) for s in seeds.ravel())
+def _draw(problem: Problem, seeds: np.ndarray, steps: int, theta: Any, each: int) -> Any:
+    """The samples of all steps, shape ``(steps, *seeds.shape, …)``, one generator for each seed; as many
+    steps in a row as ``each`` says have the same."""
+    draws = (problem.draw(np.random.default_rng(int(s)), -(-steps // each)) for s in seeds.ravel())
     drawn = [one for one in draws if one is not None]
     if not drawn:
         return None
     samples = np.stack(drawn, 1).reshape(len(drawn[0]), *seeds.shape, *drawn[0].shape[1:])
+    samples = samples.repeat(each, axis=0)[:steps] if each > 1 else samples
     is_float = samples.dtype.kind == "f"
     if not isinstance(theta, torch.Tensor):
         return samples.astype(theta.dtype) if is_float else samples

@@ -33,7 +33,7 @@ from gdcourse.optim.scope import scope_of
 from gdcourse.optim.update import by_torch, program_over, warn_uncompiled
 from gdcourse.problems.data import Split
 from gdcourse.problems.modules import Modules, as_network
-from gdcourse.rules import Rule, hinted, lr_of, validate, with_lr
+from gdcourse.rules import Rule, hinted, lr_of, per_batch_of, validate, with_lr
 
 MakeOptimizer = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
 Schedule = Callable[[int], float]
@@ -198,8 +198,9 @@ def train(
         five seeds are ``(len(grid), 5)`` trainings. On a CPU the rule gets NumPy arrays.
         Or a function from a list of parameters to a torch optimizer, such as
         ``lambda params: torch.optim.Adam(params, lr=1e-3)``, called once for each seed.
-    steps : T, how many updates. Default 300.
-    epochs : how many passes over the training examples, in place of ``steps``.
+    steps : T, how many gradients. Default 300. A rule may ask for several in a row on each mini-batch (SAM
+        for two).
+    epochs : how many passes over the training examples with one gradient each, in place of ``steps``.
     batch : examples in a mini-batch; None for all of the training split. Default 64.
     seed : of the starting weights and of the order of the examples; a sequence trains once with each.
         Default 0.
@@ -227,7 +228,9 @@ def train(
     steps = _steps_of(steps, epochs, batch, len(data.train))
     _check_sizes(steps, batch, examine, len(data.train))
     seeds = as_seeds(seed)
-    order = np.stack([batches(int(s), len(data.train), batch, steps) for s in seeds.ravel()], 1)
+    each = per_batch_of(optimizer) if isinstance(optimizer, Rule) else 1
+    passed = [batches(int(s), len(data.train), batch, -(-steps // each)) for s in seeds.ravel()]
+    order = np.stack(passed, 1).repeat(each, axis=0)[:steps]
     picks = torch.as_tensor(order, device=data.train.y.device).unflatten(1, seeds.shape or (1,))
     if not seeds.ndim:
         picks = picks[:, 0]

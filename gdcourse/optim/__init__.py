@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gdcourse.optim.groups import names_of as _names_of
 from gdcourse.optim.lookahead import Lookahead
 from gdcourse.optim.methods import (
     CLASSES,
@@ -18,6 +19,8 @@ from gdcourse.optim.methods import (
 )
 from gdcourse.optim.optimizer import RuleOptimizer
 from gdcourse.rules.names import absent as _absent
+from gdcourse.rules.table import ALL
+from gdcourse.rules.table import OTHERS as _OTHERS
 from gdcourse.rules.table import torchs_name as _torchs_name
 
 __all__ = [*CLASSES, "Lookahead", "RuleOptimizer", "from_rule"]
@@ -27,7 +30,12 @@ def __getattr__(name: str) -> Any:
     """A class that is made from the table and not named above: those are for type checkers and editors."""
     if name in CLASSES:
         return CLASSES[name]
-    raise _absent(__name__, name, {ours: torchs for torchs, ours in _torchs_name().items()})
+    if name in ALL and "inner_rule" in _names_of(ALL[name].kind):
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}: a rule around another is made an optimizer by "
+            f"gd.optim.from_rule(gd.{name}(gd.Adam()), params)"
+        )
+    raise _absent(__name__, name, _OTHERS | {ours: torchs for torchs, ours in _torchs_name().items()})
 
 
 def __dir__() -> list[str]:

@@ -87,7 +87,8 @@ class Rows(Bucket):
 
 
 class Joined(Bucket):
-    """Parameters of one dtype and device, one after the other in a vector."""
+    """Parameters of one dtype and device, one after the other in a vector. What of their state is no number
+    for each element is one for all of them, and stands in each of their states."""
 
     def __init__(
         self,
@@ -96,12 +97,11 @@ class Joined(Bucket):
         grads: list[torch.Tensor] | None = None,
         whole: bool = False,
     ) -> None:
-        self.params = [param.detach() for param in params]
+        self.params, self.whole = [param.detach() for param in params], whole
         self.parts = {name: [state[name] for state in states] for name in states[0]}
-        memory = {name: _flatten_dense_tensors(parts) for name, parts in self.parts.items()}
+        memory = {name: self._joined(parts) for name, parts in self.parts.items()}
         given = [] if grads is None else [_flatten_dense_tensors([grad.detach() for grad in grads])]
         super().__init__(_flatten_dense_tensors(self.params), memory, *given)
-        self.whole = whole
 
     def storages(self) -> set[int]:
         return {_storage(param) for param in self.params}
@@ -114,7 +114,16 @@ class Joined(Bucket):
             (self.params, self.point),
             *((self.parts[n], x) for n, x in self.memory.items()),
         ]:
-            torch._foreach_copy_(into, list(_unflatten_dense_tensors(vector, into)))
+            if self._by_element(into):
+                torch._foreach_copy_(into, list(_unflatten_dense_tensors(vector, into)))
+            else:
+                torch._foreach_copy_(into, [vector.view_as(part) for part in into])
+
+    def _by_element(self, parts: list[torch.Tensor]) -> bool:
+        return not self.whole or all(a.shape == p.shape for a, p in zip(parts, self.params, strict=True))
+
+    def _joined(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        return _flatten_dense_tensors(parts) if self._by_element(parts) else parts[0].reshape(-1).clone()
 
 
 def joined(
@@ -141,6 +150,24 @@ def joined(
     lists = [some for some in together.values() if len(some) >= MANY or all_together]
     inside = {id(param) for some in lists for param in some}
     return lists, [param for param in params if id(param) not in inside]
+
+
+def each(params: list[torch.Tensor]) -> tuple[list[list[torch.Tensor]], list[torch.Tensor]]:
+    """As `joined`, where each is a vector by itself; one that is more than a plain tensor moves as it is, and
+    must have one axis.
+
+    Raises
+    ------
+    ValueError : it has more.
+    """
+    alone = [param for param in params if not _is_plain(param)]
+    for param in alone:
+        if param.ndim > 1:
+            raise ValueError(
+                f"a parameter of shape {tuple(param.shape)} is no plain tensor (distributed, say): it "
+                "cannot be taken as one vector, as this rule asks (scope = 'vector')"
+            )
+    return [[param] for param in params if _is_plain(param)], alone
 
 
 def _storage(tensor: torch.Tensor) -> int:

@@ -13,8 +13,10 @@ from gdcourse.rules import (
     Adagrad,
     Adam,
     AdamW,
+    AMSGrad,
     GradientDescent,
     Momentum,
+    NAdam,
     Nesterov,
     RAdam,
     RMSProp,
@@ -22,6 +24,7 @@ from gdcourse.rules import (
     Values,
     validate,
 )
+from gdcourse.rules.around import Around, chain_of, inside
 from gdcourse.rules.muon import Muon
 from gdcourse.rules.names import INSTEAD
 from gdcourse.rules.validate import check
@@ -66,27 +69,27 @@ def settings_of(rule: Rule, group: Group) -> Settings:
 
 def to_group(rule: Rule) -> Group:
     """A rule's hyperparameters under torch's names."""
-    renamed = renamed_of(_kind(rule))
-    group = {renamed.get(name, name): getattr(rule, name) for name in names_of(_kind(rule))}
+    values, renamed = values_of(rule), renamed_of(*kinds_of(rule))
+    group = {renamed.get(name, name): value for name, value in values.items()}
     if "betas" in renamed.values():
-        group["betas"] = (rule.beta1, rule.beta2)  # type: ignore[attr-defined]
+        group["betas"] = (values["beta1"], values["beta2"])
     return group
 
 
 def from_group(rule: Rule, group: Group) -> Rule:
     """The same rule with a parameter group's hyperparameters, each a single Python number, so that what
     depends on t alone is computed in double precision; on another device than the CPU, a tensor stays one."""
-    renamed = renamed_of(_kind(rule))
-    values = {name: group[renamed.get(name, name)] for name in names_of(_kind(rule))}
+    renamed = renamed_of(*kinds_of(rule))
+    values = {name: group[renamed.get(name, name)] for name in numbers_of(*kinds_of(rule))}
     if "betas" in renamed.values():
         values["beta1"], values["beta2"] = pair(group["betas"])
-    return replace(rule, **{name: number(name, value) for name, value in values.items()})  # type: ignore[type-var]
+    return with_values(rule, {name: number(name, value) for name, value in values.items()})
 
 
 def check_group(rule: Rule, group: Group) -> None:
     """Raise if a group's hyperparameters are not what the rule and the optimizer admit."""
     owner = type(rule).__name__
-    for name, key in renamed_of(_kind(rule)).items():
+    for name, key in renamed_of(*kinds_of(rule)).items():
         if name in group:
             raise ValueError(f"Invalid key in a parameter group: {name!r} ({owner}'s is called {key!r} here)")
     if "compile" in group:
@@ -109,12 +112,15 @@ LOOK = "look_"
 
 def looks(rule: Rule) -> bool:
     """Whether the rule takes its gradient elsewhere than at θ."""
+    inner = inside(rule)
+    if inner is not None and type(rule).look is Around.look:
+        return looks(inner)
     return type(rule).look is not Rule.look
 
 
 def look_names(rule: Rule) -> list[str]:
     """The entries of the state that tell by which hyperparameters a point was made; none for most rules."""
-    return [LOOK + name for name in names_of(_kind(rule))] if looks(rule) else []
+    return [LOOK + name for name in numbers_of(*kinds_of(rule))] if looks(rule) else []
 
 
 Before = tuple[float | None, ...] | None
@@ -127,9 +133,9 @@ def as_before(rule: Rule, before: Before) -> Rule:
     """What the point of a parameter rests on: a schedule may have changed γ since `look` was called."""
     if not looks(rule):
         return Rule()
-    names = names_of(_kind(rule))
+    names = numbers_of(*kinds_of(rule))
     known = {name: x for name, x in zip(names, before or (), strict=before is not None) if x is not None}
-    return replace(rule, **known)  # type: ignore[type-var]
+    return with_values(rule, known)
 
 
 def looked_by(rule: Rule, state: Group) -> Before:
@@ -142,8 +148,9 @@ def looked_by(rule: Rule, state: Group) -> Before:
 
 def note_look(rule: Rule, states: list[Group]) -> None:
     """Write into parameters' states by which hyperparameters their points have been made."""
+    values = values_of(rule)
     for name in look_names(rule):
-        value = getattr(rule, name.removeprefix(LOOK))
+        value = values[name.removeprefix(LOOK)]
         for state in states:
             if isinstance(value, torch.Tensor):
                 state.pop(name, None)
@@ -161,20 +168,51 @@ def memory_of(state: Group) -> Values:
 # ---- names ----
 
 
-def _kind(rule: Rule) -> Any:
-    """A rule's class, of which a type checker does not ask whether it can be hashed."""
-    return type(rule)
+def kinds_of(rule: Rule) -> tuple[Any, ...]:
+    """The classes of a rule, of the one that it is around, and so on."""
+    return (type(rule),) if inside(rule) is None else tuple(map(type, chain_of(rule)))
 
 
 @cache
 def names_of(kind: Any) -> tuple[str, ...]:
-    """The names of a rule's hyperparameters."""
+    """The names of a rule's fields."""
     return tuple(field.name for field in fields(kind) if field.init) if is_dataclass(kind) else ()
 
 
+@cache
+def numbers_of(*kinds: Any) -> tuple[str, ...]:
+    """The names of the hyperparameters of a rule, and of those inside.
+
+    Raises
+    ------
+    ValueError : two of the rules have one of the same name, which a group could not hold.
+    """
+    inner = {"inner_rule"} if len(kinds) > 1 else set()
+    names = [name for kind in kinds for name in names_of(kind) if name not in inner]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        called = " and ".join(kind.__name__ for kind in kinds if twice[0] in names_of(kind))
+        raise ValueError(f"{called} both have {twice[0]!r}, and a parameter group has one: rename it in one")
+    return tuple(names)
+
+
+def values_of(rule: Rule) -> Group:
+    """The hyperparameters of a rule and of those inside, by name."""
+    values = {name: getattr(one, name) for one in chain_of(rule) for name in names_of(type(one))}
+    return {name: values[name] for name in numbers_of(*kinds_of(rule))}
+
+
+def with_values(rule: Rule, values: Group) -> Rule:
+    """The same rule with these values of hyperparameters, its own and those of the rules inside."""
+    inner = inside(rule)
+    own = {name: values[name] for name in names_of(type(rule)) if name in values}
+    if inner is not None:
+        own["inner_rule"] = with_values(inner, values)
+    return replace(rule, **own)  # type: ignore[type-var]
+
+
 def has(rule: Rule, name: str) -> bool:
-    """Whether the rule has a hyperparameter of this name."""
-    return name in names_of(_kind(rule))
+    """Whether the rule has a hyperparameter of this name, or one inside has."""
+    return name in numbers_of(*kinds_of(rule))
 
 
 def torchs_names(kind: Any) -> dict[str, str]:
@@ -183,11 +221,13 @@ def torchs_names(kind: Any) -> dict[str, str]:
 
 
 @cache
-def renamed_of(kind: Any) -> dict[str, str]:
-    """Which hyperparameters go by another name in torch; a name that the rule itself uses is not taken."""
-    names = names_of(kind)
-    by_the_table = next((method.torch for method in ALL.values() if method.kind is kind), {})
-    renamed = {"gamma": "momentum", **by_the_table}
+def renamed_of(*kinds: Any) -> dict[str, str]:
+    """Which hyperparameters go by another name in torch; a name that a rule itself uses is not taken."""
+    names = numbers_of(*kinds)
+    by_the_table = [method.torch for method in ALL.values() if method.kind in kinds]
+    renamed = {"gamma": "momentum"}
+    for torchs in by_the_table:
+        renamed |= torchs
     if "beta1" in names and "beta2" in names:
         renamed |= {"beta1": "betas", "beta2": "betas"}
     return {name: key for name, key in renamed.items() if name in names and key not in names}
@@ -203,7 +243,9 @@ OPTIONS: dict[Any, Group] = {
     RMSProp: {"momentum": 0, "centered": False},
     Adam: {"amsgrad": False, "decoupled_weight_decay": False},
     AdamW: {"amsgrad": False, "decoupled_weight_decay": True},
+    AMSGrad: {"amsgrad": True, "decoupled_weight_decay": False},
     RAdam: {"decoupled_weight_decay": False},
+    NAdam: {"decoupled_weight_decay": False},
     Muon: {"nesterov": True, "adjust_lr_fn": None},
 }
 """Arguments of torch's that choose the formula, by rule, at the values that choose this one."""
@@ -237,7 +279,7 @@ def check_rule(rule: Rule) -> None:
         validate(rule)  # raises, and says what is wrong
     if not is_dataclass(type(rule)):
         raise TypeError(f"{type(rule).__name__} must be a dataclass: its fields are the hyperparameters")
-    if taken := OURS & set(names_of(_kind(rule))):
+    if taken := OURS & set(numbers_of(*kinds_of(rule))):
         raise ValueError(f"{type(rule).__name__} must not have a field {taken.pop()!r}: groups use the name")
 
 

@@ -15,6 +15,7 @@ from gdcourse.optim.groups import Group, memory_of, number
 from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, pull_one
 from gdcourse.optim.state_dict import check_is_one, check_parts, check_torchs, shapes_of
 from gdcourse.optim.update import SLOW, Ways, former, never_traced, working_dtype
+from gdcourse.rules.around import chain_of, name_of
 from gdcourse.rules.validate import check
 
 
@@ -367,16 +368,21 @@ def _keys(saved: Group) -> list[Any]:
 
 PULLBACKS = ("none", "reset", "pullback")
 
-COUNTS: dict[type[torch.optim.Optimizer], set[str]] = {
+COUNTS: dict[type, set[str]] = {
     torch.optim.NAdam: {"mu_product"},
     torch.optim.ASGD: {"eta", "mu"},
+    rules.NAdam: {"product"},
 }
-"""What else than ``step`` follows from the step count alone in the state of torch's optimizers."""
+"""What else than ``step`` follows from the step count alone in the state of torch's optimizers, and of our
+rules."""
 
 
 def _moments(optimizer: torch.optim.Optimizer, state: Group) -> dict[str, torch.Tensor]:
     """What of a parameter's state is pulled back."""
-    counts = {"step"}.union(*[names for kind, names in COUNTS.items() if isinstance(optimizer, kind)])
+    ours = chain_of(optimizer.rule) if isinstance(optimizer, RuleOptimizer) else []
+    counts = {"step"}.union(
+        *[names for kind, names in COUNTS.items() if any(isinstance(one, kind) for one in (optimizer, *ours))]
+    )
     return {
         name: value
         for name, value in (memory_of(state) if isinstance(optimizer, RuleOptimizer) else state).items()
@@ -408,8 +414,9 @@ def _check_pullback(pullback_momentum: Any, optimizer: torch.optim.Optimizer) ->
 
 def _kind(optimizer: torch.optim.Optimizer) -> str:
     """An optimizer's package and method: state of torch's Adam is not for ours."""
-    method = type(optimizer.rule if isinstance(optimizer, RuleOptimizer) else optimizer)
-    return f"{method.__module__.partition('.')[0]}.{method.__name__}"
+    ours = isinstance(optimizer, RuleOptimizer)
+    kind = type(optimizer.rule if ours else optimizer)
+    return f"{kind.__module__.partition('.')[0]}.{name_of(optimizer.rule) if ours else kind.__name__}"
 
 
 def _rule(k: Any, alpha: Any) -> rules.Lookahead:

@@ -110,7 +110,7 @@ def positional(kind: type[Rule], keys: list[str]) -> list[str]:
     return [*takewhile(lambda key: key in keys, order)]
 
 
-USUAL = ("lr", "momentum", "alpha", "rho", "betas", "eps", "weight_decay")
+USUAL = ("lr", "momentum", "rho", "betas", "alpha", "eps", "weight_decay")
 TWINS_NAME = {"GradientDescent": "SGD", "Momentum": "SGD", "Nesterov": "SGD"}
 """What torch calls the optimizer, where it is not the rule's name."""
 
@@ -140,8 +140,9 @@ def docstring_of(kind: type[Rule]) -> str:
     entries = [f"{', '.join(common)} : as in `RuleOptimizer`.", *([] if "lr" in renamed else [RATE])]
     entries += _entries(described, renamed)
     for name, key in renamed.items():  # in the call of torch's that the notes give
-        notes = notes.replace("betas=(beta1, beta2)", "betas=betas")
-        notes = re.sub(rf"=\b{name}\b(?!\()", f"={key}", notes)
+        notes = re.sub(r"betas=\(beta1,\s+beta2\)", "betas=betas", notes)
+        own = f"betas[{name == 'beta2':d}]" if key == "betas" else key
+        notes = re.sub(rf"(?:(?<=[=(])|(?<=,\s))\b{name}\b(?![(=])", own, notes)
     parameters = "Parameters\n----------\n" + "\n".join(entries)
     looks = LOOKS if kind.look is not Rule.look else ""
     options = [f"``{key}={value!r}``" for key, value in OPTIONS.get(kind, {}).items()]

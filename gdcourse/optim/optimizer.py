@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from gdcourse.optim.bucket import Bucket, Joined, Rows, Single, joined
+from gdcourse.optim.bucket import Bucket, Joined, Rows, Single, each, joined
 from gdcourse.optim.groups import (
     COMMON,
     OPTIONS,
@@ -30,7 +30,7 @@ from gdcourse.optim.groups import (
     settings_of,
     to_group,
 )
-from gdcourse.optim.scope import check_scope, joins
+from gdcourse.optim.scope import check_scope, initial, joins, scope_of
 from gdcourse.optim.state_dict import check_is_one, check_parts, check_saved, from_torch, to_torch
 from gdcourse.optim.update import (
     SLOW,
@@ -43,6 +43,7 @@ from gdcourse.optim.update import (
     working_dtype,
 )
 from gdcourse.rules import Adagrad, GradientDescent, Lookahead, Rule, Values, hinted
+from gdcourse.rules.around import name_of
 
 ROW_BY_ROW = (GradientDescent, Adagrad)
 """The rules that leave everything as it is where the gradient is 0, so that a sparse gradient's rows are all
@@ -198,13 +199,15 @@ class RuleOptimizer(torch.optim.Optimizer):
         moving = [param for param in group["params"] if param.grad is not None]
         for param in moving:
             self._begin(param)
-        state, whole = self.state, self.rule.scope != "element"
+        state, scope = self.state, scope_of(self.rule)
+        whole = scope != "element"
         sparse = [param for param in moving if param.grad.layout is not torch.strided]
         dense = [param for param in moving if param.grad.layout is torch.strided] if sparse else moving
-        lists, alone = (
-            joined(dense, self._moves_by, self.rule.scope == "all") if joins(self.rule) else ([], dense)
-        )
-        if self.rule.scope == "all" and len(lists) + len(alone) + len(sparse) > 1:
+        if scope == "vector":
+            lists, alone = each(dense)
+        else:
+            lists, alone = joined(dense, self._moves_by, scope == "all") if joins(self.rule) else ([], dense)
+        if scope == "all" and len(lists) + len(alone) + len(sparse) > 1:
             raise ValueError(
                 f"{type(self.rule).__name__} sums over all parameters of a group (scope = 'all'), and these "
                 "do not fit into one vector: they must be plain tensors of one dtype and device that share "
@@ -307,8 +310,9 @@ class RuleOptimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: Group) -> None:
         """Load what `state_dict` gave, or what torch's own optimizer did where its state means the same:
         that of SGD without momentum, RMSprop without momentum and centering, Adadelta, Adam and AdamW without
-        amsgrad, and RAdam (which sets ``threshold=5``). The state is copied, and float32 state of a
-        half-precision parameter stays float32, where torch would round it to the parameter's own precision.
+        amsgrad (Adam with it is AMSGrad), and RAdam (which sets ``threshold=5``). The state is copied, and
+        float32 state of a half-precision parameter stays float32, where torch would round it to the
+        parameter's own precision.
 
         Raises
         ------
@@ -363,7 +367,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _saved(self, saved: Group) -> Group:
         groups = [{name: copied(value) for name, value in group.items()} for group in saved["param_groups"]]
-        name = type(self.rule).__name__
+        name = name_of(self.rule)
         return {**saved, "rule": name, "param_groups": groups, "state": _snapshot(saved["state"])}
 
     def torch_state_dict(self) -> Group:
@@ -408,7 +412,7 @@ def pull_one(
 def first_state(param: torch.Tensor, rule: Rule) -> Values:
     """A parameter's first state. Copies: a rule may give the parameter itself, or one tensor twice."""
     point = param.detach().to(working_dtype(param))
-    memory = rule.init(point, torch.zeros_like(point))
+    memory = initial(rule, point, torch.zeros_like(point))
     if taken := {"step", *look_names(rule)} & memory.keys():
         raise ValueError(f"a rule's init must not name a state {taken.pop()!r}: it is in use here")
     return {name: copied(value) for name, value in memory.items()}

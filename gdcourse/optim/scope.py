@@ -10,28 +10,38 @@ from typing import Any
 import numpy as np
 import torch
 
-from gdcourse.rules import ALL, Rule
+from gdcourse.rules import ALL, Rule, Values
+from gdcourse.rules.around import chain_of, scope_of
 
 OURS = {method.kind for method in ALL.values()}
 HALVES = (slice(0, 3), slice(3, 6))
-
-
-def scope_of(rule: Rule) -> str:
-    """A rule's scope; for one around another, the inner rule's."""
-    inner = getattr(rule, "inner_rule", None)
-    return scope_of(inner) if isinstance(inner, Rule) else rule.scope
+SCOPES = ("element", "vector", "tensor", "all")
 
 
 def joins(rule: Rule) -> bool:
-    """Whether several parameters may stand in one vector for this rule: it is not for each in its own shape,
-    and its state has the parameter's shape."""
-    if rule.scope == "tensor":
+    """Whether several parameters may stand in one vector for this rule: it is not for each by itself, and its
+    state has the parameter's shape, or is one number where it is for all of them."""
+    scope = scope_of(rule)
+    if scope in ("vector", "tensor"):
         return False
-    if type(rule) in OURS:
+    if _is_ours(rule):
         return True
     probe = torch.zeros(2, device="cpu")
-    first = rule.init(probe, torch.zeros(2, device="cpu"))
-    return all(isinstance(x, torch.Tensor) and x.shape == (2,) for x in first.values())
+    first, fit = rule.init(probe, torch.zeros(2, device="cpu")), [(2,), *([(1,)] if scope == "all" else [])]
+    return all(isinstance(x, torch.Tensor) and x.shape in fit for x in first.values())
+
+
+def initial(rule: Rule, point: Any, zeros: Any) -> Values:
+    """A rule's state before the first step of one parameter: as the rule sees it, in a row with the others or
+    in its own shape; what has a number for each element, in the parameter's shape."""
+    if scope_of(rule) not in ("vector", "all"):
+        return rule.init(point, zeros)
+    row = point.reshape(-1)
+    first = rule.init(row, zeros.reshape(-1))
+    return {
+        name: x.reshape(point.shape) if getattr(x, "shape", None) == row.shape else x
+        for name, x in first.items()
+    }
 
 
 def check_scope(rule: Rule) -> None:
@@ -42,11 +52,11 @@ def check_scope(rule: Rule) -> None:
     ------
     ValueError : an element comes out otherwise, or ``scope`` is no scope.
     """
-    if rule.scope not in ("element", "tensor", "all"):
-        raise ValueError(
-            f"{type(rule).__name__}.scope is {rule.scope!r}: must be 'element', 'tensor' or 'all'"
-        )
-    if rule.scope != "element" or _is_ours(rule):
+    for one in chain_of(rule):
+        if one.scope not in SCOPES:
+            allowed = "'element', 'vector', 'tensor' or 'all'"
+            raise ValueError(f"{type(one).__name__}.scope is {one.scope!r}: must be {allowed}")
+    if scope_of(rule) != "element" or _is_ours(rule):
         return
     theta, *grads = _drawn(6)
     shuffled = np.array([4, 0, 5, 2, 1, 3])
@@ -71,8 +81,8 @@ def check_scope(rule: Rule) -> None:
         if not _equal(got, wanted):
             raise ValueError(
                 f"{type(rule).__name__} does not work element by element: a vector that is {how} comes "
-                'out otherwise. Give the class scope = "tensor" (each parameter in its own shape) or '
-                'scope = "all" (all parameters in one vector)'
+                'out otherwise. Give the class scope = "vector" (each parameter by itself, as a vector), '
+                '"tensor" (in its own shape) or "all" (all parameters in one vector)'
             )
 
 
@@ -82,7 +92,7 @@ def is_elementwise(rule: Rule) -> bool:
         check_scope(_single(rule, torch.from_numpy))
     except ValueError:
         return False
-    return rule.scope == "element"
+    return scope_of(rule) == "element"
 
 
 def check_runs_apart(rule: Rule, array: Callable[[np.ndarray], Any]) -> None:
@@ -123,8 +133,7 @@ def check_runs_apart(rule: Rule, array: Callable[[np.ndarray], Any]) -> None:
 
 def _is_ours(rule: Rule) -> bool:
     """Whether a rule, and the one that it may be around, are this package's, which its tests see to."""
-    inner = getattr(rule, "inner_rule", None)
-    return type(rule) in OURS and (inner is None or _is_ours(inner))
+    return OURS.issuperset(map(type, chain_of(rule)))
 
 
 def _drawn(*shape: int) -> np.ndarray:

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import torch
 
 from gdcourse.optim.groups import OPTIONS
-from gdcourse.rules import Adadelta, Adam, AdamW, GradientDescent, RAdam, RMSProp, Rule
+from gdcourse.optim.scope import initial
+from gdcourse.rules import Adadelta, Adam, AdamW, AMSGrad, GradientDescent, RAdam, RMSProp, Rule
+from gdcourse.rules.around import name_of
 
 Saved = dict[str, Any]
 Shapes = dict[str, tuple[int, ...]]
@@ -32,6 +34,7 @@ TWINS: dict[type[Rule], Twin] = {
     RMSProp: Twin({"v": "square_avg"}, {}),
     Adadelta: Twin({"mean_g2": "square_avg", "mean_delta2": "acc_delta"}, {}),
     Adam: Twin(MOMENTS, {}),
+    AMSGrad: Twin(MOMENTS | {"largest": "max_exp_avg_sq"}, {}),
     AdamW: Twin(MOMENTS, {}),
     RAdam: Twin(MOMENTS, {"threshold": 5}),
 }
@@ -147,7 +150,7 @@ def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], l
     keys : what each of its groups must hold. More is allowed: schedules and users put theirs there.
     looks : which numbers a parameter's state must hold beside the rule's; none but for one that looks ahead.
     """
-    owner = type(rule).__name__
+    owner = name_of(rule)
     if saved.get("rule", owner) != owner:
         raise ValueError(f"loaded state dict is {saved['rule']}'s: must be {owner}'s")
     for index, group in enumerate(saved["param_groups"]):
@@ -160,7 +163,7 @@ def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], l
         if state := saved["state"].get(index):
             blank = torch.zeros(()).expand(param.shape)  # takes no memory
             numbers = {name: torch.zeros(()) for name in ("step", *looks)}
-            check_state(state, shapes_of({**rule.init(blank, blank), **numbers}), owner, index)
+            check_state(state, shapes_of({**initial(rule, blank, blank), **numbers}), owner, index)
 
 
 def _matched(groups: list[Saved], saved: Saved) -> list[tuple[int, Any, torch.Tensor]]:

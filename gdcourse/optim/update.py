@@ -21,6 +21,7 @@ import torch
 from gdcourse.optim.bucket import Bucket
 from gdcourse.optim.kernels import Failed, kernel
 from gdcourse.rules import Lookahead, Rule, Values, where
+from gdcourse.rules.around import chain_of
 
 Program = Callable[..., tuple[torch.Tensor, Values]]
 Arrays = tuple[Any, ...]
@@ -309,8 +310,8 @@ def _numpy_can(bucket: Bucket, values: tuple[Any, ...]) -> bool:
     """Whether NumPy can read the tensors where they lie, and the rules are this package's: a reader's own may
     call what only torch has, or hand back an input."""
     for value in values:
-        kind: Any = type(value)
-        if not _is_ours(kind):
+        kinds = map(type, chain_of(value)) if isinstance(value, Rule) else (type(value),)
+        if not all(_is_ours(kind) for kind in kinds):
             return False
     for x in (bucket.point, *bucket.memory.values(), *bucket.grads):
         if type(x) is not torch.Tensor or x.dtype not in NUMPYS or not x.is_cpu:

@@ -17,6 +17,8 @@ from __future__ import annotations
 import sys
 from typing import Any, ClassVar, Literal
 
+Scope = Literal["element", "vector", "tensor", "all"]
+
 Scalar = Any
 """A hyperparameter: a number, or an array or tensor of numbers that broadcasts against θ."""
 
@@ -31,12 +33,15 @@ class Rule:
     `step`; the other methods have the defaults that suit a method without memory.
 
     ``scope`` says what it may be run on: ``"element"``, each number by itself, so that parameters may be
-    joined in one vector and cut anywhere; ``"tensor"``, each parameter in its own shape (its last two axes
-    are a matrix's); ``"all"``, all parameters of a group in one vector that is not cut, because the rule sums
-    over them.
+    joined in one vector and cut anywhere; ``"vector"``, each parameter by itself, as one vector that is not
+    cut; ``"tensor"``, each parameter in its own shape (its last two axes are a matrix's); ``"all"``, all
+    parameters of a group in one vector that is not cut, because the rule sums over them.
+
+    ``per_batch`` says how many gradients in a row it wants of one mini-batch.
     """
 
-    scope: ClassVar[Literal["element", "tensor", "all"]] = "element"
+    scope: ClassVar[Scope] = "element"
+    per_batch: ClassVar[int] = 1
 
     def init(self, theta: Any, zeros: Any) -> Values:
         """The state before the first step. Its keys are what is carried from step to step."""
@@ -91,8 +96,8 @@ def ratio(a: Any, b: Any, eps: Scalar = 0.0) -> Any:
 
 
 def sign(x: Any) -> Any:
-    """−1, 0 or 1: x / |x|, and 0 where x is 0."""
-    return ratio(x, abs(x))
+    """−1, 0 or 1; of an infinite x, too."""
+    return where(x > 0, 1, where(x < 0, -1, x))
 
 
 def maximum(a: Any, b: Any) -> Any:

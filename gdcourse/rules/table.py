@@ -9,23 +9,39 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
+from gdcourse.rules.adabelief import AdaBelief
 from gdcourse.rules.adadelta import Adadelta
 from gdcourse.rules.adagrad import Adagrad
 from gdcourse.rules.adam import Adam, AdamW
+from gdcourse.rules.ademamix import AdEMAMix
+from gdcourse.rules.adopt import ADOPT
+from gdcourse.rules.amsgrad import AMSGrad
+from gdcourse.rules.around import inside
+from gdcourse.rules.cautious import Cautious
+from gdcourse.rules.clipped import Clipped
 from gdcourse.rules.gradient_descent import GradientDescent
+from gdcourse.rules.lion import Lion
 from gdcourse.rules.lookahead import Lookahead
 from gdcourse.rules.momentum import Momentum
 from gdcourse.rules.muon import Muon
+from gdcourse.rules.nadam import NAdam
 from gdcourse.rules.names import unknown
 from gdcourse.rules.nesterov import Nesterov
+from gdcourse.rules.prodigy import Prodigy
 from gdcourse.rules.radam import RAdam
 from gdcourse.rules.rmsprop import RMSProp
 from gdcourse.rules.rule import Rule, Scalar
+from gdcourse.rules.sam import SAM
+from gdcourse.rules.schedule_free import ScheduleFree, ScheduleFreeSGD
+from gdcourse.rules.sign_sgd import SignSGD
 
 ONE_RATE = "one rate for all parameters"
 OWN_RATE = "a rate for each parameter"
 BOTH = "a rate for each, and a memory"
 AROUND = "around another method"
+SIGNS = "only the sign"
+REPAIRS = "Adam, repaired"
+UNTUNED = "without a schedule or a rate"
 MATRICES = "a layer as a matrix"
 
 
@@ -82,6 +98,26 @@ METHODS |= {
 
 AFTER: dict[str, Method] = Methods()
 AFTER |= {
+    "SignSGD": Method(lambda lr: SignSGD(lr), 0.001, family=SIGNS),
+    "Lion": Method(lambda lr: Lion(lr), 0.001, family=SIGNS),
+    "NAdam": Method(lambda lr: NAdam(lr), 0.01, family=REPAIRS),
+    "AMSGrad": Method(lambda lr: AMSGrad(lr), 0.01, family=REPAIRS),
+    "AdaBelief": Method(lambda lr: AdaBelief(lr), 0.01, family=REPAIRS),
+    "AdEMAMix": Method(lambda lr: AdEMAMix(lr), 0.01, family=REPAIRS),
+    "ADOPT": Method(lambda lr: ADOPT(lr), 0.01, family=REPAIRS),
+    "Cautious": Method(lambda lr: Cautious(Adam(lr)), 0.01, family=AROUND),
+    "Clipped": Method(lambda lr: Clipped(Momentum(lr)), 0.1, family=AROUND),
+    "SAM": Method(lambda lr: SAM(Momentum(lr)), 0.1, family=AROUND),
+    "ScheduleFreeSGD": Method(
+        lambda lr: ScheduleFreeSGD(lr),
+        1.0,
+        family=UNTUNED,
+        torch={"beta": "momentum", "warmup": "warmup_steps"},
+    ),
+    "ScheduleFree": Method(
+        lambda lr: ScheduleFree(lr), 0.01, family=UNTUNED, torch={"warmup": "warmup_steps"}
+    ),
+    "Prodigy": Method(lambda d_coef: Prodigy(d_coef=d_coef), 1.0, "d_coef", family=UNTUNED),
     "Muon": Method(lambda lr: Muon(lr), 0.01, family=MATRICES),
 }
 """Those that came after it."""
@@ -103,9 +139,13 @@ class Both(Mapping[str, Method]):
 ALL = Both()
 
 
+OTHERS = {"Signum": "SignSGD", "AdamWScheduleFree": "ScheduleFree", "SGDScheduleFree": "ScheduleFreeSGD"}
+"""What others call a method, and what it is called here, for torch, too."""
+
+
 def torchs_name() -> dict[str, str]:
-    """What torch calls a method that this package calls otherwise: from its word to ours."""
-    return {method.optim: name for name, method in ALL.items() if method.optim}
+    """What torch, or its authors, call a method that goes by another name here: from their word to ours."""
+    return OTHERS | {method.optim: name for name, method in ALL.items() if method.optim}
 
 
 def unknown_method(name: Any) -> str:
@@ -114,22 +154,22 @@ def unknown_method(name: Any) -> str:
 
 
 def with_lr(rule: Rule, lr: Scalar) -> Rule:
-    """The same rule with another learning rate; for Lookahead, the inner rule's.
+    """The same rule with another learning rate; for one around another, the inner rule's.
 
     Raises
     ------
     TypeError : the rule has no learning rate (Adadelta).
     """
     lr_of(rule)  # raises where there is none
-    if isinstance(rule, Lookahead):
-        return replace(rule, inner_rule=with_lr(rule.inner_rule, lr))
-    return replace(rule, lr=lr)  # type: ignore[type-var]
+    if hasattr(rule, "lr"):
+        return replace(rule, lr=lr)  # type: ignore[type-var]
+    return replace(rule, inner_rule=with_lr(rule.inner_rule, lr))  # type: ignore[type-var,attr-defined]
 
 
 def lr_of(rule: Rule) -> Scalar:
-    """The rule's learning rate; for Lookahead, the inner rule's. Raises as `with_lr` does."""
-    if isinstance(rule, Lookahead):
-        return lr_of(rule.inner_rule)
-    if not hasattr(rule, "lr"):
+    """The rule's learning rate; for one around another, the inner rule's. Raises as `with_lr` does."""
+    if hasattr(rule, "lr"):
+        return rule.lr
+    if (inner := inside(rule)) is None:
         raise TypeError(f"{type(rule).__name__} has no learning rate")
-    return rule.lr
+    return lr_of(inner)

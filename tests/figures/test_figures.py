@@ -27,7 +27,7 @@ from gdcourse.figures import (
 )
 from gdcourse.figures.style import CHOSEN, COLORS, FAMILIES, looks, looks_of
 from gdcourse.rules import Method
-from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE
+from gdcourse.rules.table import AROUND, BOTH, MATRICES, ONE_RATE, OWN_RATE, SIGNS
 
 
 def luminance(color):
@@ -50,12 +50,12 @@ def test_what_words_are_written_in_has_contrast_on_its_ground(name, dark):
 
 
 def test_every_rule_of_the_table_has_a_look_and_no_two_share_colour_dash_and_marker():
-    assert set(gd.METHODS) <= set(LOOKS)
-    looks = [(LOOKS[n].color, LOOKS[n].dash, LOOKS[n].marker) for n in gd.METHODS]
+    assert set(gd.ALL) <= set(LOOKS)
+    looks = [(LOOKS[n].color, LOOKS[n].dash, LOOKS[n].marker) for n in gd.ALL]
     assert len(set(looks)) == len(looks)
 
 
-@pytest.mark.parametrize("family", [ONE_RATE, OWN_RATE, BOTH, AROUND, "of its own"])
+@pytest.mark.parametrize("family", [ONE_RATE, OWN_RATE, BOTH, AROUND, SIGNS, MATRICES, "of its own"])
 def test_new_methods_get_their_familys_colour_and_what_is_free_in_it(family):
     new = {f"New{i}": Method(gd.GradientDescent, 0.1, family=family) for i in range(13)}
     few = dict([*new.items()][:8])

@@ -11,7 +11,7 @@ import torch
 from torch.optim import lr_scheduler
 
 import gdcourse as gd
-from gdcourse.optim.groups import memory_of
+from gdcourse.optim.groups import memory_of, torchs_names
 from gdcourse.rules import where
 from tests.optimizers import MAKERS, ORACLES, RULE_OF, give_gradients, pair_of, parameters, rate, values, walk
 
@@ -53,11 +53,16 @@ def test_adadeltas_lr_multiplies_the_step_as_torchs_does():
 @pytest.mark.parametrize("name", MAKERS)
 def test_defaults_are_the_rules(name):
     rule, group = RULE_OF[name], MAKERS[name](parameters()).param_groups[0]
-    key = {"Adadelta": "rho", "RMSProp": "alpha"}.get(name, "momentum")
+    own = {
+        "Adadelta": {"gamma": "rho"},
+        "RMSProp": {"gamma": "alpha"},
+        "ScheduleFreeSGD": {"beta": "momentum"},
+    }
+    keys = {"gamma": "momentum", "warmup": "warmup_steps", **own.get(name, {})}
     for field in fields(rule):
         if field.name != "lr" or not rate(name):
-            found = group["betas"][int(field.name[-1]) - 1] if "beta" in field.name else group.get(field.name)
-            assert (group[key] if field.name == "gamma" else found) == field.default
+            found = group["betas"][int(field.name[-1]) - 1] if field.name in ("beta1", "beta2") else None
+            assert found or group[keys.get(field.name, field.name)] == field.default
 
 
 @every
@@ -409,8 +414,9 @@ def test_what_a_schedule_sets_is_what_the_rule_uses(name, schedule):
         given = {f.name: group[f.name] for f in fields(plain) if f.name in group}
         if "betas" in group:
             given |= {"beta1": group["betas"][0], "beta2": group["betas"][1]}
-        for key in {"momentum", "rho", "alpha"} & keys:
-            given["gamma"] = group[key]
+        for ours, key in torchs_names(plain).items():
+            if key in ("momentum", "rho", "alpha", "warmup_steps"):
+                given[ours] = group[key]
         rule = plain(**given)
         state = rule.init(theta, torch.zeros_like(theta)) if state is None else state
         give_gradients(params, t)

@@ -91,7 +91,9 @@ def test_what_is_not_finite_stays_in_its_own_element(name, shapes, seed, bad):
     spoilt, clean = (torch.cat([p.detach().reshape(-1) for p in ps]) for ps in (params, plain))
     rest = torch.arange(count) != hit
     assert torch.equal(spoilt[rest], clean[rest])
-    assert clean.isfinite().all() and not torch.equal(spoilt[hit], clean[hit])
+    assert clean.isfinite().all()
+    if name not in ("SignSGD", "Lion"):  # the sign of ∞ may be what it was
+        assert not torch.equal(spoilt[hit], clean[hit])
 
 
 @every

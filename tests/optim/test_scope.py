@@ -130,7 +130,8 @@ def test_a_readers_that_does_not_is_refused_and_told_what_to_write(rule, how):
     said = (
         rf"^{type(rule).__name__} does not work element by element: a vector that is {how} comes out "
         + re.escape(
-            'otherwise. Give the class scope = "tensor" (each parameter in its own shape) or scope = "all" '
+            'otherwise. Give the class scope = "vector" (each parameter by itself, as a vector), "tensor" '
+            '(in its own shape) or "all" '
         )
     )
     for refusing in (check_scope, lambda rule: gd.optim.from_rule(rule, parameters())):
@@ -162,7 +163,7 @@ def test_one_that_draws_random_numbers_passes():
 
 
 def test_an_unknown_scope_is_refused():
-    said = "Misspelt.scope is 'elements': must be 'element', 'tensor' or 'all'"
+    said = "Misspelt.scope is 'elements': must be 'element', 'vector', 'tensor' or 'all'"
     with pytest.raises(ValueError, match=said):
         gd.optim.from_rule(Misspelt(), parameters())
 

@@ -26,14 +26,15 @@ from tests.optimizers import (
 
 MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3)}
 every = pytest.mark.parametrize("name", MAKERS)
-every_of_ours = pytest.mark.parametrize("name", CLASSES)
+every_class = pytest.mark.parametrize("name", CLASSES)
+every_of_ours = pytest.mark.parametrize("name", OURS)
 both = pytest.mark.parametrize("compile", [False, pytest.param(True, marks=needs_a_compiler)])
 
 
 # ---- arguments ----
 
 
-@every_of_ours
+@every_class
 def test_what_may_be_given_by_position_stands_where_torch_has_it(name):
     ours = inspect.signature(CLASSES[name]).parameters
     by_position = [n for n, p in ours.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -125,6 +126,7 @@ def test_those_that_choose_another_are_refused(name):
         (lambda p: gd.optim.Momentum(p, 0.1, nesterov=True), r"gd\.optim\.Nesterov\)"),
         (lambda p: gd.optim.Nesterov(p, 0.1, nesterov=False), r"gd\.optim\.Momentum is that\)"),
         (lambda p: gd.optim.Adam(p, decoupled_weight_decay=True), r"gd\.optim\.AdamW is that\)"),
+        (lambda p: gd.optim.Adam(p, amsgrad=True), r"gd\.optim\.AMSGrad\)"),
         (lambda p: gd.optim.RMSProp(p, centered=True), r"another method, which is not here\)"),
     ],
 )

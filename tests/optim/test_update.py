@@ -18,9 +18,10 @@ from gdcourse.rules import Rule
 from tests import methods
 from tests.conftest import needs_a_compiler
 from tests.optimizers import MAKERS as OURS
-from tests.optimizers import ahead, equal, parameters, values, walk
+from tests.optimizers import ahead, equal, mostly, parameters, values, walk
 
-every = pytest.mark.parametrize("rule", [*map(methods.usual, methods.PLAIN)], ids=methods.PLAIN)
+RULES = {name: methods.usual(name) for name in methods.PLAIN}
+every = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3, 0.5, "pullback")}
 every_maker = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
@@ -55,7 +56,7 @@ def by_torch_alone(rule, dtype):
 # ---- one step, in each of the ways ----
 
 
-@every
+@pytest.mark.parametrize("rule", mostly(RULES))
 @pytest.mark.parametrize(
     "dtype, compiles",
     [
