@@ -59,6 +59,9 @@ def usual(name):
 PLAIN = [name for name in gd.ALL if not hasattr(usual(name), "inner_rule") and usual(name).scope == "element"]
 """The rules that work by element and are not around another one."""
 
+FLAT = [name for name in gd.ALL if gd.rules.scope_of(usual(name)) != "tensor"]
+"""Those, and the rules around another one or over all parameters: what runs on a vector."""
+
 KINDS = {name: type(usual(name)) for name in PLAIN}
 
 

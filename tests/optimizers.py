@@ -103,6 +103,17 @@ class NAdam(torch.optim.NAdam):
             torch.set_default_dtype(before)
 
 
+def clipping(optimizer, most):
+    """The optimizer, before whose steps torch clips."""
+
+    def hook(*_):
+        params = [p for group in optimizer.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(params, most)
+
+    optimizer.register_step_pre_hook(hook)
+    return optimizer
+
+
 HEAVY_BALL = {"momentum": 0.9}
 ORACLES = {
     "SGD": Oracle(torch.optim.SGD, variant=HEAVY_BALL),

@@ -27,7 +27,7 @@ from gdcourse.figures import (
 )
 from gdcourse.figures.style import CHOSEN, COLORS, FAMILIES, looks, looks_of
 from gdcourse.rules import Method
-from gdcourse.rules.table import AROUND, BOTH, MATRICES, ONE_RATE, OWN_RATE, SIGNS
+from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE
 
 
 def luminance(color):
@@ -55,7 +55,7 @@ def test_every_rule_of_the_table_has_a_look_and_no_two_share_colour_dash_and_mar
     assert len(set(looks)) == len(looks)
 
 
-@pytest.mark.parametrize("family", [ONE_RATE, OWN_RATE, BOTH, AROUND, SIGNS, MATRICES, "of its own"])
+@pytest.mark.parametrize("family", [ONE_RATE, OWN_RATE, BOTH, AROUND, "of its own"])
 def test_new_methods_get_their_familys_colour_and_what_is_free_in_it(family):
     new = {f"New{i}": Method(gd.GradientDescent, 0.1, family=family) for i in range(13)}
     few = dict([*new.items()][:8])
@@ -69,6 +69,14 @@ def test_new_methods_get_their_familys_colour_and_what_is_free_in_it(family):
     assert all(dash in DASHES and marker in MARKERS for dash, marker in drawn)  # as interactive figures ask
     with pytest.raises(ValueError, match="no dash and marker is left for New"):
         looks_of(gd.METHODS | new, CHOSEN)
+
+
+def test_what_came_after_the_talk_has_colours_of_its_own():
+    talks = {LOOKS[name].color for name in gd.METHODS}
+    for name in gd.rules.AFTER:
+        family = gd.ALL[name].family
+        assert LOOKS[name].color == FAMILIES[family] and (LOOKS[name].color in talks) == (family == AROUND)
+    assert LOOKS["Lion"].color == LOOKS["Prodigy"].color != LOOKS["Muon"].color
 
 
 def test_a_method_is_found_by_name_rule_and_class_and_a_new_one_gets_a_plain_look():

@@ -15,7 +15,7 @@ import schedulefree
 import torch
 
 import gdcourse as gd
-from tests.optimizers import NAdam, gap, give_gradients, parameters, values, walk
+from tests.optimizers import NAdam, clipping, gap, give_gradients, parameters, values, walk
 
 STEPS, EXACT = 60, 1e-12
 SHAPES = (12, 20), (7,), (), (2, 3, 4)
@@ -32,17 +32,6 @@ class CautiousAdam(pytorch_optimizer.AdEMAMix):
     def apply_cautious(update, grad):
         mask = (update * grad > 0).to(grad.dtype)
         update.mul_(mask / mask.mean().clamp(min=1e-3))
-
-
-def clipping(optimizer, most):
-    """The optimizer, before whose steps torch clips."""
-
-    def hook(*_):
-        params = [p for group in optimizer.param_groups for p in group["params"]]
-        torch.nn.utils.clip_grad_norm_(params, most)
-
-    optimizer.register_step_pre_hook(hook)
-    return optimizer
 
 
 LION = {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1}
