@@ -25,12 +25,21 @@ SMALL_ELSEWHERE = 2**16
 MANY = 4
 """Parameters. Fewer are sooner moved one by one."""
 
+STACKED = 2**12
+"""Elements. Matrices of no more move in a stack, in one call for all; from there on the products take the time,
+and a call is nothing beside it."""
+
+STACK = 2**17
+"""Elements of a stack, and of what a rule makes of it on the way: few enough for the processor's cache."""
+
 
 class Bucket:
     """Tensors that a rule's step reads and overwrites: ``point``, ``memory`` by name, ``grads`` (one, or
-    none), all of one shape. `write` hands them back. ``whole``: whether it must not be cut."""
+    none), all of one shape. `write` hands them back. ``whole``: whether it must not be cut. ``numpy``:
+    whether NumPy may compute it."""
 
     whole = True
+    numpy = True
 
     def __init__(self, point: torch.Tensor, memory: Values, *grads: torch.Tensor) -> None:
         self.point, self.memory, self.grads = point, memory, grads
@@ -124,6 +133,73 @@ class Joined(Bucket):
 
     def _joined(self, parts: list[torch.Tensor]) -> torch.Tensor:
         return _flatten_dense_tensors(parts) if self._by_element(parts) else parts[0].reshape(-1).clone()
+
+
+class Matrices(Bucket):
+    """Parameters of one shape as the matrix, shape ``(n, m)``, that a rule sees: one by itself, several in a
+    stack, ``(k, n, m)``. What of their states has a parameter's shape goes along; ``memories`` are the rule's
+    parts of them."""
+
+    numpy = False  # its products have threads of their own, which torch.set_num_threads does not reach
+
+    def __init__(
+        self,
+        params: list[torch.Tensor],
+        states: list[Values],
+        memories: list[Values],
+        grads: list[torch.Tensor],
+        seen: tuple[int, ...],
+    ) -> None:
+        self.params, self.states, self.seen = [param.detach() for param in params], states, seen
+        self.parts = {name: [memory[name] for memory in memories] for name in memories[0]}
+        self.read()
+        memory = {name: self._stacked(parts) for name, parts in self.parts.items()}
+        super().__init__(self.point, memory, self._stacked([grad.detach().resolve_neg() for grad in grads]))
+        self.before = dict(memory)
+
+    def storages(self) -> set[int]:
+        return {_storage(param) for param in self.params}
+
+    def read(self) -> None:
+        self.point = self._stacked([param.resolve_neg() for param in self.params])
+
+    def write(self) -> None:
+        self._hand_back(self.params, self.point)
+        for name, value in self.memory.items():
+            if value is self.before[name]:  # overwritten
+                self._hand_back(self.parts[name], value)
+            else:  # what is no tensor, or has changed its shape, is new
+                self.states[0][name] = value
+
+    def _stacked(self, parts: list[Any]) -> Any:
+        own = self.params[0].shape
+        seen = [
+            x.reshape(self.seen) if getattr(x, "shape", None) == own and own != self.seen else x
+            for x in parts
+        ]
+        return seen[0] if len(seen) == 1 else torch.stack(seen)
+
+    def _hand_back(self, parts: list[torch.Tensor], values: torch.Tensor) -> None:
+        if len(parts) > 1:
+            torch._foreach_copy_(parts, [x.reshape(parts[0].shape) for x in values.unbind()])
+        elif values is not parts[0]:
+            parts[0].copy_(values.reshape(parts[0].shape))
+
+
+def stacks(params: list[torch.Tensor], key: Callable[[torch.Tensor], Any]) -> list[list[torch.Tensor]]:
+    """Lists of parameters that move as one stack: those of one shape that are equal by ``key``, unless they are
+    large, share their memory, or are more than plain tensors; each of these is a list of its own."""
+    storages = Counter([_storage(param) for param in params if _is_plain(param)])
+    lists: dict[Any, list[torch.Tensor]] = {}
+    for place, param in enumerate(params):
+        alone = param.numel() > STACKED or not _is_plain(param) or storages[_storage(param)] > 1
+        own: Any = place if alone else (param.shape, param.dtype, param.device, key(param))
+        lists.setdefault(own, []).append(param)
+    cut = []
+    for some in lists.values():
+        most = max(1, STACK // max(1, some[0].numel()))
+        cut += [some[start : start + most] for start in range(0, len(some), most)]
+    return cut
 
 
 def joined(

@@ -10,8 +10,9 @@ from itertools import chain
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
-from gdcourse.optim.bucket import Bucket, Joined, Rows, Single, each, joined
+from gdcourse.optim.bucket import Bucket, Joined, Matrices, Rows, Single, each, joined, stacks
 from gdcourse.optim.groups import (
     COMMON,
     OPTIONS,
@@ -30,7 +31,7 @@ from gdcourse.optim.groups import (
     settings_of,
     to_group,
 )
-from gdcourse.optim.scope import check_scope, initial, joins, scope_of
+from gdcourse.optim.scope import check_scope, initial, is_ours, joins, scope_of, seen_shape
 from gdcourse.optim.state_dict import check_is_one, check_parts, check_saved, from_torch, to_torch
 from gdcourse.optim.update import (
     SLOW,
@@ -157,6 +158,8 @@ class RuleOptimizer(torch.optim.Optimizer):
             for name in OPTIONS.get(type(self.rule), {}):
                 group.pop(name, None)  # a schedule would take it for one that counts
             for param in group["params"]:
+                if not is_lazy(param):
+                    seen_shape(self.rule, param.shape)  # raises for a vector that a rule of matrices got
                 if param.is_complex():
                     raise ValueError(
                         f"optimizer got a complex parameter of shape {tuple(param.shape)}: only real ones "
@@ -203,7 +206,10 @@ class RuleOptimizer(torch.optim.Optimizer):
         whole = scope != "element"
         sparse = [param for param in moving if param.grad.layout is not torch.strided]
         dense = [param for param in moving if param.grad.layout is torch.strided] if sparse else moving
-        if scope == "vector":
+        if scope == "tensor":
+            yield from self._matrices(dense)
+            lists, alone = [], []
+        elif scope == "vector":
             lists, alone = each(dense)
         else:
             lists, alone = joined(dense, self._moves_by, scope == "all") if joins(self.rule) else ([], dense)
@@ -223,6 +229,16 @@ class RuleOptimizer(torch.optim.Optimizer):
         for param in sparse:
             own = state[param]
             yield [own], Rows(param, memory_of(own), param.grad)
+
+    def _matrices(self, params: list[torch.Tensor]) -> Iterator[tuple[list[Group], Bucket]]:
+        """Those that move as matrices: of one shape together, if the rule is known to keep them apart; by a
+        kernel each, for another number of them would be another kernel."""
+        state, together = self.state, is_ours(self.rule) and not self.compile
+        for some in stacks(params, self._moves_by) if together else [[param] for param in params]:
+            states = [state[param] for param in some]
+            grads: list[Any] = [param.grad for param in some]
+            seen = seen_shape(self.rule, some[0].shape)
+            yield states, Matrices(some, states, [*map(memory_of, states)], grads, seen)
 
     def _moves_by(self, param: torch.Tensor) -> Any:
         """What must be the same for two parameters to move in one call: steps done, and what they rest on."""
@@ -416,6 +432,13 @@ def first_state(param: torch.Tensor, rule: Rule) -> Values:
     if taken := {"step", *look_names(rule)} & memory.keys():
         raise ValueError(f"a rule's init must not name a state {taken.pop()!r}: it is in use here")
     return {name: copied(value) for name, value in memory.items()}
+
+
+def kind_of(optimizer: torch.optim.Optimizer) -> str:
+    """An optimizer's package and method: state of torch's Adam is not for ours."""
+    ours = isinstance(optimizer, RuleOptimizer)
+    kind = type(optimizer.rule if ours else optimizer)
+    return f"{kind.__module__.partition('.')[0]}.{name_of(optimizer.rule) if ours else kind.__name__}"
 
 
 def _count(step: torch.Tensor, t: int) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 
 from gdcourse.rules import ALL, Rule, Values
-from gdcourse.rules.around import chain_of, scope_of
+from gdcourse.rules.around import chain_of, name_of, scope_of
 
 OURS = {method.kind for method in ALL.values()}
 HALVES = (slice(0, 3), slice(3, 6))
@@ -24,23 +25,46 @@ def joins(rule: Rule) -> bool:
     scope = scope_of(rule)
     if scope in ("vector", "tensor"):
         return False
-    if _is_ours(rule):
+    if is_ours(rule):
         return True
     probe = torch.zeros(2, device="cpu")
     first, fit = rule.init(probe, torch.zeros(2, device="cpu")), [(2,), *([(1,)] if scope == "all" else [])]
     return all(isinstance(x, torch.Tensor) and x.shape in fit for x in first.values())
 
 
+def seen_shape(rule: Rule, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape in which a rule sees one parameter of this shape: its own, where the rule works by element;
+    a vector; or a matrix, whose rows are the first axis, its columns all others. A vector is one row.
+
+    Raises
+    ------
+    ValueError : the rule is for matrices alone, and this is none.
+    """
+    shape, scope = tuple(shape), scope_of(rule)
+    if matrices_only(rule) and len(shape) < 2:
+        raise ValueError(
+            f"{name_of(rule)} moves matrices, got shape {shape}: give vectors, embeddings and heads to a partner "
+            "such as Adam (gdcourse.optim.Together, gdcourse.Partners)"
+        )
+    if scope == "tensor":
+        return (shape[0], prod(shape[1:])) if len(shape) > 1 else (1, prod(shape))
+    return shape if scope == "element" else (prod(shape),)
+
+
+def matrices_only(rule: Rule) -> bool:
+    """Whether a rule, or one that it is around, is for hidden matrices alone."""
+    return any(one.matrices_only for one in chain_of(rule))
+
+
 def initial(rule: Rule, point: Any, zeros: Any) -> Values:
-    """A rule's state before the first step of one parameter: as the rule sees it, in a row with the others or
-    in its own shape; what has a number for each element, in the parameter's shape."""
-    if scope_of(rule) not in ("vector", "all"):
+    """A rule's state before the first step of one parameter: as the rule sees it; what has a number for each
+    element, in the parameter's shape."""
+    shape = seen_shape(rule, point.shape)
+    if shape == point.shape:
         return rule.init(point, zeros)
-    row = point.reshape(-1)
-    first = rule.init(row, zeros.reshape(-1))
+    first = rule.init(point.reshape(shape), zeros.reshape(shape))
     return {
-        name: x.reshape(point.shape) if getattr(x, "shape", None) == row.shape else x
-        for name, x in first.items()
+        name: x.reshape(point.shape) if getattr(x, "shape", None) == shape else x for name, x in first.items()
     }
 
 
@@ -56,7 +80,7 @@ def check_scope(rule: Rule) -> None:
         if one.scope not in SCOPES:
             allowed = "'element', 'vector', 'tensor' or 'all'"
             raise ValueError(f"{type(one).__name__}.scope is {one.scope!r}: must be {allowed}")
-    if scope_of(rule) != "element" or _is_ours(rule):
+    if scope_of(rule) != "element" or is_ours(rule):
         return
     theta, *grads = _drawn(6)
     shuffled = np.array([4, 0, 5, 2, 1, 3])
@@ -108,10 +132,10 @@ def check_runs_apart(rule: Rule, array: Callable[[np.ndarray], Any]) -> None:
     ------
     ValueError : a run comes out otherwise beside another.
     """
-    if _is_ours(rule):
+    if is_ours(rule):
         return
     rule = _single(rule, array)
-    theta, *grads = _drawn(2, 6)
+    theta, *grads = _drawn(2, *((2, 3) if scope_of(rule) == "tensor" else (6,)))
     with _random_numbers_kept():
         try:
             beside = _walked(rule, theta, grads, array)
@@ -131,7 +155,7 @@ def check_runs_apart(rule: Rule, array: Callable[[np.ndarray], Any]) -> None:
         )
 
 
-def _is_ours(rule: Rule) -> bool:
+def is_ours(rule: Rule) -> bool:
     """Whether a rule, and the one that it may be around, are this package's, which its tests see to."""
     return OURS.issuperset(map(type, chain_of(rule)))
 

@@ -18,7 +18,7 @@ from warnings import warn
 import numpy as np
 import torch
 
-from gdcourse.optim.bucket import Bucket
+from gdcourse.optim.bucket import Bucket, Matrices
 from gdcourse.optim.kernels import Failed, kernel
 from gdcourse.rules import Lookahead, Rule, Values, where
 from gdcourse.rules.around import chain_of
@@ -151,7 +151,7 @@ class Ways:
             return
         many = count > FEW and bucket.point.is_cpu
         tensors = alike(bucket) if many and not bucket.whole else None
-        if _numpy_can(bucket, values):
+        if bucket.numpy and _numpy_can(bucket, values):
             if tensors is None:
                 _by_numpy(program, _arrays(bucket), values)
                 return
@@ -200,15 +200,18 @@ class Ways:
                 _by_numpy(program, arrays, values)
 
     def _by_kernel(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> bool:
-        tensors = None if bucket.whole else alike(bucket)
+        as_matrices = isinstance(bucket, Matrices) and program is update and not _chooses(values)
+        tensors = _plain(bucket) if as_matrices else None if bucket.whole else alike(bucket)
         if tensors is None:
             return False
-        key = program, id(values), bucket.point.device, *[x.dtype for x in tensors]
+        shapes = [(x.shape, x.stride()) for x in tensors] if as_matrices else []
+        key = program, id(values), bucket.point.device, *[x.dtype for x in tensors], *shapes
         if key not in self._kernels:  # beside it the values, which keeps their id from being given anew
-            vectors = as_vectors(bucket, tensors)
+            vectors = bucket if as_matrices else as_vectors(bucket, tensors)
             given = vectors.point, vectors.memory, *vectors.grads
             try:
-                self._kernels[key] = kernel(program_over(program), given, values, any_length=True), values
+                made = kernel(program_over(program), given, values, any_length=not as_matrices)
+                self._kernels[key] = made, values
             except Failed as error:
                 self.failure, self.compiles = str(error), False
                 return False
@@ -346,6 +349,17 @@ def alike(bucket: Bucket) -> list[torch.Tensor] | None:
         return None
     count = 1 + len(bucket.memory)
     return [x if i < count or x.stride() == strides else _laid_as(point, x) for i, x in enumerate(tensors)]
+
+
+def _plain(bucket: Bucket) -> list[torch.Tensor] | None:
+    """The bucket's tensors in a row, if they are nothing more than tensors; else None."""
+    tensors = [bucket.point, *bucket.memory.values(), *bucket.grads]
+    return tensors if all(type(x) is torch.Tensor for x in tensors) else None
+
+
+def _chooses(values: tuple[Any, ...]) -> bool:
+    """Whether something is done at some steps only (SOAP's basis): a kernel would do it at all."""
+    return any(isinstance(x, bool) for value in values if isinstance(value, dict) for x in value.values())
 
 
 def as_vectors(bucket: Bucket, tensors: list[torch.Tensor]) -> Bucket:
