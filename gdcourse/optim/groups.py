@@ -41,13 +41,20 @@ OURS = {"params", "param_names", "maximize", "compile"}
 @dataclass
 class Settings:
     """A group's hyperparameters, as one step reads them: its rule, and what `update` takes beside it. ``lr``
-    and ``weight_decay`` are None where the rule has its own, or there is no decay."""
+    and ``weight_decay`` are None where the rule has its own, or there is no decay. ``ahead`` : whether the
+    rule looks ahead."""
 
     rule: Rule
     lr: Any
     weight_decay: Any
     maximize: bool
+    ahead: bool
     _made: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
+
+    def stage(self, state: Group) -> tuple[int, Before]:
+        """Which step is next for a parameter with this state, and by which hyperparameters its point was made.
+        Those for which it is the same can move in one call."""
+        return int(state["step"]) + 1, looked_by(self.rule, state) if self.ahead else None
 
     def at(self, t: int, before: Before) -> tuple[Any, ...]:
         """What `update` takes beside the tensors, for parameters that move for the t-th time, and whose point
@@ -58,13 +65,21 @@ class Settings:
             self._made[key] = self.rule, former, self.rule.at(t), self.lr, self.weight_decay, self.maximize
         return self._made[key]
 
+    def note(self, states: list[Group], t: int) -> None:
+        """Write into the states of parameters that they have moved for the t-th time, and by what."""
+        for state in states:
+            state["step"].fill_(t)
+        if self.ahead:
+            note_look(self.rule, states)
+
 
 def settings_of(rule: Rule, group: Group) -> Settings:
     """A group's hyperparameters, read anew."""
     lr = None if has(rule, "lr") else number("lr", group["lr"])
     decay = None if has(rule, "weight_decay") else number("weight_decay", group["weight_decay"])
     decays = isinstance(decay, torch.Tensor) or decay
-    return Settings(from_group(rule, group), lr, decay if decays else None, group["maximize"])
+    ahead = looks(rule)
+    return Settings(from_group(rule, group), lr, decay if decays else None, group["maximize"], ahead)
 
 
 def to_group(rule: Rule) -> Group:

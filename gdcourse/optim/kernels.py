@@ -23,6 +23,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from gdcourse.optim.groups import names_of
+from gdcourse.optim.scope import Writes
 from gdcourse.problems.problem import Problem
 from gdcourse.rules import Rule
 
@@ -65,6 +66,7 @@ def kernel(
     Raises
     ------
     Failed : torch cannot compile it, for want of a C++ compiler or because it is more than arithmetic.
+    ValueError : a rule writes into what it is given.
     """
     numbers: list[float] = [1.0]
     arrays: list[torch.Tensor] = []
@@ -73,6 +75,8 @@ def kernel(
     like = tuple([_like(x, any_length) for x in leaves] + [_like(x, False) for x in arrays])
     try:
         run = _compiled(program, form, spec, like, len(numbers), torch.get_num_threads())
+    except Writes:
+        raise
     except Exception as error:  # of whichever of the compiler's many kinds
         lines = [line for line in str(error).strip().splitlines() if not line.endswith("raised:")]
         raise Failed(f"{type(error).__name__}: {lines[0] if lines else ''}") from error

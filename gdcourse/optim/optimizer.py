@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import torch
 from torch.nn.parameter import is_lazy
 
-from gdcourse.optim.bucket import Bucket, Joined, Matrices, Rows, Single, each, joined, stacks
+from gdcourse.optim.bucket import Part, Single, buckets
 from gdcourse.optim.groups import (
     COMMON,
     OPTIONS,
@@ -24,14 +25,12 @@ from gdcourse.optim.groups import (
     has,
     look_names,
     looked_by,
-    looks,
     memory_of,
-    note_look,
     number,
     settings_of,
     to_group,
 )
-from gdcourse.optim.scope import check_scope, initial, is_ours, joins, scope_of, seen_shape
+from gdcourse.optim.scope import check_scope, initial, seen_shape
 from gdcourse.optim.state_dict import check_is_one, check_parts, check_saved, from_torch, to_torch
 from gdcourse.optim.update import (
     SLOW,
@@ -177,102 +176,67 @@ class RuleOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._check_sparse()
-        ahead = looks(self.rule)
+        moving = [self._moving(group) for group in self.param_groups]  # raises before anything has moved
         with Ways(self.compile and not self._failed) as ways:
-            moved = []
-            for group in self.param_groups:
+            for group, parts in zip(self.param_groups, moving, strict=True):
                 settings = settings_of(self.rule, group)
-                for states, bucket in self._buckets(group):
-                    t = int(states[0]["step"]) + 1
-                    before = looked_by(self.rule, states[0]) if ahead else None
-                    ways.run(update, bucket, settings.at(t, before))
-                    moved.append((settings.rule, t, states))
+                for bucket in buckets(parts, self.rule, settings.stage, self.compile):
+                    t, before = settings.stage(bucket.states[0])
+                    note = partial(settings.note, bucket.states, t)
+                    ways.run(update, bucket, settings.at(t, before), then=note)
             ways.finish()
-            for rule, t, states in moved:
-                for state in states:
-                    _count(state["step"], t)
-                if ahead:
-                    note_look(rule, states)
         self._note_failure(ways)
         return loss
 
-    def _buckets(self, group: Group) -> Iterator[tuple[list[Group], Bucket]]:
-        """What of a group moves now, and in which calls of the rule, with the states of its parameters."""
-        moving = [param for param in group["params"] if param.grad is not None]
-        for param in moving:
-            self._begin(param)
-        state, scope = self.state, scope_of(self.rule)
-        whole = scope != "element"
-        sparse = [param for param in moving if param.grad.layout is not torch.strided]
-        dense = [param for param in moving if param.grad.layout is torch.strided] if sparse else moving
-        if scope == "tensor":
-            yield from self._matrices(dense)
-            lists, alone = [], []
-        elif scope == "vector":
-            lists, alone = each(dense)
-        else:
-            lists, alone = joined(dense, self._moves_by, scope == "all") if joins(self.rule) else ([], dense)
-        if scope == "all" and len(lists) + len(alone) + len(sparse) > 1:
-            raise ValueError(
-                f"{type(self.rule).__name__} sums over all parameters of a group (scope = 'all'), and these "
-                "do not fit into one vector: they must be plain tensors of one dtype and device that share "
-                "no memory, with dense gradients, have had equally many, and have a state of their shape"
-            )
-        for params in lists:
-            states = [state[param] for param in params]
-            grads: list[Any] = [param.grad for param in params]
-            yield states, Joined(params, [*map(memory_of, states)], grads, whole)
-        for param in alone:
-            own = state[param]
-            yield [own], Single(param, own, memory_of(own), param.grad, whole)
-        for param in sparse:
-            own = state[param]
-            yield [own], Rows(param, memory_of(own), param.grad)
+    def _moving(self, group: Group) -> list[Part]:
+        """Each parameter of a group that has a gradient, with that and its state.
 
-    def _matrices(self, params: list[torch.Tensor]) -> Iterator[tuple[list[Group], Bucket]]:
-        """Those that move as matrices: of one shape together, if the rule is known to keep them apart; by a
-        kernel each, for another number of them would be another kernel."""
-        state, together = self.state, is_ours(self.rule) and not self.compile
-        for some in stacks(params, self._moves_by) if together else [[param] for param in params]:
-            states = [state[param] for param in some]
-            grads: list[Any] = [param.grad for param in some]
-            seen = seen_shape(self.rule, some[0].shape)
-            yield states, Matrices(some, states, [*map(memory_of, states)], grads, seen)
+        Raises
+        ------
+        RuntimeError : a gradient is sparse and this rule would have to move all rows, or torch does not let a
+            parameter be written into.
+        """
+        parts = []
+        for param in group["params"]:
+            grad = param.grad
+            if grad is None:
+                continue
+            if grad.layout is not torch.strided:
+                self._check_sparse(param, group)
+            if param.is_inference() and not torch.is_inference_mode_enabled():
+                raise RuntimeError(
+                    "Inplace update to inference tensor outside InferenceMode is not allowed. The parameter of "
+                    f"shape {tuple(param.shape)} was made in torch.inference_mode(): clone it outside"
+                )
+            parts.append(Part(param, self._begun(param), grad))
+        return parts
 
-    def _moves_by(self, param: torch.Tensor) -> Any:
-        """What must be the same for two parameters to move in one call: steps done, and what they rest on."""
-        state = self.state[param]
-        return float(state["step"]), looked_by(self.rule, state)
-
-    def _begin(self, param: torch.Tensor) -> None:
-        """Give a parameter its first state, if it has none."""
-        state = self.state[param]
+    def _begun(self, param: torch.Tensor) -> Group:
+        """A parameter's state; its first, if it has none."""
+        state = self.state.get(param)
         if not state:
-            first = first_state(param, self.rule)
-            state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")
+            with torch.inference_mode(False), torch.no_grad():  # so that it can be written into outside, too
+                first = {"step": torch.tensor(0.0, dtype=torch.float32, device="cpu")}
+                first |= first_state(param, self.rule)
+            state = self.state[param]
             state.update(first)
         elif type(state["step"]) is not torch.Tensor:
             state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device="cpu")
+        return state
 
-    def _check_sparse(self) -> None:
-        """Raise, before anything has moved, if a gradient is sparse and this rule would have to move all
-        rows."""
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is None or param.grad.layout is torch.strided:
-                    continue
-                if type(self.rule) not in ROW_BY_ROW:
-                    raise RuntimeError(
-                        f"{type(self).__name__} does not support sparse gradients, got one for a parameter "
-                        f"of shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False)"
-                        "), and SGD and Adagrad take sparse ones"
-                    )
-                if number("weight_decay", group["weight_decay"]):
-                    raise RuntimeError(
-                        "weight_decay option is not compatible with sparse gradients: it moves all rows; "
-                        f"give the parameter of shape {tuple(param.shape)} a group with weight_decay=0"
-                    )
+    def _check_sparse(self, param: torch.Tensor, group: Group) -> None:
+        """Raise if this rule would have to move all rows of a parameter, whose gradient is sparse."""
+        if type(self.rule) not in ROW_BY_ROW:
+            raise RuntimeError(
+                f"{type(self).__name__} does not support sparse gradients, got one for a parameter "
+                f"of shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False)"
+                "), and SGD and Adagrad take sparse ones"
+            )
+        if number("weight_decay", group["weight_decay"]):
+            raise RuntimeError(
+                "weight_decay option is not compatible with sparse gradients: it moves all rows; "
+                f"give the parameter of shape {tuple(param.shape)} a group with weight_decay=0"
+            )
 
     def _note_failure(self, ways: Ways) -> None:
         if ways.failure:
@@ -421,7 +385,7 @@ def pull_one(
     moments = {name: value for name, value in memory.items() if former(name) in formers}
     looked_with = memory if before is not None and type(before) is not Rule else moments
     tensors = {**looked_with, **formers, SLOW: held[SLOW]}
-    bucket = Single(param, {}, tensors, None, whole=False)
+    bucket = Single(param, tensors, None, {}, whole=False)
     ways.run(pull, bucket, (lookahead, before or Rule()))
 
 
@@ -439,14 +403,6 @@ def kind_of(optimizer: torch.optim.Optimizer) -> str:
     ours = isinstance(optimizer, RuleOptimizer)
     kind = type(optimizer.rule if ours else optimizer)
     return f"{kind.__module__.partition('.')[0]}.{name_of(optimizer.rule) if ours else kind.__name__}"
-
-
-def _count(step: torch.Tensor, t: int) -> None:
-    """Write how many gradients a parameter has had."""
-    if type(step) is torch.Tensor and step.is_cpu:
-        step.numpy().fill(t)  # in a tenth of torch's time
-    else:
-        step += 1
 
 
 def copied(value: Any) -> Any:

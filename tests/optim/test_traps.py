@@ -208,6 +208,46 @@ def test_state_that_is_replaced_or_shared_between_processes_is_what_counts(name,
     assert equal(params, plain)
 
 
+# ---- inference mode ----
+
+
+@every
+@both
+@pytest.mark.parametrize("shapes", [[(3,)], [(3,)] * 5, [(5000,)]], ids=["one", "tiny", "long"])
+def test_what_was_made_in_inference_mode_is_moved_inside_and_refused_outside(name, compile, shapes):
+    """As torch does; before anything has moved, where torch writes and then complains."""
+    plain = parameters((2,), *shapes)
+    with torch.inference_mode():
+        inside = parameters((2,), *shapes)
+        mixed = [plain[0], *inside[1:]]
+        before = values(mixed)
+        walk(inside, MAKERS[name](inside, compile=compile), 3)
+        theirs = parameters((2,))
+    said = "Inplace update to inference tensor outside InferenceMode is not allowed"
+    give_gradients(mixed, 1)
+    with pytest.raises(RuntimeError, match=rf"{said}\. The parameter of shape \(\d+,\) was made .*: clone it"):
+        MAKERS[name](mixed, compile=compile).step()
+    give_gradients(theirs, 1)
+    with pytest.raises(RuntimeError, match=said):
+        torch.optim.SGD(theirs, lr=0.1).step()
+    assert gap(mixed[:1], before[:1]) == 0
+    walk(plain, MAKERS[name](plain, compile=compile), 3)
+    assert gap(inside, plain) <= 1e-12
+
+
+@every
+@both
+def test_a_step_inside_of_inference_mode_leaves_a_state_that_goes_on_outside(name, compile):
+    """torch's own state could not be written into any more."""
+    params, plain = parameters(*[(3,)] * 5, (5000,)), parameters(*[(3,)] * 5, (5000,))
+    optimizer = MAKERS[name](params, compile=compile)
+    with torch.inference_mode():
+        walk(params, optimizer, 2)
+    walk(params, optimizer, 3, first=3)
+    walk(plain, MAKERS[name](plain, compile=compile), 5)
+    assert gap(params, plain) <= 1e-12
+
+
 # ---- torch.compile around a step ----
 
 
