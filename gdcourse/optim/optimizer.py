@@ -67,8 +67,13 @@ class RuleOptimizer(torch.optim.Optimizer):
       many gradients p has had. So a parameter whose first gradient comes late gets the bias correction
       of a first step. A parameter without a gradient is left alone.
 
-    ``p.grad`` is only read. A sparse gradient moves the rows that occur in it, uncompiled, with gradient
-    descent and Adagrad; the other rules would have to move all rows, and refuse it.
+    ``p.grad`` is only read: a rule that writes into it, or into θ, is refused. A sparse gradient moves the
+    rows that occur in it, uncompiled, with gradient descent and Adagrad; the other rules would have to move
+    all rows, and refuse it.
+
+    Where a rule raises, each parameter is as before the step, or as after it, with its state and its count;
+    only one that is computed in pieces may be left with some of them moved. What torch would refuse is found
+    before any has moved.
 
     The square of a gradient is infinite in float32 from 1.8e19 on, and 0 below about 1e-23. Where a
     method divides by the root of such squares, nothing becomes NaN, and what happens is what happens in
@@ -103,12 +108,13 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     Raises
     ------
-    TypeError : not a rule, not tensors, or a hyperparameter that is not a number; at a step, a sparse
-        gradient, unless as said above.
-    RuntimeError : at a step, a sparse gradient with weight decay, which moves all rows.
+    TypeError : not a rule, not tensors, or a hyperparameter that is not a number.
+    RuntimeError : at a step, a sparse gradient, unless as said above, or with weight decay, which moves all
+        rows; a parameter that was made in `torch.inference_mode`, outside of it.
     ValueError : a hyperparameter out of range, whether given here or in a group; no parameters; a
-        complex parameter; a rule that says it works element by element and does not; ``fused=True``,
-        ``capturable=True`` or ``differentiable=True``.
+        complex parameter; a rule that says it works element by element and does not, or that writes into
+        what it is given (where only trying it tells, at a step); ``fused=True``, ``capturable=True`` or
+        ``differentiable=True``; an argument of torch's that chooses another formula.
     """
 
     def __init_subclass__(cls, **settings: Any) -> None:
@@ -178,25 +184,26 @@ class RuleOptimizer(torch.optim.Optimizer):
                 loss = closure()
         moving = [self._moving(group) for group in self.param_groups]  # raises before anything has moved
         with Ways(self.compile and not self._failed) as ways:
-            for group, parts in zip(self.param_groups, moving, strict=True):
+            for group, with_grads in zip(self.param_groups, moving, strict=True):
                 settings = settings_of(self.rule, group)
+                parts = [Part(param, self._begun(param), grad) for param, grad in with_grads]
                 for bucket in buckets(parts, self.rule, settings.stage, self.compile):
                     t, before = settings.stage(bucket.states[0])
-                    note = partial(settings.note, bucket.states, t)
-                    ways.run(update, bucket, settings.at(t, before), then=note)
+                    values = settings.at(t, before)
+                    ways.run(update, bucket, values, then=partial(settings.note, bucket.states, t))
             ways.finish()
         self._note_failure(ways)
         return loss
 
-    def _moving(self, group: Group) -> list[Part]:
-        """Each parameter of a group that has a gradient, with that and its state.
+    def _moving(self, group: Group) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Each parameter of a group that has a gradient, with that.
 
         Raises
         ------
         RuntimeError : a gradient is sparse and this rule would have to move all rows, or torch does not let a
             parameter be written into.
         """
-        parts = []
+        moving = []
         for param in group["params"]:
             grad = param.grad
             if grad is None:
@@ -208,8 +215,8 @@ class RuleOptimizer(torch.optim.Optimizer):
                     "Inplace update to inference tensor outside InferenceMode is not allowed. The parameter of "
                     f"shape {tuple(param.shape)} was made in torch.inference_mode(): clone it outside"
                 )
-            parts.append(Part(param, self._begun(param), grad))
-        return parts
+            moving.append((param, grad))
+        return moving
 
     def _begun(self, param: torch.Tensor) -> Group:
         """A parameter's state; its first, if it has none."""
@@ -247,34 +254,35 @@ class RuleOptimizer(torch.optim.Optimizer):
     def pull(self, lookahead: Lookahead, held: dict[torch.Tensor, Group]) -> None:
         """Lookahead's synchronisation: ``held[p]["slow"]`` is pulled towards θ, and θ goes there. Likewise
         each ``held[p]["former_…"]``, if there are any, and the state that goes by the rest of its name."""
-        with Ways(self.compile and not self._failed) as ways, Ways(False) as plain:
+        made: dict[Any, tuple[Lookahead, Rule]] = {}
+        with Ways(self.compile and not self._failed) as ways:
             for param in chain.from_iterable(group["params"] for group in self.param_groups):
-                state = self.state.get(param)
-                if state:
-                    before = as_before(self.rule, looked_by(self.rule, state))
-                    pull_one(param, memory_of(state), lookahead, held[param], before, ways)
-                else:  # it has never moved
-                    pull_one(param, {}, lookahead, held[param], None, plain)
+                state = self.state.get(param, {})
+                key = bool(state), looked_by(self.rule, state)
+                if key not in made:
+                    made[key] = lookahead, self._rests_on(param)
+                bucket = pulled(param, memory_of(state), held[param], made[key])
+                bucket.whole = not state  # it has never moved, and a kernel of its own would not pay
+                ways.run(pull, bucket, made[key])
             ways.finish()
-            plain.finish()
         self._note_failure(ways)
+
+    def _rests_on(self, param: torch.Tensor) -> Rule:
+        """The rule by which a parameter's point was made of θ; one that does not look ahead for a point that is
+        θ."""
+        state = self.state.get(param)
+        return as_before(self.rule, looked_by(self.rule, state)) if state else Rule()
 
     def theta(self, param: torch.Tensor) -> torch.Tensor:
         """θ of one parameter, as a new tensor; in float32 where the parameter is of half precision."""
         point = param.detach().to(working_dtype(param))
-        state = self.state.get(param)
-        if state:
-            point = as_before(self.rule, looked_by(self.rule, state)).unlook(point, memory_of(state))
-        return point.clone()
+        return self._rests_on(param).unlook(point, memory_of(self.state.get(param, {}))).clone()
 
     @torch.no_grad()
     def set_theta(self, param: torch.Tensor, theta: torch.Tensor) -> None:
         """Put the parameter where its θ is the given one; the state stays."""
-        state = self.state.get(param)
-        if state:
-            before = as_before(self.rule, looked_by(self.rule, state))
-            theta = before.look(theta.to(working_dtype(param)), memory_of(state))
-        param.copy_(theta)
+        theta = theta.to(working_dtype(param))
+        param.copy_(self._rests_on(param).look(theta, memory_of(self.state.get(param, {}))))
 
     @contextmanager
     def at_theta(self) -> Iterator[None]:
@@ -371,22 +379,13 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._failed = False
 
 
-def pull_one(
-    param: torch.Tensor,
-    memory: Values,
-    lookahead: Lookahead,
-    held: Group,
-    before: Rule | None,
-    ways: Ways,
-) -> None:
-    """Lookahead's synchronisation of one parameter; ``memory`` is its optimizer's state, and ``held`` has its
-    slow weights and former moments. ``before`` is what its point rests on; None where that is θ."""
+def pulled(param: torch.Tensor, memory: Values, held: Group, values: tuple[Lookahead, Rule]) -> Single:
+    """What of a parameter Lookahead's synchronisation reads and overwrites: ``held`` has its slow weights and
+    former moments, and ``memory``, its optimizer's state, the moments, and what its point rests on."""
     formers = {name: value for name, value in held.items() if name != SLOW}
     moments = {name: value for name, value in memory.items() if former(name) in formers}
-    looked_with = memory if before is not None and type(before) is not Rule else moments
-    tensors = {**looked_with, **formers, SLOW: held[SLOW]}
-    bucket = Single(param, tensors, None, {}, whole=False)
-    ways.run(pull, bucket, (lookahead, before or Rule()))
+    looked_with = moments if type(values[1]) is Rule else memory
+    return Single(param, {**looked_with, **formers, SLOW: held[SLOW]}, None, {}, whole=False)
 
 
 def first_state(param: torch.Tensor, rule: Rule) -> Values:

@@ -301,4 +301,3 @@ def _check_apart(optimizers: Iterable[torch.optim.Optimizer]) -> None:
 
 def _renumbered(groups: list[Group], numbers: dict[Any, int]) -> list[Group]:
     return [{**group, "params": [numbers[key] for key in group["params"]]} for group in groups]
-
