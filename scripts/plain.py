@@ -222,7 +222,7 @@ def question_of(text: str) -> tuple[str, list[tuple[str, str]]]:
 
 def claims_table(page: str, chapter: str) -> str:
     """The chapter's claims with their verdicts, or all of them."""
-    rows = ["| The talk says | Verdict | What is true |", "|---|---|---|"]
+    rows = ["| What is said | Verdict | What is true |", "|---|---|---|"]
     for claim in ledger().values():
         if not chapter or claim.chapter == chapter:
             kind = "" if claim.kind == "experiment" else f" ({KINDS[claim.kind]})"

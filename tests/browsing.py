@@ -58,12 +58,20 @@ def data_of(html: str) -> dict:
     return json.loads(match[2])
 
 
+AT_REST = """() => document.fonts.ready.then(() =>
+    new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))))"""
+"""What comes late, such as fonts and a scrollbar, has its place: when its width changes, a figure is drawn
+anew."""
+
+
 def open_figure(browser, site, address, figures, name, protocol="file", scheme="light", width=1280, query=""):
     page, _ = figures[anchor(name)]
     base = f"file://{site}" if protocol == "file" else address
     visit = Visit(browser, base, f"book/{page.stem}", scheme, width, query)
     figure = visit.tab.locator(f"#{anchor(name)}")
     visit.tab.wait_for_selector(f"#{anchor(name)}[data-ready]", timeout=15_000)
+    visit.tab.wait_for_load_state("load")
+    visit.tab.evaluate(AT_REST)
     return visit, figure
 
 

@@ -1,9 +1,9 @@
-"""The ledger of the talk's claims, in the book.
+"""The ledger of the claims, in the book.
 
 - A cell that calls ``decide("some-claim", …)`` gets the anchor ``claim-some-claim``, and what `decide`
   printed becomes a box with its formulas typeset.
 - ``{claims}`` becomes a table of all claims, or of one chapter's: ``{claims} momentum``. Each row
-  links to the slide's place in the book, and its verdict to the cell that decides it.
+  links to the slide's place in the book (or to its chapter, after the talk), and its verdict to the cell that decides it.
 - The build fails if a claim has no deciding cell or more than one, or if a cell decides an unknown claim.
 """
 
@@ -20,7 +20,7 @@ from gdcourse.experiments.claims import KINDS, ledger
 
 log = logging.getLogger(__name__)
 DECIDES = re.compile(r"""\bdecide\(\s*["']([^"']+)["']""")
-COLUMNS = ("Slide", "The talk says", "Verdict", "What is true")
+COLUMNS = ("Slide", "What is said", "Verdict", "What is true")
 
 
 def decided_in(source: str) -> list[str]:
@@ -42,7 +42,7 @@ class Claims(SphinxDirective):
         for c in claims:
             cited = " " + ", ".join(f"{{cite:t}}`{key}`" for key in c.sources) if c.sources else ""
             cells = (
-                f"{{ref}}`{c.slide} <slide-{c.slide:02d}>`",
+                f"{{ref}}`{c.slide} <slide-{c.slide:02d}>`" if c.slide else f"{{doc}}`{c.chapter}`",
                 c.says,
                 f"{{ref}}`{c.verdict} <claim-{c.id}>`"
                 + ("" if c.kind == "experiment" else f" ({KINDS[c.kind]})"),
@@ -74,7 +74,7 @@ def label_deciding_cells(app, doctree) -> None:
 
 
 MARKS = {"holds": "✓", "holds if": "◐", "does not hold": "✗"}
-LABEL = re.compile(r"(The talk|Verdict|Measured|As said|If so|Counter): +(.*)")
+LABEL = re.compile(r"(The talk|The claim|Verdict|Measured|As said|If so|Counter): +(.*)")
 
 
 def typeset(text: str) -> list[nodes.Node]:
@@ -85,6 +85,7 @@ def typeset(text: str) -> list[nodes.Node]:
     ]
 
 
+SAID = ("The talk:", "The claim:")
 COMPARED = re.compile(r"^(.*: )(under )?(\S+) ([≤≥<>]) (\S+), (margin.*)$", re.S)
 SIGNS = {"≤": r"\le", "≥": r"\ge", "<": "<", ">": ">"}
 
@@ -127,7 +128,7 @@ def verdict_box(id: str, measured: list[tuple[str, str]]) -> nodes.Node:
     box = nodes.container(classes=["gd-verdict", f"verdict-{claim.verdict.replace(' ', '-')}"])
     kind = "" if claim.kind == "experiment" else f" ({KINDS[claim.kind]})"
     word = nodes.strong(text=f"{MARKS[claim.verdict]} {claim.verdict.capitalize()}{kind}.")
-    box += nodes.paragraph("", "", nodes.emphasis(text="The talk: "), *typeset(claim.says))
+    box += nodes.paragraph("", "", nodes.emphasis(text=f"{claim.said}: "), *typeset(claim.says))
     box += nodes.paragraph("", "", word, nodes.Text(" "), *typeset(claim.statement))
     items = nodes.bullet_list()
     for label, text in measured:
@@ -152,7 +153,7 @@ def box_verdicts(cell: nodes.container, claims: list[str]) -> None:
     """Put a box in place of each verdict that a cell printed."""
     for block in list(cell.findall(nodes.literal_block)):
         lines = block.astext().splitlines()
-        starts = [i for i, line in enumerate(lines) if line.startswith("The talk: ")]
+        starts = [i for i, line in enumerate(lines) if line.startswith(SAID)]
         if not starts or "stream" not in block["classes"]:
             continue
         ends = [*starts[1:], end_of_verdict(lines, starts[-1])]
@@ -162,7 +163,7 @@ def box_verdicts(cell: nodes.container, claims: list[str]) -> None:
                 [
                     (label, text)
                     for label, text in printed(lines[start:end])
-                    if label not in ("The talk", "Verdict")
+                    if f"{label}:" not in (*SAID, "Verdict:")
                 ],
             )
             for id, start, end in zip(claims, starts, ends, strict=True)

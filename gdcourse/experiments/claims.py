@@ -1,4 +1,5 @@
-"""Every claim of the talk, recorded once, and `decide`, which holds an experiment against it.
+"""Every claim of the talk and of the chapters after it, recorded once, and `decide`, which holds an
+experiment against it.
 
 A verdict rests on a statistic and a bound, and on a counter-case: another method, the condition removed, a
 rule broken on purpose, for which the same statistic comes out on the other side of the same bound. An
@@ -29,51 +30,63 @@ WIDTH = 80
 
 @dataclass(frozen=True)
 class Claim:
-    """Something that the talk says. Formulas stand between dollar signs.
+    """Something that the talk says, or that papers after it say. Formulas stand between dollar signs.
 
     Attributes
     ----------
     id : its name, unique in the book.
     chapter : the chapter in which it is decided.
-    slide : the slide's number, 1 … 35.
+    slide : the slide's number, 1 … 35; None in a chapter that goes on after the talk.
     says : the claim, in our words.
     verdict : "holds", "holds if" or "does not hold".
     statement : what is true, with the conditions under which the experiment found it.
     sources : keys of the bibliography.
     kind : "experiment"; or "algebra" or "definition" where nothing could have come out otherwise, and the
         cell only checks that we wrote it down right. Default "experiment".
+    after : in a chapter after the talk, which of these it is: 1, 2, …; 0 in those of the talk. Its file says
+        it once, above the claims.
     """
 
     id: str
     chapter: str
-    slide: int
     says: str
     verdict: str
     statement: str
     sources: tuple[str, ...]
     kind: str = "experiment"
+    slide: int | None = None
+    after: int = 0
+
+    @property
+    def said(self) -> str:
+        """By whom, as its line begins."""
+        return "The claim" if self.after else "The talk"
 
     def __post_init__(self) -> None:
         for name, value, allowed in (("verdict", self.verdict, VERDICTS), ("kind", self.kind, KINDS)):
             if value not in allowed:
                 raise ValueError(f"{self.id}: {name} must be one of {', '.join(allowed)}, got {value!r}")
+        if (self.slide is None) == (self.after == 0):
+            raise ValueError(f"{self.id}: give its slide, or above the claims after = 1, 2, …, not both")
 
 
 @cache
 def ledger() -> dict[str, Claim]:
-    """All claims by id, in the order of the slides. One file a chapter.
+    """All claims by id, in the order of the slides and then of the chapters after the talk. One file each.
 
     Raises
     ------
-    ValueError : an id that occurs twice, or a verdict or kind that is none.
+    ValueError : an id that occurs twice, a verdict or kind that is none, or neither slide nor place.
     """
     import tomllib  # slow to import, and only wanted here
 
     claims: list[Claim] = []
     for file in sorted(LEDGER.glob("*.toml")):
-        for entry in tomllib.loads(file.read_text(encoding="utf-8")).get("claim", []):
-            claims.append(Claim(chapter=file.stem, **{**entry, "sources": tuple(entry["sources"])}))
-    found = {claim.id: claim for claim in sorted(claims, key=lambda claim: claim.slide)}
+        read = tomllib.loads(file.read_text(encoding="utf-8"))
+        of_all = {"chapter": file.stem, "after": read.get("after", 0)}
+        for entry in read.get("claim", []):
+            claims.append(Claim(**of_all, **{**entry, "sources": tuple(entry["sources"])}))
+    found = {claim.id: claim for claim in sorted(claims, key=lambda claim: (claim.after, claim.slide))}
     if len(found) < len(claims):
         ids = [claim.id for claim in claims]
         raise ValueError(f"claims recorded twice: {sorted({i for i in ids if ids.count(i) > 1})}")
@@ -175,7 +188,7 @@ def decide(id: str, *as_worded: Measured, given: Measured | Sequence[Measured] =
         print(textwrap.fill(f"With your setting: {problem}.", WIDTH))
     kind = "" if claim.kind == "experiment" else f" ({KINDS[claim.kind]})"
     lines = [
-        f"The talk: {plain(claim.says)}",
+        f"{claim.said}: {plain(claim.says)}",
         f"Verdict:  {claim.verdict}{kind}. {plain(claim.statement)}",
         *(line for one in as_worded for line in one.lines("As said" if conditions else "Measured")),
         *(line for one in conditions for line in one.lines("If so")),

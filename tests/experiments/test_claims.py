@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 ANY = next(iter(ledger().values()))
 
 
-def test_every_claim_belongs_to_a_slide_and_a_chapter_and_is_named_after_it():
+def test_every_claim_belongs_to_a_chapter_and_is_named_after_it_and_the_talks_to_a_slide():
     for claim in ledger().values():
-        assert 1 <= claim.slide <= 35
+        assert claim.after or 1 <= claim.slide <= 35
         assert (ROOT / "book" / "src" / f"{claim.chapter}.md").exists(), claim.chapter
         assert claim.id.startswith(claim.chapter.replace("_", "-") + "-"), claim.id
         assert claim.says.endswith(".") and claim.statement.endswith("."), claim.id
@@ -79,7 +79,7 @@ def recorded(monkeypatch):
     """A ledger of one claim, x-y, with a verdict and a kind."""
 
     def record(verdict, kind="experiment", says="This.", statement="That."):
-        claim = Claim("x-y", "x", 1, says, verdict, statement, (), kind)
+        claim = Claim("x-y", "x", says, verdict, statement, (), kind, slide=1)
         monkeypatch.setattr("gdcourse.experiments.claims.ledger", lambda: {"x-y": claim})
 
     monkeypatch.setenv("GDCOURSE_STATIC", "1")
@@ -218,9 +218,12 @@ def test_an_unknown_claim_is_refused():
 
 def test_a_verdict_that_is_none_and_an_id_recorded_twice_are_refused(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match="verdict must be one of"):
-        Claim("x", "x", 1, "This.", "maybe", "That.", ())
+        Claim("x", "x", "This.", "maybe", "That.", (), slide=1)
     with pytest.raises(ValueError, match="kind must be one of"):
-        Claim("x", "x", 1, "This.", "holds", "That.", (), "guess")
+        Claim("x", "x", "This.", "holds", "That.", (), "guess", slide=1)
+    for places in ({}, {"slide": 1, "after": 1}):
+        with pytest.raises(ValueError, match="give its slide, or"):
+            Claim("x", "x", "This.", "holds", "That.", (), **places)
     text = next(LEDGER.glob("*.toml")).read_text()
     (tmp_path / "a.toml").write_text(text)
     (tmp_path / "b.toml").write_text(text)
@@ -229,5 +232,25 @@ def test_a_verdict_that_is_none_and_an_id_recorded_twice_are_refused(monkeypatch
     try:
         with pytest.raises(ValueError, match="recorded twice"):
             ledger()
+    finally:
+        ledger.cache_clear()
+
+
+def test_claims_after_the_talk_follow_those_of_the_talk_in_the_order_of_their_chapters(
+    monkeypatch, tmp_path, capsys
+):
+    entry = '[[claim]]\nid = "{}-x"\n{}says = "A."\nverdict = "holds"\nstatement = "B."\nsources = []\n'
+    for chapter, head, place in (
+        ("a", "after = 2\n", ""),
+        ("b", "after = 1\n", ""),
+        ("c", "", "slide = 35\n"),
+    ):
+        (tmp_path / f"{chapter}.toml").write_text(head + entry.format(chapter, place))
+    monkeypatch.setattr("gdcourse.experiments.claims.LEDGER", tmp_path)
+    ledger.cache_clear()
+    try:
+        assert [*ledger()] == ["c-x", "b-x", "a-x"]
+        decide("b-x", SMALL)
+        assert capsys.readouterr().out.startswith("The claim: A.\nVerdict:  holds. B.\n")
     finally:
         ledger.cache_clear()
