@@ -312,7 +312,7 @@ def test_a_seed_that_is_no_whole_number_is_refused(seed):
     "name",
     [
         *("Nesterov", "Adam", "RAdam", "Lookahead"),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ScheduleFree", "SAM", "Prodigy")),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ScheduleFree", "SAM")),
     ],
 )
 def test_compiled_equals_uncompiled(data, name, recwarn):
