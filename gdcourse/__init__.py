@@ -10,6 +10,7 @@ What to call first:
     gd.figures.contours("Beale", x=(-2, 4), y=(-2, 2))                         # look at a surface
     history = gd.train(gd.problems.Network(), gd.digits(), gd.Adam(lr=0.01))   # a network reads digits
     history.read(gd.digits().test.images[0])                                   # and one of your own
+    gd.train(gd.problems.Transformer(), gd.text(), gd.Adam(lr=0.003))          # a transformer learns letters
     found = gd.compare(["Momentum", gd.Adam(0.01), torch.optim.NAdam])         # which is best, fairly tuned?
     optimizer = gd.optim.Adam(model.parameters(), lr=1e-3)                     # in your own training loop
     optimizer = gd.optim.from_rule(gd.Nesterov(0.1), model.parameters())       # any rule, also your own
@@ -24,7 +25,7 @@ from typing import Any
 
 from gdcourse import experiments, optim, problems, rules, theory
 from gdcourse.experiments import compare, descend, train
-from gdcourse.problems import digits
+from gdcourse.problems import digits, text
 from gdcourse.rules import (
     ADOPT,
     METHODS,
@@ -44,6 +45,7 @@ from gdcourse.rules import (
     Momentum,
     NAdam,
     Nesterov,
+    Partners,
     Prodigy,
     RAdam,
     RMSProp,

@@ -40,9 +40,12 @@ def maker(name):
     return lambda params, **kw: CLASSES[name](params, **{**rate(name), **kw})
 
 
-MAKERS = {name: maker(name) for name, kind in CLASSES.items() if kind.method.kind.scope == "element"}
+ANY_SHAPE = {name: maker(name) for name, kind in CLASSES.items() if not kind.method.kind.matrices_only}
 """Every class of the table that moves parameters of any shape, as a function of the parameters and whatever
 arguments are given."""
+
+MAKERS = {name: maker(name) for name, kind in CLASSES.items() if kind.method.kind.scope == "element"}
+"""Those of them that work by element."""
 
 KEPT = ("ADOPT", "ScheduleFree")
 """Of the rules after the talk those that compiled and long tests are run with each time: one has choices by t

@@ -77,7 +77,7 @@ def walk_compiled(
             moving = run(*tree_leaves((moving, now, edge)))
         theta, out = (torch.stack(x, -1) if apart else x[0] for x in (moving.thetas, moving.outs))
         loss = problem.loss(theta[None])
-    first = (out.amin(-1) if problem.ndim else out).cpu().numpy()
+    first = (out.flatten(-problem.ndim).amin(-1) if problem.ndim else out).cpu().numpy()
     return {"theta": theta[None], "loss": loss, "diverged_at": np.where(first > steps, -1, first).astype(int)}
 
 

@@ -10,11 +10,11 @@ import torch
 
 from gdcourse.experiments.entrants import entrants_of
 from gdcourse.experiments.shown import Shown, draw, needed
-from gdcourse.experiments.train import History, Schedule, accuracy_of, train
-from gdcourse.problems.data import Split
+from gdcourse.experiments.train import History, Schedule, train
+from gdcourse.problems.data import Data, Split
 from gdcourse.problems.digits import digits
-from gdcourse.problems.modules import as_network
-from gdcourse.problems.network import Network
+from gdcourse.problems.modules import Modules, as_network, kind_of
+from gdcourse.problems.network import Network, accuracy_of
 from gdcourse.rules import Method, Rule, hinted
 
 SPACING = 10**0.5  # between neighbouring values of a grid: two to a decade
@@ -193,7 +193,7 @@ def compare(
     fitted, data = as_network(given, digits() if data is None else data, None, dtype, device)
     if not len(data.test):
         raise ValueError("data must have a test split: give three parts, for train, validation and test")
-    table = entrants_of(methods, lambda: _parameters(fitted, data.train.x))
+    table = entrants_of(methods, lambda: _parameters(fitted, data, dtype))
     steps = 200 if steps is None and epochs is None else steps
 
     def once(optimizer: Any) -> History:
@@ -207,6 +207,7 @@ def compare(
             seed=range(seeds),
             examine=1,
             schedule=schedule,
+            dtype=dtype,
         )
 
     def run(method: Method, exponents: range) -> _Searched:
@@ -251,9 +252,9 @@ def compare(
     return Comparison({name: found[name].report(name, table[name], data.test) for name in table})
 
 
-def _parameters(network: Any, x: torch.Tensor) -> list[torch.Tensor]:
+def _parameters(network: Any, data: Data, dtype: Any) -> list[torch.Tensor]:
     """Parameters of a network as an optimizer gets them."""
-    theta = network.init(0, x.dtype).to(x.device)
+    theta = network.init(0, kind_of(data, dtype)).to(data.train.x.device)
     return [part.clone().requires_grad_() for part in network.parts(theta)]
 
 
@@ -266,9 +267,10 @@ class _Trained:
 
     def accuracy(self, split: Split) -> np.ndarray:
         network, theta = self.history.network, self.history.theta
-        if isinstance(network, Network):
-            return network.accuracy(theta[self.at], split.x, split.y).cpu().numpy()
-        return accuracy_of(network.scores(theta, split.x), split.y)[self.at].cpu().numpy()
+        if isinstance(network, Modules):  # one for each training of the family, which is the whole of it
+            found = accuracy_of(network.scores(theta, split.x), split.y, axes=split.y.ndim)
+            return found[self.at].cpu().numpy()
+        return network.accuracy(theta[self.at], split.x, split.y).cpu().numpy()
 
 
 @dataclass(frozen=True, eq=False)

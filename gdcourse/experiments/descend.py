@@ -26,8 +26,10 @@ from gdcourse.experiments.family import (
 from gdcourse.experiments.progress import progress
 from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame, from_to
 from gdcourse.experiments.walk import stack, walk
+from gdcourse.optim.scope import matrices_only, seen_shape
 from gdcourse.problems.given import as_problem
 from gdcourse.problems.problem import Function, Problem
+from gdcourse.problems.shaped import Shaped
 from gdcourse.rules import Rule, hinted, per_batch_of, scope_of, validate
 from gdcourse.rules.around import name_of
 
@@ -101,24 +103,25 @@ class Run(Shown):
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame, a row for each step and run: ``step`` (0 … T), ``run`` (or ``run_0``,
-        ``run_1``, … for each axis of a family), ``loss``, ``theta`` or ``theta_1``, ``theta_2``, …, and what
-        was recorded in that step, NaN at step 0.
+        ``run_1``, … for each axis of a family), ``loss``, ``theta`` or ``theta_1``, ``theta_2``, … (of a
+        matrix ``theta_1_1``, ``theta_1_2``, …), and what was recorded in that step, NaN at step 0.
 
         Raises
         ------
         ModuleNotFoundError : pandas is not installed.
         """
         columns = {"loss": self.to_numpy("loss")}
-        steps = columns["loss"].shape[0]
+        steps, runs_and_step = columns["loss"].shape[0], columns["loss"].ndim
         for name in ("theta", *self.recorded):
             values = self.to_numpy(name).astype(float)
             if name != "theta":
                 first = np.full((1, *values.shape[1:]), np.nan)
                 values = np.concatenate([first, values])[-steps:]
-            if values.ndim <= columns["loss"].ndim:
-                columns[name] = np.broadcast_to(_spread(values, columns["loss"].ndim), columns["loss"].shape)
+            if values.ndim <= runs_and_step:
+                columns[name] = np.broadcast_to(_spread(values, runs_and_step), columns["loss"].shape)
             else:
-                columns |= {f"{name}_{i + 1}": values[..., i] for i in range(values.shape[-1])}
+                for at in np.ndindex(values.shape[runs_and_step:]):
+                    columns["_".join([name, *(str(i + 1) for i in at)])] = values[(..., *at)]
         return frame(columns, self.runs)
 
     def plot(self, ax: Any = None) -> Any:
@@ -223,20 +226,16 @@ def descend(
     if was_numpy and (compile or isinstance(problem, Function)):
         theta = torch.from_numpy(theta)
     if theta.ndim < problem.ndim:
-        raise ValueError(f"start must be a vector for {problem.name}, got the number {start!r}")
-    size = np.shape(problem.start)[-1:] if problem.ndim else ()
-    if size and theta.shape[-1:] != size:
-        raise ValueError(
-            f"start must have {size[0]} entries for {problem.name}, got shape {tuple(theta.shape)}"
-        )
-
-    if not problem.ndim and scope_of(first) in ("vector", "all"):
-        raise ValueError(
-            f"{name_of(first)} sums over the numbers of θ (scope = {scope_of(first)!r}), and for "
-            f"{problem.name} θ is one number: take a problem whose θ is a vector"
-        )
+        kind = "a vector" if problem.ndim == 1 else "a matrix"
+        got = f"shape {tuple(theta.shape)}" if theta.ndim else f"the number {start!r}"
+        raise ValueError(f"start must be {kind} for {problem.name}, got {got}")
+    shape = np.shape(problem.start)[-problem.ndim :] if problem.ndim else ()
+    if shape and tuple(theta.shape[-problem.ndim :]) != shape:
+        wanted = f"have {shape[0]} entries" if problem.ndim == 1 else f"end in the shape {shape}"
+        raise ValueError(f"start must {wanted} for {problem.name}, got shape {tuple(theta.shape)}")
 
     seeds = as_seeds(seed)
+    given, (problem, theta) = problem, _seen_by(first, problem, theta, compile)
     tail = tuple(theta.shape[theta.ndim - problem.ndim :])
     runs = runs_shape(first, start=tuple(theta.shape[: theta.ndim - problem.ndim]), seed=seeds.shape)
     at_once = max(CACHED, KEPT // (steps + 1)) if path or names else CACHED
@@ -265,6 +264,10 @@ def descend(
             rules = ((t, rule_at(t) if rule_at else first) for t in range(1, steps + 1))
             whole[name] = stack([fit.values(fit.for_at(now).at(t))[name] for t, now in rules], theta)
 
+    if isinstance(problem, Shaped):
+        shape = runs + tail
+        as_theta = [name for name, x in whole.items() if x is not None and tuple(x.shape[1:]) == shape]
+        whole |= {name: problem.back(whole[name]) for name in as_theta}
     diverged = whole["diverged_at"]
     back = _to_numpy if was_numpy else (lambda x: x)
     return Run(
@@ -274,8 +277,32 @@ def descend(
         diverged_at=diverged if runs else (int(diverged) if diverged >= 0 else None),
         recorded={name: back(whole[name]) for name in (*by_step, *names)},
         rule=rule,
-        problem=problem,
+        problem=given,
     )
+
+
+def _seen_by(rule: Rule, problem: Problem, theta: Any, compile: bool) -> tuple[Problem, Any]:
+    """A problem and θ in the shape in which a rule sees them.
+
+    Raises
+    ------
+    ValueError : a rule for matrices, and a θ that is none; or one that sees matrices, to be compiled.
+    """
+    own, scope = tuple(theta.shape[theta.ndim - problem.ndim :]), scope_of(rule)
+    if matrices_only(rule) and problem.ndim < 2:
+        raise ValueError(
+            f"{name_of(rule)} moves matrices, and θ of {problem.name} is a "
+            f"{('number', 'vector')[problem.ndim]}: gdcourse.problems.MatrixQuadratic has a matrix, and "
+            "gdcourse.problems.Function(f, ndim=2) takes one"
+        )
+    if compile and scope == "tensor":
+        raise ValueError(
+            f"compile=True is for rules that work by element or on vectors; {name_of(rule)} sees matrices"
+        )
+    seen = seen_shape(rule, own)
+    if seen == own:
+        return problem, theta
+    return Shaped(problem, own, seen), theta.reshape((*theta.shape[: theta.ndim - problem.ndim], *seen))
 
 
 def _as_array(start: Any) -> Any:
@@ -288,15 +315,16 @@ def _as_array(start: Any) -> Any:
 
 
 def _start(theta: Any, shape: tuple[int, ...], ndim: int) -> Any:
-    """θ_0 of runs side by side, a coordinate of all of them in one piece of memory: a hyperparameter that
-    differs from run to run then meets each coordinate in one long loop."""
+    """θ_0 of runs side by side. Of vectors, a coordinate of all of them in one piece of memory: a
+    hyperparameter that differs from run to run then meets each coordinate in one long loop. A matrix stays in
+    one piece."""
     if isinstance(theta, torch.Tensor):
         theta = theta.expand(shape)
-        columns = theta.movedim(-1, 0) if ndim else theta
+        columns = theta.movedim(-1, 0) if ndim == 1 else theta
         columns = columns.clone(memory_format=torch.contiguous_format)
-        return columns.movedim(0, -1) if ndim else columns
+        return columns.movedim(0, -1) if ndim == 1 else columns
     theta = np.broadcast_to(theta, shape)
-    return np.moveaxis(np.moveaxis(theta, -1, 0).copy(), 0, -1) if ndim else theta.copy()
+    return np.moveaxis(np.moveaxis(theta, -1, 0).copy(), 0, -1) if ndim == 1 else theta.copy()
 
 
 def _part_of(rule_at: Any, first: Rule, runs: tuple[int, ...], cut: Cut) -> Callable[[int], Rule]:

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from gdcourse.experiments.descend import CACHED
 from gdcourse.experiments.family import (
+    Cut,
     Fit,
     as_seeds,
     carried,
@@ -26,14 +27,16 @@ from gdcourse.experiments.family import (
     zeros_like,
 )
 from gdcourse.experiments.progress import progress
+from gdcourse.experiments.shares import Share, shares_of
 from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame, from_to
 from gdcourse.optim.bucket import Bucket
 from gdcourse.optim.kernels import Failed, kernel
 from gdcourse.optim.scope import scope_of
 from gdcourse.optim.update import by_torch, program_over, warn_uncompiled
 from gdcourse.problems.data import Split
-from gdcourse.problems.modules import Modules, as_network
-from gdcourse.rules import Rule, hinted, lr_of, per_batch_of, validate, with_lr
+from gdcourse.problems.modules import Modules, as_network, kind_of
+from gdcourse.problems.network import accuracy_of
+from gdcourse.rules import Partners, Rule, hinted, lr_of, per_batch_of, validate, with_lr
 
 MakeOptimizer = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
 Schedule = Callable[[int], float]
@@ -83,7 +86,7 @@ class History(Shown):
     kept : the parameters at each of ``steps``, shape ``(K, *runs, P)``, where asked for; else None.
     diverged_at : after how many steps the loss, or at the end a parameter, was no longer a finite number. For
         one training a step or None; for a grid an array of steps, −1 for never.
-    network : what was trained: the `Network`, or `gdcourse.problems.Modules`.
+    network : what was trained: the `Network` or `Transformer`, or `gdcourse.problems.Modules`.
     optimizer : what trained it.
     """
 
@@ -103,14 +106,19 @@ class History(Shown):
 
         Raises
         ------
-        TypeError : a `Network` was trained: its parameters are ``theta``.
+        TypeError : a `Network` or a `Transformer` was trained: its parameters are ``theta``.
         """
         if not isinstance(self.network, Modules):
-            raise TypeError("a Network was trained, and no torch module: its parameters are history.theta")
+            kind = type(self.network).__name__
+            raise TypeError(f"a {kind} was trained, and no torch module: its parameters are history.theta")
         return self.network.trained(self.theta)
 
     def read(self, pictures: Any) -> Any:
         """What pictures of your own show, by the trained network; see `gdcourse.problems.Network.read`.
+
+        Raises
+        ------
+        TypeError : a `Transformer` was trained, which reads letters.
 
         Examples
         --------
@@ -119,6 +127,11 @@ class History(Shown):
         >>> history.read(gd.digits().test.images[0])
         0
         """
+        if not hasattr(self.network, "read"):
+            raise TypeError(
+                f"a {type(self.network).__name__} reads letters, not pictures: "
+                "history.network.sample(history.theta, prompt, n) writes some"
+            )
         return self.network.read(self.theta, pictures)
 
     def facts(self) -> dict[str, str]:
@@ -169,7 +182,7 @@ class History(Shown):
 def train(
     network: Any,
     data: Any,
-    optimizer: Rule | MakeOptimizer,
+    optimizer: Rule | Partners | MakeOptimizer,
     *,
     steps: int | None = None,
     epochs: int | None = None,
@@ -184,18 +197,21 @@ def train(
     device: Any = None,
     compile: bool = False,
 ) -> History:
-    """Train a network on the digits, or another network on other data.
+    """Train a network on the digits, a transformer on a text, or another network on other data.
 
     Parameters
     ----------
-    network : a `gdcourse.problems.Network`, many of which run side by side. Or a torch module, or what makes
-        one when it is called, such as its class: see `gdcourse.problems.Modules`. Modules run one after the
-        other; one that is given is copied, and found trained in ``history.module``.
-    data : `digits()`; or a pair ``(x, y)`` of arrays, tensors or lists, a torch Dataset, or parts of your
-        own: see `gdcourse.problems.as_data`.
+    network : a `gdcourse.problems.Network` or `Transformer`, many of which run side by side. Or a torch
+        module, or what makes one when it is called, such as its class: see `gdcourse.problems.Modules`.
+        Modules run one after the other; one that is given is copied, and found trained in ``history.module``.
+    data : `digits()` or `text()`; or a pair ``(x, y)`` of arrays, tensors or lists, a torch Dataset, or parts
+        of your own: see `gdcourse.problems.as_data`.
     optimizer : an update rule. Hyperparameters that are arrays train a whole grid as one stacked
         program; their shapes broadcast with the seeds', the last axis: ``Adam(lr=grid[:, None])`` and
-        five seeds are ``(len(grid), 5)`` trainings. On a CPU the rule gets NumPy arrays.
+        five seeds are ``(len(grid), 5)`` trainings. On a CPU the rule gets NumPy arrays. What it is called
+        on, its ``scope`` says: all parameters in one vector, or each part of the network by itself. A rule
+        for hidden matrices (Muon) needs a partner for the rest:
+        ``gdcourse.Partners(Muon(), rest=Adam(0.003))``.
         Or a function from a list of parameters to a torch optimizer, such as
         ``lambda params: torch.optim.Adam(params, lr=1e-3)``, called once for each seed.
     steps : T, how many gradients. Default 300. A rule may ask for several in a row on each mini-batch (SAM
@@ -207,12 +223,15 @@ def train(
     examine : how many times, spread evenly, to measure loss and accuracy on the validation split after
         the start. Default 10.
     keep : whether to keep the parameters at those steps. Default False.
-    schedule : what step t's learning rate is multiplied by, for a rule; a function of t = 1, 2, …, T.
+    schedule : what step t's learning rate is multiplied by, for a rule (both partners'); a function of
+        t = 1, 2, …, T.
     callback : called after each step with a `Step`. If it returns True, the training ends there, and T is
         that step.
     loss : of outputs and targets, for a torch module. Default: the mean cross-entropy.
-    dtype, device : of the training, as torch names them. Default: the data's; float64 for whole numbers.
-    compile : whether the update of a rule runs as one kernel that inductor makes, for all networks at once.
+    dtype, device : of the training, as torch names them. Default: the data's; float64 for whole numbers,
+        float32 for letters.
+    compile : whether the update of a rule runs as one kernel that inductor makes, for all networks at once
+        (of a rule that moves each part by itself, a kernel for each shape; SOAP's runs uncompiled).
         The first update compiles it, which takes some seconds; other hyperparameters or a schedule compile
         nothing anew, another number of networks does. Where that fails, a warning says why, and the
         rule runs uncompiled. Default False.
@@ -228,13 +247,13 @@ def train(
     steps = _steps_of(steps, epochs, batch, len(data.train))
     _check_sizes(steps, batch, examine, len(data.train))
     seeds = as_seeds(seed)
-    each = per_batch_of(optimizer) if isinstance(optimizer, Rule) else 1
+    each = _per_batch(optimizer)
     passed = [batches(int(s), len(data.train), batch, -(-steps // each)) for s in seeds.ravel()]
     order = np.stack(passed, 1).repeat(each, axis=0)[:steps]
     picks = torch.as_tensor(order, device=data.train.y.device).unflatten(1, seeds.shape or (1,))
     if not seeds.ndim:
         picks = picks[:, 0]
-    theta = network.init(seeds, data.train.x.dtype).to(data.train.x.device)
+    theta = network.init(seeds, kind_of(data, dtype)).to(data.train.x.device)
     optimizer = with_arrays(optimizer)
     mover = _mover(optimizer, schedule, compile, network, theta, seeds)
     seen = _Seen(network, data.validation, steps, examine, keep)
@@ -265,6 +284,19 @@ def batches(seed: int, examples: int, batch: int | None, steps: int) -> np.ndarr
     per_pass = examples // batch
     passes = [rng.permutation(examples)[: per_pass * batch] for _ in range(-(-steps // per_pass))]
     return np.concatenate([np.zeros(0, int), *passes])[: steps * batch].reshape(steps, batch)
+
+
+def _per_batch(optimizer: Any) -> int:
+    """How many gradients in a row are taken on each mini-batch."""
+    if isinstance(optimizer, Partners):
+        both = {per_batch_of(rule) for rule in (optimizer.hidden, optimizer.rest) if isinstance(rule, Rule)}
+        if len(both) > 1:
+            raise ValueError(
+                f"partners must take equally many gradients of a mini-batch, {min(both)} and {max(both)}: "
+                "SAM around the one needs SAM around the other"
+            )
+        return max(both, default=1)
+    return per_batch_of(optimizer) if isinstance(optimizer, Rule) else 1
 
 
 def _steps_of(steps: int | None, epochs: int | None, batch: int | None, examples: int) -> int:
@@ -301,31 +333,18 @@ def _mover(
     """What moves θ."""
     if isinstance(optimizer, type) and issubclass(optimizer, Rule):
         validate(optimizer)  # type: ignore[arg-type]  # raises: a class is not a rule yet
-    if isinstance(optimizer, Rule):
-        if scope_of(optimizer) == "tensor":
-            raise ValueError(
-                f"{type(optimizer).__name__} sees each parameter in its own shape (scope = 'tensor'), and "
-                "here the layers of a network lie in one vector: give lambda params: "
-                "gdcourse.optim.from_rule(rule, params)"
-            )
-        return (_ByKernel if compile else _ByRule)(optimizer, schedule, theta, seeds.shape)
+    if isinstance(optimizer, (Rule, Partners)):
+        validate(optimizer)
+        shares = [share.on(theta.device) for share in shares_of(optimizer, network)]
+        return (_ByKernel if compile else _ByRule)(optimizer, schedule, theta, seeds.shape, shares)
     asked = schedule is not None or compile
     if not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer) or asked:
         raise TypeError(
-            "optimizer must be a rule, or (without schedule and compile) a function from parameters to a "
-            "torch optimizer, as in lambda params: torch.optim.Adam(params, lr=1e-3); got "
+            "optimizer must be a rule, or Partners, or (without schedule and compile) a function from "
+            "parameters to a torch optimizer, as in lambda params: torch.optim.Adam(params, lr=1e-3); got "
             f"{type(optimizer).__name__ if isinstance(optimizer, torch.optim.Optimizer) else repr(optimizer)}"
         )
     return _ByTorch(optimizer, network, theta)
-
-
-def accuracy_of(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """The share of examples whose label has the highest score, shape ``(*runs,)``; NaN where y is no labels.
-    Scores that are not finite read nothing right."""
-    if y.is_floating_point() or scores.ndim < 2 or not len(y):
-        return torch.full(scores.shape[: max(0, scores.ndim - 2)], torch.nan, dtype=torch.float64)
-    right = (scores.argmax(-1) == y) & scores.isfinite().all(-1)
-    return right.double().mean(-1)
 
 
 class _Seen:
@@ -344,8 +363,9 @@ class _Seen:
         if t in self.steps or (theta is None and t not in self.due):
             return
         runs = mover.theta.shape[:-1]
+        y = self.validation.y
         scores = self.network.scores(mover.theta if theta is None else theta, self.validation.x)
-        found = self.network.loss_of(scores, self.validation.y), accuracy_of(scores, self.validation.y)
+        found = self.network.loss_of(scores, y), accuracy_of(scores, y, axes=y.ndim)
         self.steps.append(t)
         for values, into in zip(found, (self.loss, self.accuracy), strict=True):
             into.append(np.broadcast_to(values.cpu().numpy(), runs))
@@ -393,91 +413,182 @@ def _stops(callback: Callback, t: int, loss: torch.Tensor, seen: _Seen, mover: A
 
 
 class _ByRule:
-    """Moves all the networks of a grid by one rule.
+    """Moves all the networks of a grid by one rule, or by partners.
 
     On a CPU the rule gets a few networks after the other, as NumPy arrays: what it makes on the way stays in
-    the cache, and NumPy takes half as long as torch for so few numbers.
+    the cache, and NumPy takes half as long as torch for so few numbers. A rule that sees matrices gets
+    tensors: NumPy's products of matrices have threads of their own, which `torch.set_num_threads` does not
+    reach.
     """
 
-    def __init__(self, rule: Rule, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple) -> None:
-        validate(rule)
-        runs = runs_shape(rule, seed=seeds)
-        check_family(rule, runs, _for_rules(theta))
-        self.point = theta.expand(*runs, theta.shape[-1]).clone()  # where gradients are taken, overwritten
-        points = _for_rules(self.point)
-        few = CACHED // (theta.shape[-1] * theta.itemsize) if isinstance(points, np.ndarray) else prod(runs)
-        self.cuts = [(*cut, slice(None)) for cut in cuts_of(runs, few)]
-        self.fit, self.schedule, self.given = Fit(points, ndim=1), schedule, rule
-        self._set(rule)
-        self.thetas = [points[cut] + 0 for cut in self.cuts]  # copies
-        self.states = [
-            own.init(theta, zeros_like(theta)) for own, theta in zip(self.rules, self.thetas, strict=True)
-        ]
-
-    def _set(self, rule: Rule) -> None:
-        self.for_at, for_step = self.fit.for_at(rule), self.fit.for_step(rule)
-        self.rules = [part(for_step, cut) for cut in self.cuts]
+    def __init__(
+        self,
+        optimizer: Any,
+        schedule: Schedule | None,
+        theta: torch.Tensor,
+        seeds: tuple,
+        shares: list[Share],
+    ) -> None:
+        runs, self.point = _family(optimizer, theta, seeds, shares)  # the point is overwritten
+        self.schedule, self.given = schedule, optimizer
+        self.groups = [_Group(share, optimizer, self.point, runs) for share in shares]
 
     @property
     def theta(self) -> torch.Tensor:
         theta = torch.empty_like(self.point)
-        for cut, own in zip(self.cuts, self.thetas, strict=True):
-            _for_rules(theta)[cut] = own
+        for group in self.groups:
+            group.write(theta, lambda block: block.theta)
         return theta
 
     def look(self, t: int) -> torch.Tensor:
         if self.schedule is not None:
-            self._set(_scheduled(self.given, self.schedule, t))
-        points = _for_rules(self.point)
+            now = _scheduled(self.given, self.schedule, t)
+            for group in self.groups:
+                group.set(now)
         with np.errstate(all="ignore"):
-            for cut, rule, theta, state in zip(self.cuts, self.rules, self.thetas, self.states, strict=True):
-                points[cut] = rule.look(theta, state)
+            for group in self.groups:
+                group.write(self.point, lambda block: block.rule.look(block.theta, block.state))
         return self.point
 
     def update(self, t: int, grad: torch.Tensor) -> None:
-        grads = _for_rules(grad)
         with np.errstate(all="ignore"):
-            at = self.fit.values(self.for_at.at(t))
-            for i, cut in enumerate(self.cuts):
-                here = {name: cut_out(v, cut) if hasattr(v, "shape") else v for name, v in at.items()}
-                self.thetas[i], new = self.rules[i].step(self.thetas[i], grads[cut], self.states[i], here)
-                self.states[i] = carried(self.states[i], new)
+            for group in self.groups:
+                group.step(t, grad)
+
+
+class _Group:
+    """One share of all the networks' parameters, in blocks."""
+
+    def __init__(self, share: Share, optimizer: Any, point: torch.Tensor, runs: tuple[int, ...]) -> None:
+        self.share = share
+        points = self._seen(point)
+        self.fit, few = Fit(points, ndim=len(share.shape)), prod(runs)
+        if isinstance(points, np.ndarray):
+            few = CACHED // (prod(share.shape) * points.itemsize)
+        self.blocks = [_Block(share, cut, points) for cut in cuts_of(runs, few)]
+        self.set(optimizer)
+        for block in self.blocks:
+            block.begin()
+
+    def _seen(self, tensor: torch.Tensor) -> Any:
+        return tensor if len(self.share.shape) > 1 else _for_rules(tensor)
+
+    def set(self, optimizer: Any) -> None:
+        """Take this share's rule of an optimizer."""
+        rule = self.share.rule(optimizer)
+        self.for_at, for_step = self.fit.for_at(rule), self.fit.for_step(rule)
+        for block in self.blocks:
+            block.rule = part(for_step, block.cut)
+
+    def write(self, theta: torch.Tensor, of: Callable[[_Block], Any]) -> None:
+        """Write into θ of all what a function gives for each block."""
+        flat = self._seen(theta)
+        for block in self.blocks:
+            self.share.put(flat[block.runs], of(block))
+
+    def step(self, t: int, grad: torch.Tensor) -> None:
+        """Step t of all blocks."""
+        at, grads = self.fit.values(self.for_at.at(t)), self._seen(grad)
+        for block in self.blocks:
+            block.step(grads, at)
+
+
+class _Block:
+    """Some networks' share of the parameters: their θ and state, and the rule with their hyperparameters.
+
+    Parameters
+    ----------
+    share : of which parameters.
+    runs : which networks of the family.
+    theta : θ of the family.
+    """
+
+    rule: Rule
+
+    def __init__(self, share: Share, runs: Cut, theta: Any) -> None:
+        self.share, self.runs = share, runs
+        self.cut = (*runs, *[slice(None)] * len(share.shape))
+        self.theta = share.of(theta[runs]) + 0  # a copy
+
+    def begin(self) -> None:
+        self.state = self.rule.init(self.theta, zeros_like(self.theta))
+
+    def step(self, grad: Any, at: dict[str, Any]) -> None:
+        here = {name: cut_out(v, self.cut) if hasattr(v, "shape") else v for name, v in at.items()}
+        self.theta, new = self.rule.step(self.theta, self.share.of(grad[self.runs]), self.state, here)
+        self.state = carried(self.state, new)
 
 
 class _ByKernel:
-    """Moves all the networks of a grid by one compiled kernel of the rule."""
+    """Moves all the networks of a grid by one compiled kernel of the rule; by one for each share of their
+    parameters, if there are several."""
 
-    def __init__(self, rule: Rule, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple) -> None:
-        validate(rule)
-        runs = runs_shape(rule, seed=seeds)
-        check_family(rule, runs, theta)
-        self.now = theta.expand(*runs, theta.shape[-1]).clone()  # overwritten
-        self.fit, self.schedule, self.given = Fit(self.now, ndim=1), schedule, rule
-        self.state = first_state(self.fit.for_step(rule), self.now)
+    def __init__(
+        self,
+        optimizer: Any,
+        schedule: Schedule | None,
+        theta: torch.Tensor,
+        seeds: tuple,
+        shares: list[Share],
+    ) -> None:
+        _, self.point = _family(optimizer, theta, seeds, shares)
+        self.schedule, self.given, self.shares = schedule, optimizer, shares
+        self.now = [share.of(self.point).clone() for share in shares]  # overwritten
+        self.fits = [Fit(now, ndim=len(share.shape)) for now, share in zip(self.now, shares, strict=True)]
+        self.states = [
+            first_state(fit.for_step(share.rule(optimizer)), now)
+            for fit, share, now in zip(self.fits, shares, self.now, strict=True)
+        ]
         self.compiles = True
 
     @property
     def theta(self) -> torch.Tensor:
-        return self.now.clone()
+        return self._written(self.now).clone()
 
     def look(self, t: int) -> torch.Tensor:
         self.rule = self.given if self.schedule is None else _scheduled(self.given, self.schedule, t)
-        return self.fit.for_step(self.rule).look(self.now, self.state)
+        return self._written(
+            [
+                fit.for_step(share.rule(self.rule)).look(now, state)
+                for fit, share, now, state in zip(self.fits, self.shares, self.now, self.states, strict=True)
+            ]
+        )
+
+    def _written(self, values: list[torch.Tensor]) -> torch.Tensor:
+        if len(values) == 1 and values[0].shape == self.point.shape:
+            return values[0]
+        for share, value in zip(self.shares, values, strict=True):
+            share.put(self.point, value)
+        return self.point
 
     def update(self, t: int, grad: torch.Tensor) -> None:
-        with np.errstate(all="ignore"):
-            at = self.fit.values(self.fit.for_at(self.rule).at(t))
-        bucket = Bucket(self.now, self.state, grad)
-        if self.compiles:
-            values = self.fit.for_step(self.rule), at
-            tensors = self.now, self.state, grad
-            try:
-                kernel(program_over(one_step), tensors, values, any_length=False)(*tree_leaves(tensors))
-                return
-            except Failed as error:
-                self.compiles = False
-                warn_uncompiled(str(error))
-        by_torch(one_step, bucket, (self.fit.for_step(self.rule), at))
+        for share, fit, now, state in zip(self.shares, self.fits, self.now, self.states, strict=True):
+            with np.errstate(all="ignore"):
+                at = fit.values(fit.for_at(share.rule(self.rule)).at(t))
+            tensors = now, state, share.of(grad).contiguous()
+            values = fit.for_step(share.rule(self.rule)), at
+            if not (self.compiles and self._by_kernel(tensors, values)):
+                by_torch(one_step, Bucket(*tensors), values)
+
+    def _by_kernel(self, tensors: tuple[Any, ...], values: tuple[Any, ...]) -> bool:
+        if scope_of(values[0]) == "tensor" and any(isinstance(x, bool) for x in values[1].values()):
+            return False  # what is done at some steps only, such as SOAP's basis, would be at all
+        try:
+            kernel(program_over(one_step), tensors, values, any_length=False)(*tree_leaves(tensors))
+        except Failed as error:
+            self.compiles = False
+            warn_uncompiled(str(error))
+        return self.compiles
+
+
+def _family(
+    optimizer: Any, theta: torch.Tensor, seeds: tuple, shares: list[Share]
+) -> tuple[tuple[int, ...], torch.Tensor]:
+    """The shape of a family of networks, and their θ."""
+    runs = runs_shape(optimizer, seed=seeds)
+    for rule in {id(rule): rule for rule in (share.rule(optimizer) for share in shares)}.values():
+        check_family(rule, runs, _for_rules(theta))
+    return runs, theta.expand(*runs, theta.shape[-1]).clone()
 
 
 def one_step(
@@ -488,8 +599,10 @@ def one_step(
     return stepped, carried(state, new)
 
 
-def _scheduled(rule: Rule, schedule: Schedule, t: int) -> Rule:
-    rule = with_lr(rule, lr_of(rule) * schedule(t))
+def _scheduled(optimizer: Any, schedule: Schedule, t: int) -> Any:
+    if isinstance(optimizer, Partners):
+        return Partners(*[_scheduled(rule, schedule, t) for rule in (optimizer.hidden, optimizer.rest)])
+    rule = with_lr(optimizer, lr_of(optimizer) * schedule(t))
     validate(rule)
     return rule
 

@@ -99,7 +99,10 @@ def edge_of(theta: Any, ndim: int) -> Any:
     """Each run's own bound, with θ's trailing axes left to broadcast."""
     size = abs(theta)
     if ndim:
-        size = size.amax(-1, keepdim=True) if isinstance(size, torch.Tensor) else size.max(-1, keepdims=True)
+        own = tuple(range(-ndim, 0))
+        size = (
+            size.amax(own, keepdim=True) if isinstance(size, torch.Tensor) else size.max(own, keepdims=True)
+        )
     return BLOW_UP * (size.clamp(min=1.0) if isinstance(size, torch.Tensor) else np.maximum(size, 1.0))
 
 
@@ -117,6 +120,6 @@ def _note_divergence(diverged: np.ndarray, thetas: Any, first: int, edge: Any, n
         if (diverged >= 0).all():
             return
         inside = abs(theta) <= edge
-        out = ~(inside.all(-1) if ndim else inside)
+        out = ~(inside.reshape(*inside.shape[:-ndim], -1).all(-1) if ndim else inside)
         out = out.cpu().numpy() if isinstance(out, torch.Tensor) else np.asarray(out)
         diverged[out & (diverged < 0)] = t

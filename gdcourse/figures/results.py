@@ -48,7 +48,7 @@ def plot_run(run: Run, ax: Axes | None = None) -> Axes:
 
 def is_plane(run: Run) -> bool:
     """Whether a run has two coordinates and knows its problem."""
-    is_pair = run.to_numpy().ndim > len(run.runs) + 1 and run.to_numpy().shape[-1] == 2
+    is_pair = run.to_numpy().ndim == len(run.runs) + 2 and run.to_numpy().shape[-1] == 2
     return is_pair and run.problem is not None
 
 

@@ -27,13 +27,14 @@ from gdcourse.optim.methods import (
     from_rule,
 )
 from gdcourse.optim.optimizer import RuleOptimizer
+from gdcourse.optim.together import Together, hidden_matrices
 from gdcourse.rules.around import inside as _inside
 from gdcourse.rules.names import absent as _absent
 from gdcourse.rules.table import ALL
 from gdcourse.rules.table import OTHERS as _OTHERS
 from gdcourse.rules.table import torchs_name as _torchs_name
 
-__all__ = [*CLASSES, "Lookahead", "RuleOptimizer", "from_rule"]
+__all__ = [*CLASSES, "Lookahead", "RuleOptimizer", "Together", "from_rule", "hidden_matrices"]
 
 
 def __getattr__(name: str) -> Any:

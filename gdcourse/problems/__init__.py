@@ -1,5 +1,7 @@
-"""What is minimised: surfaces, sums over examples, the digits, and the network of the slides."""
+"""What is minimised: surfaces, sums over examples, the digits and the network of the slides, a text and the
+transformer that learns it."""
 
+from gdcourse.problems.bigrams import Bigrams
 from gdcourse.problems.classics import (
     SURFACES,
     Booth,
@@ -16,6 +18,7 @@ from gdcourse.problems.data import Data, Split, as_data
 from gdcourse.problems.digits import Digits, as_pixels, digits
 from gdcourse.problems.finite_sum import FiniteSum, LeastSquares, LogisticRegression
 from gdcourse.problems.given import as_problem
+from gdcourse.problems.matrix_quadratic import MatrixQuadratic
 from gdcourse.problems.modules import Modules, as_network
 from gdcourse.problems.network import Network
 from gdcourse.problems.problem import ArrayFunction, Function, Problem
@@ -35,6 +38,8 @@ from gdcourse.problems.surfaces import (
     StyblinskiTang,
     ravine,
 )
+from gdcourse.problems.text import Text, as_text, text
+from gdcourse.problems.transformer import Transformer
 
 __all__ = [
     "SURFACES",
@@ -42,6 +47,7 @@ __all__ = [
     "Ackley",
     "ArrayFunction",
     "Beale",
+    "Bigrams",
     "Booth",
     "Branin",
     "Data",
@@ -54,6 +60,7 @@ __all__ = [
     "Himmelblau",
     "LeastSquares",
     "LogisticRegression",
+    "MatrixQuadratic",
     "Matyas",
     "Modules",
     "Network",
@@ -70,12 +77,16 @@ __all__ = [
     "Slope",
     "Split",
     "StyblinskiTang",
+    "Text",
     "ThreeHumpCamel",
+    "Transformer",
     "as_data",
     "as_network",
     "as_pixels",
     "as_problem",
+    "as_text",
     "digits",
     "ravine",
     "surface",
+    "text",
 ]

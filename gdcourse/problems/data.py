@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ class Split:
     ----------
     x : the inputs, shape ``(N, …)``. Of the digits: the pixels, shape ``(N, 784)``, row by row, from 0
         (paper) to 1 (ink).
-    y : what they are, shape ``(N,)``: whole numbers, int64, where they are labels. Of the digits: 0 … 9.
+    y : what they are, shape ``(N,)``, or ``(N, T)`` where each has several: whole numbers, int64, where they
+        are labels. Of the digits: 0 … 9. Of a text: the letter after each of the T letters in x.
 
     Both may be given as tensors, arrays or lists; numbers that are no tensors become float64, labels int64.
 
@@ -99,7 +101,12 @@ class Data:
         """The same in another dtype, or on another device; raises as `Split.to` does."""
         if dtype is None and device is None:
             return self
-        return type(self)(*(part.to(dtype, device) for part in (self.train, self.validation, self.test)))
+        return self.with_parts(lambda part: part.to(dtype, device))
+
+    def with_parts(self, changed: Callable[[Split], Split]) -> Data:
+        """The same data, with something done to each of the three parts."""
+        names = ("train", "validation", "test")
+        return replace(self, **{name: changed(getattr(self, name)) for name in names})
 
 
 def as_data(data: Any) -> Data:
@@ -178,8 +185,8 @@ def _as_split(examples: Any) -> Split:
     if isinstance(examples, (tuple, list)) and len(examples) == 2:
         return Split(*examples)
     raise TypeError(
-        "data must be gd.digits(), a pair (x, y) of arrays, a torch Dataset of such pairs, or two or three "
-        f"of these for train, validation and test; got {type(examples).__name__}"
+        "data must be gd.digits() or gd.text(), a pair (x, y) of arrays, a torch Dataset of such pairs, or "
+        f"two or three of these for train, validation and test; got {type(examples).__name__}"
     )
 
 
@@ -197,7 +204,10 @@ def _as_tensor(name: str, values: Any) -> torch.Tensor:
     if isinstance(values, torch.Tensor):
         return values.detach()
     if isinstance(values, (list, tuple)) and any(isinstance(one, torch.Tensor) for one in values):
-        return torch.stack([_as_tensor(name, one) for one in values])
+        rows = [_as_tensor(name, one) for one in values]
+        if len({row.shape for row in rows}) > 1:
+            raise ValueError(f"{name} must be an array of numbers: its rows differ in length")
+        return torch.stack(rows)
     try:
         array = np.asarray(values)
     except ValueError:  # rows of different lengths

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -14,7 +15,9 @@ from torch.nn.parameter import is_lazy
 
 from gdcourse.problems.data import Data, Split, as_data, as_dtype
 from gdcourse.problems.digits import as_pixels
+from gdcourse.problems.hidden import hidden_of
 from gdcourse.problems.network import Network, cross_entropy
+from gdcourse.problems.transformer import Transformer
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -33,10 +36,12 @@ class Modules:
         one when it is called, such as its class or ``lambda: torch.nn.Sequential(…)``: every seed gets
         weights of its own then, drawn by torch with that seed.
     sample : some inputs, shape ``(B, …)``, of the training's dtype and device.
-    loss : of a batch's outputs and targets, a number. Default: the mean cross-entropy, for which outputs are
-        scores, shape ``(B, classes)``, and targets whole numbers. Targets of shape ``(B,)`` that are no whole
+    loss : of a batch's outputs and targets, a number. Default: the mean cross-entropy, for which targets are
+        whole numbers, shape ``(B,)``, or ``(B, T)`` if each example has several, and outputs a score for each
+        class, shape ``(B, classes)`` or ``(B, T, classes)``. Targets of shape ``(B,)`` that are no whole
         numbers become ``(B, 1)`` where outputs are.
     classes : how many scores there must be at least, for the cross-entropy. Default 0.
+    dtype : of the parameters where inputs are whole numbers. Default: as the module has them.
 
     Raises
     ------
@@ -44,12 +49,20 @@ class Modules:
     ValueError : a module without parameters to train.
     """
 
-    def __init__(self, given: Any, sample: torch.Tensor, loss: Loss | None = None, classes: int = 0) -> None:
+    def __init__(
+        self,
+        given: Any,
+        sample: torch.Tensor,
+        loss: Loss | None = None,
+        classes: int = 0,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         if not callable(given):
             raise TypeError(f"network must be a gd.problems.Network or a torch module, got {given!r}")
         if loss is not None and not callable(loss):
             raise TypeError(f"loss must be a function of outputs and targets, got {loss!r}")
         self.given, self.sample, self.loss, self.classes = given, sample, loss, classes
+        self.dtype = sample.dtype if sample.is_floating_point() else dtype
         self.firsts: dict[int, torch.nn.Module] = {}
         self.seeds = np.zeros((), int)
         self._copies: dict[tuple[int, ...], np.ndarray] = {}
@@ -65,6 +78,11 @@ class Modules:
     def parameters(self) -> int:
         """P, the number of parameters that are trained."""
         return sum(map(prod, self.shapes))
+
+    @property
+    def hidden(self) -> tuple[bool, ...]:
+        """Of each part, whether it is taken for a hidden matrix, see `gdcourse.optim.hidden_matrices`."""
+        return tuple(hidden_of(self._first(int(self.seeds.flat[0]))).values())
 
     def init(self, seeds: Any = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
         """θ_0, shape ``(*seeds, P)``; from here on these are the trainings' seeds."""
@@ -153,8 +171,7 @@ class Modules:
                         "network must be a gd.problems.Network, a torch module or what makes one; it made "
                         f"{type(module).__name__}"
                     )
-                kind = self.sample.dtype if self.sample.is_floating_point() else None
-                module = module.to(device=self.sample.device, dtype=kind)
+                module = module.to(device=self.sample.device, dtype=self.dtype)
                 if any(map(is_lazy, module.parameters())):
                     with torch.no_grad():
                         module(self.sample)
@@ -191,28 +208,35 @@ class Modules:
         if not isinstance(out, torch.Tensor) or len(out) != len(x):
             got = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
             raise ValueError(f"the network must return one output for each of {len(x)} inputs, got {got}")
-        if self.loss is None and out.ndim != 2:
-            raise ValueError(
-                "the network must return scores of shape (examples, classes) for labels, or be given a loss= "
-                f"that takes what it returns; it returned {tuple(out.shape)}"
-            )
-        if self.loss is None and out.shape[-1] < self.classes:
-            raise ValueError(
-                f"the network must return a score for each of {self.classes} labels, 0 … {self.classes - 1}; "
-                f"it returned {out.shape[-1]}"
-            )
         self._own_axes = out.ndim
         return out
 
     def _loss(self, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         if self.loss is None:
-            return cross_entropy(out, y)
+            self._check_scores(out, y)
+            return cross_entropy(out.flatten(0, -2), y.flatten())
         if y.is_floating_point() and out.shape == (*y.shape, 1):
             y = y[..., None]  # else they would broadcast to (B, B)
         loss = self.loss(out, y)
         if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
             raise ValueError(f"loss must return one number for a batch, got {loss!r}"[:200])
         return loss.reshape(())
+
+    def _check_scores(self, out: torch.Tensor, y: torch.Tensor) -> None:
+        """Raise ValueError unless there is a score for each class and label."""
+        if out.shape[:-1] != y.shape:
+            wanted = ", ".join(["examples", *map(str, y.shape[1:]), "classes"])
+            last = out.ndim == y.ndim + 1 and out.movedim(1, -1).shape[:-1] == y.shape
+            raise ValueError(
+                f"the network must return scores of shape ({wanted}) for labels of shape {tuple(y.shape)}, "
+                f"or be given a loss= that takes what it returns; it returned {tuple(out.shape)}"
+                f"{': classes come last here, out.movedim(1, -1)' if last else ''}"
+            )
+        if out.shape[-1] < self.classes:
+            raise ValueError(
+                f"the network must return a score for each of {self.classes} labels, 0 … {self.classes - 1}; "
+                f"it returned {out.shape[-1]}"
+            )
 
     def _for_runs(self, x: torch.Tensor, runs: tuple[int, ...]) -> torch.Tensor:
         """Each training's own batch, or targets."""
@@ -242,38 +266,43 @@ def _drawing(seed: int, device: torch.device) -> Iterator[None]:
 
 def as_network(
     network: Any, data: Any, loss: Loss | None = None, dtype: Any = None, device: Any = None
-) -> tuple[Network | Modules, Data]:
+) -> tuple[Network | Transformer | Modules, Data]:
     """A network and data that fit each other, for `train`.
 
     Parameters
     ----------
-    network : a `Network`, or what `Modules` takes.
+    network : a `Network`, a `Transformer`, or what `Modules` takes.
     data : what `as_data` takes. Its inputs become floating-point numbers, float64 if they are whole numbers,
-        but for a module with an embedding, which looks whole numbers up. A `Network` gets them in rows.
-    loss : as for `Modules`; a `Network` learns by the cross-entropy.
-    dtype, device : of the training. Default: the data's.
+        but for a transformer or a module with an embedding, which look whole numbers up. A `Network` gets
+        them in rows.
+    loss : as for `Modules`; ours learn by the cross-entropy.
+    dtype, device : of the training. Default: as `kind_of` says, and the data's.
 
     Raises
     ------
     TypeError, ValueError : what does not fit; the message says which sizes would.
     """
     data = as_data(data)
+    for kind in (Network, Transformer):
+        if isinstance(network, type) and issubclass(network, kind):
+            raise TypeError(f"network is a class: make one, as in gd.problems.{kind.__name__}()")
+        if isinstance(network, kind) and loss is not None:
+            raise TypeError(f"a {kind.__name__} learns by the cross-entropy: loss= is for a torch module")
+    if isinstance(network, Transformer):
+        _check_letters(network, data)
+        return network, data.to(None, device)
     is_ours = isinstance(network, Network)
-    if isinstance(network, type) and issubclass(network, Network):
-        raise TypeError("network is a class: make one, as in gd.problems.Network()")
-    if is_ours and loss is not None:
-        raise TypeError("a Network learns by the cross-entropy: loss= is for a torch module")
-    if data.train.x.is_floating_point() or is_ours or not _looks_up(network):
-        kind = as_dtype(dtype) or (data.train.x.dtype if data.train.x.is_floating_point() else torch.float64)
-        data = data.to(kind, device)
-    else:
-        data = data.to(None, device)
+    looks_up = not (data.train.x.is_floating_point() or is_ours) and _looks_up(network)
+    data = data.to(None if looks_up else kind_of(data, dtype, torch.float64), device)
     classes = _classes(data.train.y) if loss is None else 0
     if not is_ours:
-        return Modules(network, data.train.x[:2], loss, classes), data
-    data = type(data)(
-        *(Split(part.x.flatten(1), part.y) for part in (data.train, data.validation, data.test))
-    )
+        return Modules(network, data.train.x[:2], loss, classes, as_dtype(dtype)), data
+    if data.train.y.ndim > 1:
+        raise ValueError(
+            f"a Network gives one answer for each example, and y has shape {tuple(data.train.y.shape)}: "
+            "letters that follow letters are for a gd.problems.Transformer, or a torch module"
+        )
+    data = data.with_parts(lambda part: Split(part.x.flatten(1), part.y))
     wanted, has = (network.sizes[0], network.sizes[-1]), (data.train.x.shape[-1], classes)
     if wanted[0] != has[0] or wanted[1] < has[1]:
         sizes = (has[0], *network.sizes[1:-1], max(has[1], 2))
@@ -284,15 +313,49 @@ def as_network(
     return network, data
 
 
+def kind_of(data: Data, dtype: Any = None, default: torch.dtype = torch.float32) -> torch.dtype:
+    """The dtype that parameters have: what is asked for; else that of the inputs; where these are whole
+    numbers, the default."""
+    inputs = data.train.x
+    return as_dtype(dtype) or (inputs.dtype if inputs.is_floating_point() else default)
+
+
+def _check_letters(network: Transformer, data: Data) -> None:
+    """Raise ValueError unless a transformer can read these windows."""
+    x, y = data.train.x, data.train.y
+    if x.is_floating_point() or y.is_floating_point() or x.ndim != 2 or x.shape != y.shape:
+        kinds = (f"{str(one.dtype).removeprefix('torch.')} of shape {tuple(one.shape)}" for one in (x, y))
+        raise ValueError(
+            "a Transformer learns from windows of letters, as gd.text() has them: x and y both hold whole "
+            "numbers, shape (N, T); got {} and {}".format(*kinds)
+        )
+    parts = [part for part in (data.train, data.validation, data.test) if len(part)]
+    least, most = (
+        getattr(torch.stack([getattr(z, end)() for part in parts for z in (part.x, part.y)]), end)().item()
+        for end in ("min", "max")
+    )
+    if least < 0:
+        raise ValueError(f"letters are numbered from 0 on, got {least}")
+    if most >= network.symbols or x.shape[1] > network.context:
+        fits = replace(
+            network, symbols=max(network.symbols, most + 1), context=max(network.context, x.shape[1])
+        )
+        raise ValueError(
+            f"a transformer of {network.symbols} symbols that reads {network.context} letters does not fit "
+            f"windows of {x.shape[1]} letters numbered up to {most}: {fits} does"
+        )
+
+
 def _classes(y: torch.Tensor) -> int:
     """How many labels there are."""
-    if y.is_floating_point() or y.ndim != 1 or (len(y) and int(y.min()) < 0):
+    if y.is_floating_point() or (y.numel() and int(y.min()) < 0):
         what = f"{str(y.dtype).removeprefix('torch.')} of shape {tuple(y.shape)} from {float(y.min()):g}"
         raise ValueError(
-            f"y must hold labels, whole numbers 0, 1, … of shape (N,), for the cross-entropy; got {what}. "
-            "Other targets need a torch module and a loss, as in loss=torch.nn.functional.mse_loss"
+            "y must hold labels, whole numbers 0, 1, …, one or several for each example, for the "
+            f"cross-entropy; got {what}. Other targets need a torch module and a loss, as in "
+            "loss=torch.nn.functional.mse_loss"
         )
-    return int(y.max()) + 1 if len(y) else 0
+    return int(y.max()) + 1 if y.numel() else 0
 
 
 def _looks_up(network: Any) -> bool:

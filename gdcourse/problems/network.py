@@ -39,7 +39,7 @@ class Network:
 
     def __post_init__(self) -> None:
         is_row = isinstance(self.sizes, (tuple, list, np.ndarray))
-        if not is_row or len(self.sizes) < 2 or any(not _is_count(n) for n in self.sizes):
+        if not is_row or len(self.sizes) < 2 or any(not is_count(n) for n in self.sizes):
             raise ValueError(f"sizes must be two or more whole numbers ≥ 1, got {self.sizes!r}")
         object.__setattr__(self, "sizes", tuple(map(int, self.sizes)))
         if self.activation not in ACTIVATIONS:
@@ -49,6 +49,13 @@ class Network:
     def parameters(self) -> int:
         """P, the number of weights and biases."""
         return sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
+
+    @property
+    def hidden(self) -> tuple[bool, ...]:
+        """Of each part, whether it is a hidden matrix: each layer's weights are but the last one's, the
+        head's. The first layer's count: pixels are numbers, and no letters that are looked up."""
+        layers = len(self.sizes) - 1
+        return tuple(one for number in range(1, layers + 1) for one in (number < layers, False))
 
     def init(
         self, seeds: int | Sequence[int] | np.ndarray = 0, dtype: torch.dtype = torch.float64
@@ -173,12 +180,11 @@ class Network:
     def accuracy(self, theta: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """The share of the examples that are read right, shape ``(*runs,)``. Scores that are not
         finite read nothing right."""
-        scores = self.forward(theta, x)[-1]
-        right = (scores.argmax(-1) == y) & scores.isfinite().all(-1)
-        return right.to(scores.dtype).mean(-1)
+        return accuracy_of(self.forward(theta, x)[-1], y)
 
 
-def _is_count(n: Any) -> bool:
+def is_count(n: Any) -> bool:
+    """Whether n is a whole number ≥ 1."""
     return isinstance(n, (int, np.integer)) and not isinstance(n, bool) and bool(n >= 1)
 
 
@@ -191,6 +197,15 @@ def cross_entropy(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     logs = torch.log_softmax(scores.mT.contiguous(), -2)
     chosen = y[..., None, :].expand(*logs.shape[:-2], 1, logs.shape[-1])
     return -logs.gather(-2, chosen).squeeze(-2).mean(-1)
+
+
+def accuracy_of(scores: torch.Tensor, y: torch.Tensor, axes: int = 1) -> torch.Tensor:
+    """The share of labels that have the highest score, shape ``(*runs,)``, over the last `axes` axes of y;
+    NaN where y is no labels for such scores. Scores that are not finite read nothing right."""
+    if y.is_floating_point() or not y.numel() or scores.shape[-1 - axes : -1] != y.shape[-axes:]:
+        return torch.tensor(torch.nan, dtype=torch.float64)
+    right = (scores.argmax(-1) == y) & scores.isfinite().all(-1)
+    return right.double().flatten(-axes).mean(-1)
 
 
 def softmax(scores: torch.Tensor) -> torch.Tensor:

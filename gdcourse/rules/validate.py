@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from gdcourse.rules.around import chain_of, scope_of
+from gdcourse.rules.partners import Partners
 from gdcourse.rules.rule import Rule
 from gdcourse.rules.table import ALL
 
@@ -48,11 +49,20 @@ ALLOWED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "Prodigy.d_coef": ("Invalid d_coef value", *ABOVE_0),
     "Clipped.max_norm": ("Invalid max_norm", "a number > 0", lambda x: x > 0),
     "SAM.rho": ("Invalid rho value", *FROM_0),
+    "Shampoo.exponent": ("Invalid exponent", *FROM_0),
+    "Adafactor.beta2_decay": (
+        "beta2_decay should be <= 0 but is",
+        "a finite number ≤ 0",
+        lambda x: (x <= 0) & (x > -float("inf")),
+    ),
+    "Adafactor.eps1": ("epsilon1 should be >= 0 but is", *FROM_0),
+    "Adafactor.eps2": ("epsilon2 should be >= 0 but is", *FROM_0),
+    "Adafactor.d": ("Clipping threshold d should be >= 1 but is", "a number ≥ 1", lambda x: x >= 1),
 }
 
 
-def validate(rule: Rule) -> None:
-    """Check every hyperparameter of a rule whose name this package uses.
+def validate(rule: Rule | Partners) -> None:
+    """Check every hyperparameter of a rule, or of partners, whose name this package uses.
 
     A reader's own rule is checked as far as it uses the same names (`lr`, `gamma`, `eps`, …).
 
@@ -64,6 +74,10 @@ def validate(rule: Rule) -> None:
         message names it, its value and what is allowed. Or a rule is around another of its kind, or around
         one that cannot be run as it must be.
     """
+    if isinstance(rule, Partners):
+        for one in (rule.hidden, rule.rest):
+            validate(one)
+        return
     if not isinstance(rule, Rule):
         hint = f"; {rule.__name__} is a class: give it its hyperparameters" if isinstance(rule, type) else ""
         raise TypeError(f"expected a rule such as Momentum(lr=0.1), got {rule!r}{hint}")
@@ -80,6 +94,8 @@ def validate(rule: Rule) -> None:
                     f"Invalid inner_rule: a {kind.__name__} around a {kind.__name__} is not supported"
                 )
             scope_of(rule)  # raises where the two do not go together
+        elif field.name == "coefficients" and field.name in rule.fixed:
+            _check_coefficients(type(rule).__name__, value)
         elif owner := _owner(type(rule), field.name):
             check(owner, field.name, value)
 
@@ -104,6 +120,18 @@ def check(owner: str, name: str, value: Any) -> None:
     fits = test(value)
     if not (fits if isinstance(fits, bool) else fits.all()):
         raise ValueError(f"{torch_text}: {value} ({owner}'s {name} must be {words})")
+
+
+def _check_coefficients(owner: str, value: Any) -> None:
+    """Raise ValueError unless there are three finite numbers for each of some steps."""
+    steps = value if isinstance(value, (tuple, list)) else ()
+    numbers = [x for step in steps if isinstance(step, (tuple, list)) and len(step) == 3 for x in step]
+    fits = [x for x in numbers if isinstance(x, (int, float)) and abs(x) < float("inf")]
+    if not steps or len(fits) < 3 * len(steps):
+        raise ValueError(
+            f"Invalid coefficients: {value!r} ({owner}'s must be three numbers for each step, such as "
+            "gdcourse.rules.QUINTIC, ((3.4445, -4.775, 2.0315),) * 5)"
+        )
 
 
 def _is_array_of_numbers(value: Any) -> bool:

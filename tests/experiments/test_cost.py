@@ -17,7 +17,7 @@ from tests import methods
         (gd.Adagrad(0.1), 7, 1),  # g²; +; + ε; √; η /; · g; θ −
         (gd.Adam(0.1), 14, 2),
         (gd.SignSGD(0.1), 3 + 4 + 2, 1),  # an average; > and <, where twice; η·; θ −
-        (gd.Prodigy(), 39, 4),  # d and r are one number for all
+        (gd.Prodigy(), 24, 4),  # d and r are one number for all, and so is what is done with them
         (gd.ScheduleFreeSGD(0.1), 3 + 10, 1),
     ],
 )
@@ -51,7 +51,7 @@ class Rich(gd.Rule):
         (lambda theta, g, at: (theta > g) & (theta <= 0), 3),
         (lambda theta, g, at: (theta != g) | ~(theta >= g), 4),
         (lambda theta, g, at: where(theta < g, theta, g), 2),
-        (lambda theta, g, at: theta @ g.mT, 1),  # an attribute is no operation
+        (lambda theta, g, at: theta @ g.mT, 2),  # a product and a sum; an attribute is no operation
         (lambda theta, g, at: at["decay"] ** 2 * (1 - at["decay"]) * theta, 1),  # numbers alone are none
         (lambda theta, g, at: theta, 0),
     ],
@@ -68,6 +68,13 @@ def test_every_method_can_be_counted_and_lookahead_adds_to_what_is_inside(name):
         shared_out = 3 / rule.k  # a synchronisation: subtract, multiply, add
         assert step_operations(rule) == pytest.approx(step_operations(rule.inner_rule) + shared_out)
         assert state_size(rule) == state_size(rule.inner_rule) + 1
+
+
+def test_a_transformers_gradient_takes_six_operations_a_matrix_entry_and_those_of_attention():
+    network = gd.problems.Transformer()
+    matrices = 2 * 12 * 48**2 + 91 * 48  # of two layers, and the head
+    attention = 2 * 2 * 32 * 48  # in two layers: a letter's products with 32 keys, and of 32 values
+    assert gradient_operations(network) == pytest.approx(6 * (matrices + attention) / network.parameters)
 
 
 def test_a_gradient_takes_four_operations_a_parameter_in_the_first_layer_and_six_above():

@@ -25,7 +25,7 @@ import gdcourse as gd
 from gdcourse.optim import bucket
 from gdcourse.optim.methods import CLASSES
 from tests.conftest import needs_a_compiler
-from tests.optimizers import MAKERS, ORACLES, arguments, equal, give_gradients, rate, values
+from tests.optimizers import ANY_SHAPE, ORACLES, arguments, equal, give_gradients, rate, values
 
 DATABASE = {info.name: info for info in optim_db}
 
@@ -111,7 +111,7 @@ OURS = {
         supports_complex=False,
     )
     for name, kind in CLASSES.items()
-    if name in MAKERS
+    if name in ANY_SHAPE
 }
 
 

@@ -18,6 +18,11 @@ class Own(torch.utils.data.Dataset):
         return X[i], int(Y[i])
 
 
+class Ragged(Own):
+    def __getitem__(self, i):
+        return np.zeros(5 + i % 2, int), np.zeros(5 + i % 2, int)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -77,6 +82,7 @@ def test_a_dtype_as_everybody_writes_it(dtype):
             r"one entry for each example, got .* \(19,\)",
         ),
         (lambda: as_data(([[1, 2], [3]], [0, 1])), ValueError, "its rows differ in length"),
+        (lambda: as_data(Ragged()), ValueError, "x must be an array of numbers: its rows differ in length"),
         (lambda: as_data((np.array(["a"] * 9), range(9))), TypeError, "x must be an array of numbers"),
         (lambda: as_data((np.where(X > 38, np.nan, X), Y)), ValueError, "x has 1 entries that are NaN"),
         (lambda: as_data((X[:4], Y[:4])), ValueError, "4 examples cannot be cut in three"),
