@@ -1,6 +1,6 @@
 """Running: one path or thousands, one network or a grid, and fair comparisons."""
 
-from gdcourse.experiments import landscape
+from gdcourse.experiments import landscape, schedules
 from gdcourse.experiments.agree import largest_gap
 from gdcourse.experiments.claims import Claim, Measured, at_least, at_most, decide, expect, ledger
 from gdcourse.experiments.compare import Comparison, Tuned, compare
@@ -43,6 +43,7 @@ __all__ = [
     "method_of",
     "plain",
     "progress",
+    "schedules",
     "settled",
     "sharpness",
     "state_bytes",

@@ -8,8 +8,25 @@ from typing import Any
 
 import torch
 
-from gdcourse.rules import ALL, Rule, Values, validate
+from gdcourse.rules import (
+    ALL,
+    Adagrad,
+    Adam,
+    AdamW,
+    AMSGrad,
+    GradientDescent,
+    Momentum,
+    NAdam,
+    Nesterov,
+    RAdam,
+    RMSProp,
+    Rule,
+    Values,
+    validate,
+)
 from gdcourse.rules.around import Around, chain_of, inside
+from gdcourse.rules.muon import Muon
+from gdcourse.rules.names import INSTEAD
 from gdcourse.rules.validate import check
 
 Group = dict[str, Any]
@@ -24,13 +41,20 @@ OURS = {"params", "param_names", "maximize", "compile"}
 @dataclass
 class Settings:
     """A group's hyperparameters, as one step reads them: its rule, and what `update` takes beside it. ``lr``
-    and ``weight_decay`` are None where the rule has its own, or there is no decay."""
+    and ``weight_decay`` are None where the rule has its own, or there is no decay. ``ahead`` : whether the
+    rule looks ahead."""
 
     rule: Rule
     lr: Any
     weight_decay: Any
     maximize: bool
+    ahead: bool
     _made: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
+
+    def stage(self, state: Group) -> tuple[int, Before]:
+        """Which step is next for a parameter with this state, and by which hyperparameters its point was
+        made. Those for which it is the same can move in one call."""
+        return int(state["step"]) + 1, looked_by(self.rule, state) if self.ahead else None
 
     def at(self, t: int, before: Before) -> tuple[Any, ...]:
         """What `update` takes beside the tensors, for parameters that move for the t-th time, and whose point
@@ -41,13 +65,21 @@ class Settings:
             self._made[key] = self.rule, former, self.rule.at(t), self.lr, self.weight_decay, self.maximize
         return self._made[key]
 
+    def note(self, states: list[Group], t: int) -> None:
+        """Write into the states of parameters that they have moved for the t-th time, and by what."""
+        for state in states:
+            state["step"].fill_(t)
+        if self.ahead:
+            note_look(self.rule, states)
+
 
 def settings_of(rule: Rule, group: Group) -> Settings:
     """A group's hyperparameters, read anew."""
     lr = None if has(rule, "lr") else number("lr", group["lr"])
     decay = None if has(rule, "weight_decay") else number("weight_decay", group["weight_decay"])
     decays = isinstance(decay, torch.Tensor) or decay
-    return Settings(from_group(rule, group), lr, decay if decays else None, group["maximize"])
+    ahead = looks(rule)
+    return Settings(from_group(rule, group), lr, decay if decays else None, group["maximize"], ahead)
 
 
 def to_group(rule: Rule) -> Group:
@@ -79,6 +111,7 @@ def check_group(rule: Rule, group: Group) -> None:
         raise ValueError(
             "Invalid key in a parameter group: 'compile' (it is the whole optimizer's: give it there)"
         )
+    without_options(type(rule), group)  # raises for one that this is not
     validate(from_group(rule, group))
     for name in ("lr", "weight_decay"):
         if not has(rule, name):
@@ -218,6 +251,43 @@ def renamed_of(*kinds: Any) -> dict[str, str]:
     if "beta1" in names and "beta2" in names:
         renamed |= {"beta1": "betas", "beta2": "betas"}
     return {name: key for name, key in renamed.items() if name in names and key not in names}
+
+
+# ---- torch's other arguments ----
+
+OPTIONS: dict[Any, Group] = {
+    GradientDescent: {"momentum": 0, "dampening": 0, "nesterov": False},
+    Momentum: {"dampening": 0, "nesterov": False},
+    Nesterov: {"dampening": 0, "nesterov": True},
+    Adagrad: {"lr_decay": 0, "initial_accumulator_value": 0},
+    RMSProp: {"momentum": 0, "centered": False},
+    Adam: {"amsgrad": False, "decoupled_weight_decay": False},
+    AdamW: {"amsgrad": False, "decoupled_weight_decay": True},
+    AMSGrad: {"amsgrad": True, "decoupled_weight_decay": False},
+    RAdam: {"decoupled_weight_decay": False},
+    NAdam: {"decoupled_weight_decay": False},
+    Muon: {"nesterov": True, "adjust_lr_fn": None},
+}
+"""Arguments of torch's that choose the formula, by rule, at the values that choose this one."""
+
+
+def without_options(kind: Any, given: Group) -> Group:
+    """Arguments, or what a group holds, without those of torch's that choose the formula.
+
+    Raises
+    ------
+    ValueError : one of them chooses another than this rule's.
+    """
+    options = OPTIONS.get(kind, {})
+    for name in options.keys() & given.keys():
+        if given[name] != options[name]:
+            owner = next(method.optim or name for name, method in ALL.items() if method.kind is kind)
+            reason = INSTEAD.get((owner, name), "another method, which is not here")
+            raise ValueError(
+                f"Invalid {name}: {given[name]!r} (not supported by {owner}, whose {name} is "
+                f"{options[name]!r}: {reason})"
+            )
+    return {name: value for name, value in given.items() if name not in options}
 
 
 # ---- checks ----

@@ -12,10 +12,10 @@ import torch
 
 from gdcourse import rules
 from gdcourse.optim.groups import Group, memory_of, number
-from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, kind_of, pull_one
-from gdcourse.optim.state_dict import check_parts, check_torchs, shapes_of
+from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, kind_of, pulled
+from gdcourse.optim.state_dict import check_is_one, check_parts, check_torchs, shapes_of
 from gdcourse.optim.together import Together
-from gdcourse.optim.update import SLOW, Ways, former, never_traced, working_dtype
+from gdcourse.optim.update import SLOW, Ways, former, never_traced, pull, working_dtype
 from gdcourse.rules.around import chain_of
 from gdcourse.rules.validate import check
 
@@ -142,10 +142,11 @@ class Lookahead(torch.optim.Optimizer):
         if isinstance(self.optimizer, RuleOptimizer):
             self.optimizer.pull(self.rule, self.state)
         else:
+            values = self.rule, rules.Rule()
             with Ways(compiles=False) as ways:
                 for param in self._params():
                     state = self.optimizer.state.get(param, {})
-                    pull_one(param, state, self.rule, self.state[param], None, ways)
+                    ways.run(pull, pulled(param, state, self.state[param], values), values)
                 ways.finish()
         if self.pullback_momentum == "reset":
             self._begin_anew()
@@ -229,6 +230,7 @@ class Lookahead(torch.optim.Optimizer):
             then nothing was loaded. Whether the inner state has the right names and shapes is known of
             optimizers of this package and torch's; one from elsewhere finds out at its next step.
         """
+        check_is_one(state_dict)
         state_dict = dict(state_dict)
         for before in self._optimizer_load_state_dict_pre_hooks.values():
             changed = before(self, state_dict)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
+from functools import wraps
 from inspect import Parameter, Signature, getdoc, signature
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from gdcourse import rules
-from gdcourse.optim.groups import pair, torchs_names
+from gdcourse.optim.groups import OPTIONS, pair, torchs_names, without_options
 from gdcourse.optim.lookahead import Lookahead
 from gdcourse.optim.optimizer import RuleOptimizer
 from gdcourse.rules import ALL, Method, Rule
@@ -144,10 +145,12 @@ def docstring_of(kind: type[Rule]) -> str:
         notes = re.sub(rf"(?:(?<=[=(])|(?<=,\s))\b{name}\b(?![(=])", own, notes)
     parameters = "Parameters\n----------\n" + "\n".join(entries)
     looks = LOOKS if kind.look is not Rule.look else ""
+    options = [f"``{key}={value!r}``" for key, value in OPTIONS.get(kind, {}).items()]
+    deaf = f"torch's {', '.join(options)} may be given, too: they choose this formula." if options else ""
     cycles = "" if {"momentum", "betas"} & {*renamed.values()} else CYCLES
     title = f"`gdcourse.{kind.__name__}` as an optimizer for torch.\n\n"
     return "\n\n".join(
-        part.strip() for part in (title + head + looks + cycles, parameters, notes) if part.strip()
+        part.strip() for part in (title + head + looks + cycles, parameters, deaf, notes) if part.strip()
     )
 
 
@@ -180,7 +183,20 @@ def class_of(name: str) -> type[MethodOptimizer]:
         "__init__": own,
         "method": method,
     }
-    return type(method.optim or name, (MethodOptimizer,), contents)
+    made: Any = type(method.optim or name, (MethodOptimizer,), contents)
+    made.__init__ = deaf_to_options(made.__init__, method.kind)
+    return made
+
+
+def deaf_to_options(init: Any, kind: type[Rule]) -> Any:
+    """A constructor that takes torch's arguments for other formulas, too, where they choose this one. They
+    are not in its signature: there is nothing to choose."""
+
+    @wraps(init)
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        init(*args, **without_options(kind, kwargs))
+
+    return __init__
 
 
 CLASSES = {

@@ -12,7 +12,7 @@ import torch
 
 from gdcourse.optim.groups import Group
 from gdcourse.optim.optimizer import kind_of
-from gdcourse.optim.state_dict import check_parts
+from gdcourse.optim.state_dict import check_is_one, check_parts
 from gdcourse.optim.update import never_traced
 from gdcourse.problems.hidden import hidden_of
 
@@ -195,6 +195,7 @@ class Together(torch.optim.Optimizer):
         TypeError, ValueError : it is not a Together's, or one of other optimizers, or a part of it does not
             fit its optimizer. Then nothing was loaded.
         """
+        check_is_one(state_dict)
         state_dict = dict(state_dict)
         for before in self._optimizer_load_state_dict_pre_hooks.values():
             changed = before(self, state_dict)
