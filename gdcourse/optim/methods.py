@@ -246,6 +246,18 @@ if TYPE_CHECKING:  # for type checkers and editors; a class that is not named he
 
     class Prodigy(MethodOptimizer): ...
 
+    class LAMB(MethodOptimizer): ...
+
+    class Adafactor(MethodOptimizer): ...
+
+    class Muon(MethodOptimizer): ...
+
+    class NorMuon(MethodOptimizer): ...
+
+    class Shampoo(MethodOptimizer): ...
+
+    class SOAP(MethodOptimizer): ...
+
 
 def from_rule(
     rule: rules.Rule,
@@ -264,7 +276,8 @@ def from_rule(
     Parameters
     ----------
     rule : an update rule whose hyperparameters are single numbers. What it is given, its ``scope`` says (see
-        `Rule`): with "element", many parameters in one vector, or a piece of one.
+        `Rule`): with "element", many parameters in one vector, or a piece of one; with "tensor", each
+        parameter as a matrix, or a stack of such.
     params, weight_decay, maximize, compile, foreach, fused, capturable, differentiable : as in
     `RuleOptimizer`, where the names of the groups' keys and
         the errors are listed, too.
