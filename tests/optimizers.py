@@ -22,7 +22,7 @@ from gdcourse.rules.table import BOTH, OWN_RATE, REPAIRS, SIGNS
 # ---- ours ----
 
 RATES = {"SGD": 0.1, "Momentum": 0.03, "Nesterov": 0.03, "SignSGD": 0.01, "ScheduleFreeSGD": 0.1}
-"""The learning rates of those that have no default; any other has the table's."""
+"""The learning rates of those that have no default, or a large one; any other has the table's."""
 
 
 def arguments(function):
@@ -31,8 +31,8 @@ def arguments(function):
 
 
 def rate(name):
-    """The learning rate, as an argument, that one of our classes must be given."""
-    needed = arguments(CLASSES[name])["lr"] is Parameter.empty
+    """The learning rate, as an argument, that one of our classes must be given, or had better be."""
+    needed = name in RATES or arguments(CLASSES[name])["lr"] is Parameter.empty
     return {"lr": RATES.get(name, CLASSES[name].method.usual)} if needed else {}
 
 
@@ -40,9 +40,12 @@ def maker(name):
     return lambda params, **kw: CLASSES[name](params, **{**rate(name), **kw})
 
 
-MAKERS = {name: maker(name) for name, kind in CLASSES.items() if kind.method.kind.scope == "element"}
+ANY_SHAPE = {name: maker(name) for name, kind in CLASSES.items() if not kind.method.kind.matrices_only}
 """Every class of the table that moves parameters of any shape, as a function of the parameters and whatever
 arguments are given."""
+
+MAKERS = {name: maker(name) for name, kind in CLASSES.items() if kind.method.kind.scope == "element"}
+"""Those of them that work by element."""
 
 KEPT = ("ADOPT", "ScheduleFree")
 """Of the rules after the talk those that compiled and long tests are run with each time: one has choices by t

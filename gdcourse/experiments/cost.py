@@ -15,10 +15,9 @@ from gdcourse.problems.transformer import Transformer
 from gdcourse.rules import Lookahead, Rule
 from gdcourse.rules.around import name_of, scope_of
 
-
 EIGH, QR = 9.0, 8 / 3
-"""Operations for n³, of a symmetric matrix's eigenvectors and of a square matrix's QR, both factors: the leading
-terms in Golub and Van Loan, Matrix Computations."""
+"""Operations for n³, of a symmetric matrix's eigenvectors and of a square matrix's QR, both factors: the
+leading terms in Golub and Van Loan, Matrix Computations."""
 
 FREE = {"get", "getitem", "reshape", "argsort", "take_along_dim", "size"}
 """What only looks or moves."""
@@ -26,9 +25,9 @@ FREE = {"get", "getitem", "reshape", "argsort", "take_along_dim", "size"}
 
 class _Counting(TorchFunctionMode):
     """Counts the operations that a rule does on tensors: for an operator or a function, `abs`, a comparison
-    and `where` included, one for each number that it reads or makes, whichever are more; 2nmk for a product of
-    matrices; and what `EIGH` and `QR` say. Reading an attribute (a shape, a transpose), taking another shape and
-    sorting are no operation."""
+    and `where` included, one for each number that it reads or makes, whichever are more; 2nmk for a product
+    of matrices; and what `EIGH` and `QR` say. Reading an attribute (a shape, a transpose), taking another
+    shape and sorting are no operation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,11 +55,12 @@ def step_operations(rule: Rule, t: int = 1000, shape: tuple[int, int] | None = N
     """How many arithmetic operations step t takes for each parameter; what depends on t alone, and is
     computed once for all parameters, is not counted.
 
-    An operator or function counts as one for each number, a root and a comparison as a sum does. A rule that sees
-    matrices needs a shape: a product of n × k by k × m is 2nkm operations, the eigenvectors of a symmetric n × n
-    matrix are 9n³, and a QR of one is 8n³/3. With five steps of NS, Muon takes 5(4n²m + 2n³) of them for n ≤ m,
-    over nm parameters; Shampoo 9(n³ + m³) and its products. Lookahead's synchronisation and SOAP's QR are shared
-    out over their k steps. SAM takes two steps for one of the rule inside, and computes that one's at both.
+    An operator or function counts as one for each number, a root and a comparison as a sum does. A rule that
+    sees matrices needs a shape: a product of n × k by k × m is 2nkm operations, the eigenvectors of a
+    symmetric n × n matrix are 9n³, and a QR of one is 8n³/3. With five steps of NS, Muon takes 5(4n²m + 2n³)
+    of them for n ≤ m, over nm parameters; Shampoo 9(n³ + m³) and its products. Lookahead's synchronisation
+    and SOAP's QR are shared out over their k steps. SAM takes two steps for one of the rule inside, and
+    computes that one's at both.
 
     Parameters
     ----------
@@ -76,8 +76,9 @@ def step_operations(rule: Rule, t: int = 1000, shape: tuple[int, int] | None = N
         inner = step_operations(rule.inner_rule, t, shape)
         return inner + (_counted(rule, t, shape) - inner) / rule.k
     if "renews" in rule.at(1):
-        first = t - (t - 1) % rule.k  # type: ignore[attr-defined]
-        return sum(_counted(rule, first + i, shape) for i in range(rule.k)) / rule.k  # type: ignore[attr-defined]
+        period: int = rule.k  # type: ignore[attr-defined]
+        first = t - (t - 1) % period
+        return sum([_counted(rule, first + i, shape) for i in range(period)]) / period
     return _counted(rule, t, shape)
 
 
@@ -93,8 +94,8 @@ def _counted(rule: Rule, t: int, shape: tuple[int, int] | None) -> float:
 
 
 def _for_each(rule: Rule, shape: tuple[int, int] | None, of: Callable[[torch.Tensor], float]) -> float:
-    """What a count is for each parameter, of one in the shape in which the rule sees it. For a vector without a
-    shape, of a long one: what there is once for all is nothing then."""
+    """What a count is for each parameter, of one in the shape in which the rule sees it. For a vector
+    without a shape, of a long one: what there is once for all is nothing then."""
     ones = partial(torch.ones, dtype=torch.float64)
     scope = scope_of(rule)
     if scope == "tensor":
@@ -121,8 +122,8 @@ def state_size(rule: Rule, shape: tuple[int, int] | None = None) -> float:
 
 
 def state_bytes(rule: Rule, shape: tuple[int, int], itemsize: int = 4) -> int:
-    """How many bytes the rule keeps from step to step for one parameter of this shape. Of an optimizer for torch the
-    step counts, four bytes for each parameter, come besides.
+    """How many bytes the rule keeps from step to step for one parameter of this shape. Of an optimizer for
+    torch the step counts, four bytes for each parameter, come besides.
 
     Parameters
     ----------

@@ -291,8 +291,9 @@ def _seen_by(rule: Rule, problem: Problem, theta: Any, compile: bool) -> tuple[P
     own, scope = tuple(theta.shape[theta.ndim - problem.ndim :]), scope_of(rule)
     if matrices_only(rule) and problem.ndim < 2:
         raise ValueError(
-            f"{name_of(rule)} moves matrices, and θ of {problem.name} is a {('number', 'vector')[problem.ndim]}: "
-            "gdcourse.problems.MatrixQuadratic has a matrix, and gdcourse.problems.Function(f, ndim=2) takes one"
+            f"{name_of(rule)} moves matrices, and θ of {problem.name} is a "
+            f"{('number', 'vector')[problem.ndim]}: gdcourse.problems.MatrixQuadratic has a matrix, and "
+            "gdcourse.problems.Function(f, ndim=2) takes one"
         )
     if compile and scope == "tensor":
         raise ValueError(

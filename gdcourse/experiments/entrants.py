@@ -54,9 +54,10 @@ def method_of(one: Entrant, params: Callable[[], list[torch.Tensor]]) -> tuple[s
     ----------
     one : a name of `gdcourse.rules.ALL`; a `Method`; a rule, whose search starts at its own learning
         rate (Adadelta's at its ε); a rule's class, of a reader's own, too, whose search starts at its
-        default, or at 0.01; partners, whose search is over the rate of the hidden matrices' rule; a torch optimizer's class; or a function of parameters and a learning rate, named
-        ``lr`` or second, that gives a torch optimizer. The search of torch's starts where that of our rule of
-        the same name does, else at their default. A pair ``(name, one)`` gives a name.
+        default, or at 0.01; partners, whose search is over the rate of the hidden matrices' rule; a torch
+        optimizer's class; or a function of parameters and a learning rate, named ``lr`` or second, that
+        gives a torch optimizer. The search of torch's starts where that of our rule of the same name does,
+        else at their default. A pair ``(name, one)`` gives a name.
     params : as in `entrants_of`.
 
     Raises

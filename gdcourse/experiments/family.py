@@ -34,7 +34,7 @@ def with_arrays(rule: Any) -> Any:
     if not isinstance(rule, (Rule, Partners)) or not is_dataclass(rule):
         return rule
     given = _hyperparameters(rule)
-    changed = {
+    changed: dict[str, Any] = {
         name: with_arrays(value) if isinstance(value, Rule) else np.asarray(value)
         for name, value in given.items()
         if isinstance(value, (Rule, list, tuple)) and name not in getattr(rule, "fixed", ())

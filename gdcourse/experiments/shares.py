@@ -49,8 +49,8 @@ class Share:
 def shares_of(optimizer: Rule | Partners, network: Any) -> list[Share]:
     """How the parts of a network are shared out among the calls of a rule, or of partners.
 
-    A rule that works by element, or sums over all parameters, gets its parts in one vector. One that moves each
-    by itself gets them one by one; matrices of one shape, if they are small, as one stack.
+    A rule that works by element, or sums over all parameters, gets its parts in one vector. One that moves
+    each by itself gets them one by one; matrices of one shape, if they are small, as one stack.
 
     Raises
     ------
@@ -61,16 +61,17 @@ def shares_of(optimizer: Rule | Partners, network: Any) -> list[Share]:
     if isinstance(optimizer, Rule):
         if matrices_only(optimizer) and not all(network.hidden):
             raise ValueError(
-                f"{name_of(optimizer)} moves hidden matrices alone, and a network has vectors and a head, too: give "
-                f"it a partner, as in gdcourse.Partners({name_of(optimizer)}(...), rest=gdcourse.Adam(0.003))"
+                f"{name_of(optimizer)} moves hidden matrices alone, and a network has vectors and a head, "
+                f"too: give it a partner, as in gdcourse.Partners({name_of(optimizer)}(...), "
+                "rest=gdcourse.Adam(0.003))"
             )
         return _shares(lambda rule: rule, optimizer, parts)
     if matrices_only(optimizer.rest):
         raise ValueError(f"{name_of(optimizer.rest)} moves hidden matrices alone: it cannot have the rest")
     if not any(network.hidden):
         raise ValueError(
-            "this network has no hidden matrices, which partners are for: at least two layers of weights, of which "
-            "the last is the head; give train one rule"
+            "this network has no hidden matrices, which partners are for: at least two layers of weights, of "
+            "which the last is the head; give train one rule"
         )
     both = [[], []]  # type: list[list[np.ndarray]]
     for part, is_hidden in zip(parts, network.hidden, strict=True):

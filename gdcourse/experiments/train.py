@@ -208,9 +208,10 @@ def train(
         of your own: see `gdcourse.problems.as_data`.
     optimizer : an update rule. Hyperparameters that are arrays train a whole grid as one stacked
         program; their shapes broadcast with the seeds', the last axis: ``Adam(lr=grid[:, None])`` and
-        five seeds are ``(len(grid), 5)`` trainings. On a CPU the rule gets NumPy arrays. What it is called on,
-        its ``scope`` says: all parameters in one vector, or each part of the network by itself. A rule for
-        hidden matrices (Muon) needs a partner for the rest: ``gdcourse.Partners(Muon(), rest=Adam(0.003))``.
+        five seeds are ``(len(grid), 5)`` trainings. On a CPU the rule gets NumPy arrays. What it is called
+        on, its ``scope`` says: all parameters in one vector, or each part of the network by itself. A rule
+        for hidden matrices (Muon) needs a partner for the rest:
+        ``gdcourse.Partners(Muon(), rest=Adam(0.003))``.
         Or a function from a list of parameters to a torch optimizer, such as
         ``lambda params: torch.optim.Adam(params, lr=1e-3)``, called once for each seed.
     steps : T, how many gradients. Default 300. A rule may ask for several in a row on each mini-batch (SAM
@@ -291,7 +292,7 @@ def _per_batch(optimizer: Any) -> int:
         both = {per_batch_of(rule) for rule in (optimizer.hidden, optimizer.rest) if isinstance(rule, Rule)}
         if len(both) > 1:
             raise ValueError(
-                f"partners must take equally many gradients of a mini-batch, got {min(both)} and {max(both)}: "
+                f"partners must take equally many gradients of a mini-batch, {min(both)} and {max(both)}: "
                 "SAM around the one needs SAM around the other"
             )
         return max(both, default=1)
@@ -339,8 +340,8 @@ def _mover(
     asked = schedule is not None or compile
     if not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer) or asked:
         raise TypeError(
-            "optimizer must be a rule, or Partners, or (without schedule and compile) a function from parameters to a "
-            "torch optimizer, as in lambda params: torch.optim.Adam(params, lr=1e-3); got "
+            "optimizer must be a rule, or Partners, or (without schedule and compile) a function from "
+            "parameters to a torch optimizer, as in lambda params: torch.optim.Adam(params, lr=1e-3); got "
             f"{type(optimizer).__name__ if isinstance(optimizer, torch.optim.Optimizer) else repr(optimizer)}"
         )
     return _ByTorch(optimizer, network, theta)
@@ -415,12 +416,18 @@ class _ByRule:
     """Moves all the networks of a grid by one rule, or by partners.
 
     On a CPU the rule gets a few networks after the other, as NumPy arrays: what it makes on the way stays in
-    the cache, and NumPy takes half as long as torch for so few numbers. A rule that sees matrices gets tensors:
-    NumPy's products of matrices have threads of their own, which `torch.set_num_threads` does not reach.
+    the cache, and NumPy takes half as long as torch for so few numbers. A rule that sees matrices gets
+    tensors: NumPy's products of matrices have threads of their own, which `torch.set_num_threads` does not
+    reach.
     """
 
     def __init__(
-        self, optimizer: Any, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple, shares: list[Share]
+        self,
+        optimizer: Any,
+        schedule: Schedule | None,
+        theta: torch.Tensor,
+        seeds: tuple,
+        shares: list[Share],
     ) -> None:
         runs, self.point = _family(optimizer, theta, seeds, shares)  # the point is overwritten
         self.schedule, self.given = schedule, optimizer
@@ -517,7 +524,12 @@ class _ByKernel:
     parameters, if there are several."""
 
     def __init__(
-        self, optimizer: Any, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple, shares: list[Share]
+        self,
+        optimizer: Any,
+        schedule: Schedule | None,
+        theta: torch.Tensor,
+        seeds: tuple,
+        shares: list[Share],
     ) -> None:
         _, self.point = _family(optimizer, theta, seeds, shares)
         self.schedule, self.given, self.shares = schedule, optimizer, shares

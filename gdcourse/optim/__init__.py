@@ -2,23 +2,33 @@
 
 from typing import Any
 
-from gdcourse.optim.groups import names_of as _names_of
 from gdcourse.optim.lookahead import Lookahead
 from gdcourse.optim.methods import (
+    ADOPT,
     CLASSES,
     SGD,
+    AdaBelief,
     Adadelta,
     Adagrad,
     Adam,
     AdamW,
+    AdEMAMix,
+    AMSGrad,
+    Lion,
     Momentum,
+    NAdam,
     Nesterov,
+    Prodigy,
     RAdam,
     RMSProp,
+    ScheduleFree,
+    ScheduleFreeSGD,
+    SignSGD,
     from_rule,
 )
 from gdcourse.optim.optimizer import RuleOptimizer
 from gdcourse.optim.together import Together, hidden_matrices
+from gdcourse.rules.around import inside as _inside
 from gdcourse.rules.names import absent as _absent
 from gdcourse.rules.table import ALL
 from gdcourse.rules.table import OTHERS as _OTHERS
@@ -31,7 +41,7 @@ def __getattr__(name: str) -> Any:
     """A class that is made from the table and not named above: those are for type checkers and editors."""
     if name in CLASSES:
         return CLASSES[name]
-    if name in ALL and "inner_rule" in _names_of(ALL[name].kind):
+    if name in ALL and _inside(ALL[name].make(ALL[name].usual)):
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}: a rule around another is made an optimizer by "
             f"gd.optim.from_rule(gd.{name}(gd.Adam()), params)"

@@ -28,8 +28,8 @@ MANY = 4
 """Parameters. Fewer are sooner moved one by one."""
 
 STACKED = 2**12
-"""Elements. Matrices of no more move in a stack, in one call for all; from there on the products take the time,
-and a call is nothing beside it."""
+"""Elements. Matrices of no more move in a stack, in one call for all; from there on the products take the
+time, and a call is nothing beside it."""
 
 STACK = 2**17
 """Elements of a stack, and of what a rule makes of it on the way: few enough for the processor's cache."""
@@ -209,7 +209,8 @@ def buckets(parts: list[Part], rule: Rule, key: Key, compiles: bool) -> Iterator
     scope = scope_of(rule)
     sparse = [part for part in parts if part.grad.layout is not torch.strided]
     dense = [part for part in parts if part.grad.layout is torch.strided] if sparse else parts
-    lists, alone = [], dense
+    lists: list[list[Part]] = []
+    alone = dense
     if scope == "tensor":
         # of one shape together, if the rule is known to keep them apart; by a kernel each, for another number
         # of them would be another kernel

@@ -190,6 +190,11 @@ def kinds_of(rule: Rule) -> tuple[Any, ...]:
     return (type(rule),) if inside(rule) is None else tuple(map(type, chain_of(rule)))
 
 
+def kind_of(rule: Rule) -> Any:
+    """A rule's class, of which a type checker does not ask whether it can be hashed."""
+    return type(rule)
+
+
 @cache
 def names_of(kind: Any) -> tuple[str, ...]:
     """The names of a rule's fields."""
@@ -214,14 +219,14 @@ def numbers_of(*kinds: Any) -> tuple[str, ...]:
 
 def values_of(rule: Rule) -> Group:
     """The hyperparameters of a rule and of those inside, by name."""
-    values = {name: getattr(one, name) for one in chain_of(rule) for name in names_of(type(one))}
+    values = {name: getattr(one, name) for one in chain_of(rule) for name in names_of(kind_of(one))}
     return {name: values[name] for name in numbers_of(*kinds_of(rule))}
 
 
 def with_values(rule: Rule, values: Group) -> Rule:
     """The same rule with these values of hyperparameters, its own and those of the rules inside."""
     inner = inside(rule)
-    own = {name: values[name] for name in names_of(type(rule)) if name in values}
+    own = {name: values[name] for name in names_of(kind_of(rule)) if name in values}
     if inner is not None:
         own["inner_rule"] = with_values(inner, values)
     return replace(rule, **own)  # type: ignore[type-var]

@@ -99,8 +99,9 @@ class Lookahead(torch.optim.Optimizer):
             raise ValueError("Invalid optimizer: a Lookahead around a Lookahead is not supported")
         if isinstance(optimizer, Together):
             raise ValueError(
-                "Invalid optimizer: a Lookahead around a Together is not supported: put one around each of its "
-                "optimizers, as in Together(Lookahead(gd.optim.Muon(hidden)), Lookahead(gd.optim.Adam(rest)))"
+                "Invalid optimizer: a Lookahead around a Together is not supported: put one around each of "
+                "its optimizers, as in Together(Lookahead(gd.optim.Muon(hidden)), "
+                "Lookahead(gd.optim.Adam(rest)))"
             )
         _check_pullback(pullback_momentum, optimizer)
         # The base class's own constructor would copy the groups; this one shares them.

@@ -212,8 +212,8 @@ class RuleOptimizer(torch.optim.Optimizer):
                 self._check_sparse(param, group)
             if param.is_inference() and not torch.is_inference_mode_enabled():
                 raise RuntimeError(
-                    "Inplace update to inference tensor outside InferenceMode is not allowed. The parameter of "
-                    f"shape {tuple(param.shape)} was made in torch.inference_mode(): clone it outside"
+                    "Inplace update to inference tensor outside InferenceMode is not allowed. The parameter "
+                    f"of shape {tuple(param.shape)} was made in torch.inference_mode(): clone it outside"
                 )
             moving.append((param, grad))
         return moving
@@ -268,8 +268,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._note_failure(ways)
 
     def _rests_on(self, param: torch.Tensor) -> Rule:
-        """The rule by which a parameter's point was made of θ; one that does not look ahead for a point that is
-        θ."""
+        """The rule by which a parameter's point was made of θ; one that does not look ahead for a point that
+        is θ."""
         state = self.state.get(param)
         return as_before(self.rule, looked_by(look_names(self.rule), state)) if state else Rule()
 
@@ -399,9 +399,9 @@ def first_state(param: torch.Tensor, rule: Rule) -> Values:
 
 def kind_of(optimizer: torch.optim.Optimizer) -> str:
     """An optimizer's package and method: state of torch's Adam is not for ours."""
-    ours = isinstance(optimizer, RuleOptimizer)
-    kind = type(optimizer.rule if ours else optimizer)
-    return f"{kind.__module__.partition('.')[0]}.{name_of(optimizer.rule) if ours else kind.__name__}"
+    if isinstance(optimizer, RuleOptimizer):
+        return f"{type(optimizer.rule).__module__.partition('.')[0]}.{name_of(optimizer.rule)}"
+    return f"{type(optimizer).__module__.partition('.')[0]}.{type(optimizer).__name__}"
 
 
 def copied(value: Any) -> Any:

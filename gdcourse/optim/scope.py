@@ -43,8 +43,8 @@ def seen_shape(rule: Rule, shape: tuple[int, ...]) -> tuple[int, ...]:
     shape, scope = tuple(shape), scope_of(rule)
     if matrices_only(rule) and len(shape) < 2:
         raise ValueError(
-            f"{name_of(rule)} moves matrices, got shape {shape}: give vectors, embeddings and heads to a partner "
-            "such as Adam (gdcourse.optim.Together, gdcourse.Partners)"
+            f"{name_of(rule)} moves matrices, got shape {shape}: give vectors, embeddings and heads to a "
+            "partner such as Adam (gdcourse.optim.Together, gdcourse.Partners)"
         )
     if scope == "tensor":
         return (shape[0], prod(shape[1:])) if len(shape) > 1 else (1, prod(shape))
@@ -162,13 +162,13 @@ class Writes(ValueError):
 
 
 def check_unwritten(rule: Rule, theta: Any, grad: Any) -> None:
-    """Raise `Writes` if a rule has written into its arguments. Where these are tensors, torch counts how often
-    that has happened: to each that is new, or another's ``.data``, by itself."""
+    """Raise `Writes` if a rule has written into its arguments. Where these are tensors, torch counts how
+    often that has happened: to each that is new, or another's ``.data``, by itself."""
     for name, x in (("theta", theta), ("grad", grad)):
         if isinstance(x, torch.Tensor) and not x.is_inference() and x._version:
             raise Writes(
-                f"{type(rule).__name__}.step writes into {name} (by an operator such as +=, or a method such as "
-                "mul_): it must compute a new tensor, for others go on with what it was given"
+                f"{type(rule).__name__}.step writes into {name} (by an operator such as +=, or a method such "
+                "as mul_): it must compute a new tensor, for others go on with what it was given"
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -24,16 +23,17 @@ def hidden_matrices(model: torch.nn.Module, rest: Iterable[str] = ()) -> tuple[N
     """Part a model's parameters: its hidden matrices, for Muon and its kind, and all the rest, for a partner.
 
     Shapes do not tell: an embedding is a matrix, too, and moved by Muon a model learns worse, without a word.
-    This is a proposal, made of what the modules are. Look at the names, and say with ``rest`` what it got wrong.
+    This is a proposal, made of what the modules are. Look at the names, and say with ``rest`` what it got
+    wrong.
 
-    It takes for hidden: every parameter of two axes or more (a convolution's weights are a matrix with a row for
-    each output), but for
+    It takes for hidden: every parameter of two axes or more (a convolution's weights are a matrix with a row
+    for each output), but for
 
     * those of `torch.nn.Embedding` and ``EmbeddingBag``, also where another module shares them;
     * the last in the order of ``model.named_parameters()``, which it takes for the head.
 
-    A first layer that multiplies numbers, such as pixels, counts as hidden. An embedding of your own, made with
-    ``torch.nn.Parameter``, and a second head do, too: name them in ``rest``.
+    A first layer that multiplies numbers, such as pixels, counts as hidden. An embedding of your own, made
+    with ``torch.nn.Parameter``, and a second head do, too: name them in ``rest``.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def hidden_matrices(model: torch.nn.Module, rest: Iterable[str] = ()) -> tuple[N
 class Together(torch.optim.Optimizer):
     """Several optimizers as one: a step is a step of each, on its own parameters.
 
-    For partners that share a model, such as Muon on the hidden matrices and Adam on the rest. A training loop,
-    a schedule or a scaler of gradients sees one optimizer: ``param_groups`` are all of theirs, in order, and
-    the same objects; a schedule of a function multiplies each group's own rate, and a list of functions has
-    one for each group.
+    For partners that share a model, such as Muon on the hidden matrices and Adam on the rest. A training
+    loop, a schedule or a scaler of gradients sees one optimizer: ``param_groups`` are all of theirs, in
+    order, and the same objects; a schedule of a function multiplies each group's own rate, and a list of
+    functions has one for each group.
 
     A checkpoint is one of the usual form, with the parameters numbered through all of them. Lookahead goes
     around each of them, not around a Together.
@@ -138,8 +138,8 @@ class Together(torch.optim.Optimizer):
         """
         names = ", ".join(f"{i}: {type(one).__name__}" for i, one in enumerate(self.optimizers))
         raise ValueError(
-            f"Together does not know which of its optimizers ({names}) these parameters are for: add the group to "
-            "that one, as in optimizer.optimizers[1].add_param_group(...)"
+            f"Together does not know which of its optimizers ({names}) these parameters are for: add the "
+            "group to that one, as in optimizer.optimizers[1].add_param_group(...)"
         )
 
     @never_traced
@@ -166,8 +166,8 @@ class Together(torch.optim.Optimizer):
             yield
 
     def state_dict(self) -> Group:
-        """The optimizers' as one: groups and states in a row, parameters numbered through, and under "together"
-        for each of them how many of the groups are its own, and what else its checkpoint holds."""
+        """The optimizers' as one: groups and states in a row, parameters numbered through, and under
+        "together" for each of them how many of the groups are its own, and what else its checkpoint holds."""
         for before in self._optimizer_state_dict_pre_hooks.values():
             before(self)
         whole: Group = {"state": {}, "param_groups": [], "together": []}
@@ -192,8 +192,8 @@ class Together(torch.optim.Optimizer):
 
         Raises
         ------
-        TypeError, ValueError : it is not a Together's, or one of other optimizers, or a part of it does not fit
-            its optimizer. Then nothing was loaded.
+        TypeError, ValueError : it is not a Together's, or one of other optimizers, or a part of it does not
+            fit its optimizer. Then nothing was loaded.
         """
         check_is_one(state_dict)
         state_dict = dict(state_dict)
@@ -223,8 +223,8 @@ class Together(torch.optim.Optimizer):
         told = saved.get("together")
         if told is None:
             raise ValueError(
-                "loaded state dict has no 'together': it must be a Together's; that of one optimizer goes into "
-                ".optimizers[i].load_state_dict"
+                "loaded state dict has no 'together': it must be a Together's; that of one optimizer goes "
+                "into .optimizers[i].load_state_dict"
             )
         if [own["kind"] for own in told] != kinds:
             got = ", ".join(own["kind"] for own in told)
@@ -293,8 +293,8 @@ def _check_apart(optimizers: Iterable[torch.optim.Optimizer]) -> None:
         for key, param in mine.items():
             if key in owner:
                 raise ValueError(
-                    f"a parameter of shape {tuple(param.shape)} is in two of the optimizers, {owner[key]} and "
-                    f"{place}: {type(one).__name__}; each must have its own"
+                    f"a parameter of shape {tuple(param.shape)} is in two of the optimizers, {owner[key]} "
+                    f"and {place}: {type(one).__name__}; each must have its own"
                 )
             owner[key] = f"{place}: {type(one).__name__}"
 

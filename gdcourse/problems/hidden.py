@@ -14,8 +14,12 @@ def hidden_of(module: torch.nn.Module, rest: Iterable[Any] = ()) -> dict[str, bo
     """Of each parameter of a module that is trained, by its name, whether it is a hidden matrix; see
     `gdcourse.optim.hidden_matrices`."""
     weights = {name: param for name, param in module.named_parameters() if param.requires_grad}
-    left = {id(param) for table in module.modules() if isinstance(table, TABLES) for param in table.parameters()}
-    every = (param for _, param in module.named_parameters(remove_duplicate=False))  # a head may be an embedding
+    left = {
+        id(param) for table in module.modules() if isinstance(table, TABLES) for param in table.parameters()
+    }
+    every = (
+        param for _, param in module.named_parameters(remove_duplicate=False)
+    )  # a head may be an embedding
     matrices = [id(param) for param in every if param.requires_grad and param.ndim > 1]
     left |= {*matrices[-1:], *_named(module, weights, rest)}
     return {name: param.ndim > 1 and id(param) not in left for name, param in weights.items()}
@@ -36,5 +40,7 @@ def _named(module: torch.nn.Module, weights: dict[str, Any], rest: Iterable[Any]
             raise TypeError(f"rest must be names of parameters or modules, got {type(name).__name__}")
         found = [id(param) for own, param in weights.items() if own == name or own.startswith(f"{name}.")]
         if not found:
-            raise ValueError(f"rest: no parameter or module of this name: {name!r}; there are {', '.join(weights)}")
+            raise ValueError(
+                f"rest: no parameter or module of this name: {name!r}; there are {', '.join(weights)}"
+            )
         yield from found

@@ -12,17 +12,17 @@ from gdcourse.problems.problem import Problem, like
 class MatrixQuadratic(Problem):
     """J(W) = ½ ⟨A (W − C) B, W − C⟩, for W a matrix of n rows and m columns.
 
-    A mixes rows and B columns, and the Hessian is their Kronecker product: its eigenvalues are all products of
-    one of A's and one of B's, from 1 down to 1/(κ_A κ_B). At an angle of 0 both are diagonal, so that each entry of
-    W stands by itself. An angle turns the whole problem, A, B and C, in random planes: every row and every
-    column is turned by just that angle. A method to which a basis is nothing goes the same way then, only turned,
-    from a start at 0.
+    A mixes rows and B columns, and the Hessian is their Kronecker product: its eigenvalues are all products
+    of one of A's and one of B's, from 1 down to 1/(κ_A κ_B). At an angle of 0 both are diagonal, so that
+    each entry of W stands by itself. An angle turns the whole problem, A, B and C, in random planes: every
+    row and every column is turned by just that angle. A method to which a basis is nothing goes the same way
+    then, only turned, from a start at 0.
 
     Parameters
     ----------
     rows, columns : n and m. Default 16 and 24.
-    kappa : how many times the largest eigenvalue of A, and of B, is the smallest; a number for both, or a pair.
-        Their eigenvalues are spaced evenly by ratio. Default 100.
+    kappa : how many times the largest eigenvalue of A, and of B, is the smallest; a number for both, or a
+        pair. Their eigenvalues are spaced evenly by ratio. Default 100.
     angle : in degrees. Default 0.
     seed : of C, whose entries are standard normal, and of the planes. Default 0.
 

@@ -52,8 +52,8 @@ class Network:
 
     @property
     def hidden(self) -> tuple[bool, ...]:
-        """Of each part, whether it is a hidden matrix: each layer's weights are but the last one's, the head's.
-        The first layer's count: pixels are numbers, and no letters that are looked up."""
+        """Of each part, whether it is a hidden matrix: each layer's weights are but the last one's, the
+        head's. The first layer's count: pixels are numbers, and no letters that are looked up."""
         layers = len(self.sizes) - 1
         return tuple(one for number in range(1, layers + 1) for one in (number < layers, False))
 

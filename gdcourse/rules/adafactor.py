@@ -22,16 +22,17 @@ class Adafactor(Rule):
     beta2_decay : τ ≤ 0, without unit: how the weight of the newest gradient falls. Default −0.8.
     eps1 : ε₁ ≥ 0, in units of g (below mean(R), of g²). Default 2.2e-16.
     eps2 : ε₂ ≥ 0, in units of θ: what counts as the root mean square of smaller θ. Default 0.001.
-    d : d > 0, without unit: the largest root mean square of u. Default 1.
+    d : d ≥ 1, without unit: the largest root mean square of u. Default 1.
     weight_decay : λ ≥ 0, in units of one over θ. Default 0.
 
-    State: ``R``, shape ``(n, 1)``, and ``C``, shape ``(1, m)``, in units of g²: n + m numbers for nm parameters.
+    State: ``R``, shape ``(n, 1)``, and ``C``, shape ``(1, m)``, in units of g²: n + m numbers for nm
+    parameters.
 
-    Source: Shazeer and Stern (2018), Algorithms 4 and 5, which add ε₁ to g² and have for 1/√t another schedule
-    with an own η; here as in torch.
+    Source: Shazeer and Stern (2018), Algorithms 4, 5 and 6, which add ε₁ to g² instead, and take 10⁻³⁰ for
+    it; here it stands where torch has it.
     torch: ``torch.optim.Adafactor(params, lr=lr, beta2_decay=beta2_decay, eps=(eps1, eps2), d=d,
-    weight_decay=weight_decay)``, for vectors and matrices, exactly; by default its ε₁ is the parameter's
-    precision. In tensors of more axes it factors the last two.
+    weight_decay=weight_decay)``, for vectors and matrices, exactly; by default its ε₁ is the
+    parameter's precision. In tensors of more axes it factors the last two.
     """
 
     scope: ClassVar[Scope] = "tensor"

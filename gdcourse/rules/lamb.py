@@ -25,6 +25,15 @@ class LAMB(Adam):
 
     Source: You et al. (2020), Algorithm 2, with φ(x) = x.
     torch has none. optax: ``optax.lamb(lr, beta1, beta2, eps, weight_decay=weight_decay)``, exactly.
+
+    Examples
+    --------
+    By hand: u is (1, 0) at first, θ has the length 5, and so a tenth of that is the step.
+
+    >>> import numpy as np
+    >>> rule, theta = LAMB(lr=0.1, eps=0.0, weight_decay=0.0), np.array([3.0, 4.0])
+    >>> rule.step(theta, np.array([7.0, 0.0]), rule.init(theta, 0 * theta), rule.at(1))[0]
+    array([2.5, 4. ])
     """
 
     scope: ClassVar[Scope] = "vector"

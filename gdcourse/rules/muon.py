@@ -26,8 +26,8 @@ LEAST = 1e-7
 
 @dataclass(frozen=True, eq=False)
 class Muon(Rule):
-    """M_t = μ M_{t−1} + (1 − μ) g_t,  U_t = μ M_t + (1 − μ) g_t,  O_t = NS(U_t),
-    θ_t = θ_{t−1} − η (√max(1, n/m) O_t + λ θ_{t−1}),  M_0 = 0.
+    """M_t = μ M_{t−1} + (1 − μ) g_t,  U_t = μ M_t + (1 − μ) g_t,  Q_t = NS(U_t),
+    θ_t = θ_{t−1} − η (√max(1, n/m) Q_t + λ θ_{t−1}),  M_0 = 0.
 
     θ is a matrix of n rows and m columns. NS begins with X = U/‖U‖ and takes X to aX + (bA + cA²)X with
     A = XXᵀ, once for each (a, b, c): the singular vectors stay as they are, and the singular values σ go
@@ -50,8 +50,9 @@ class Muon(Rule):
     torch: ``torch.optim.Muon(params, lr=lr, momentum=gamma, weight_decay=weight_decay)``, which computes NS
     in bfloat16, on a CPU, too, and knows one (a, b, c) for all steps. Its
     ``adjust_lr_fn="match_rms_adamw"``, Liu et al.'s, has 0.2 √max(n, m) in the place of √max(1, n/m): here
-    that is another η, and another λ, for each shape, and so a group for each. optax: none; ``optax.contrib.muon``
-    divides both parts of U by their own bias corrections, so that its first steps have other directions.
+    that is another η, and another λ, for each shape, and so a group for each. optax: none;
+    ``optax.contrib.muon`` divides both parts of U by their own bias corrections, so that its first steps
+    have other directions.
     """
 
     scope: ClassVar[Scope] = "tensor"
@@ -69,12 +70,12 @@ class Muon(Rule):
     def step(self, theta, grad, state, at):
         M = self.gamma * state["M"] + (1 - self.gamma) * grad
         U = self.gamma * M + (1 - self.gamma) * grad
-        O = orthogonal(U, self.coefficients)
-        return self.moved(theta, O), {"M": M, "O": O}
+        Q = orthogonal(U, self.coefficients)
+        return self.moved(theta, Q), {"M": M, "Q": Q}
 
-    def moved(self, theta, O):
+    def moved(self, theta, Q):
         n, m = theta.shape[-2:]
-        return theta - self.lr * (max(1, n / m) ** 0.5 * O + self.weight_decay * theta)
+        return theta - self.lr * (max(1, n / m) ** 0.5 * Q + self.weight_decay * theta)
 
 
 def orthogonal(U, coefficients=QUINTIC):

@@ -10,8 +10,8 @@ TINY = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class NorMuon(Muon):
-    """Muon's step with O'_t in the place of O_t:  r_t = β₂ r_{t−1} + (1 − β₂) mean(O_t²), one number for each
-    row,  N_t = O_t / √r_t,  O'_t = ‖O_t‖/‖N_t‖ · N_t,  r_0 = 0.
+    """Muon's step with Q'_t in the place of Q_t:  r_t = β₂ r_{t−1} + (1 − β₂) mean(Q_t²), one number for each
+    row,  N_t = Q_t / √r_t,  Q'_t = ‖Q_t‖/‖N_t‖ · N_t,  r_0 = 0.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ class NorMuon(Muon):
     Beside either divisor stands 10⁻¹⁰. r begins at 0 and is not corrected for it, which would be one factor
     for all of a matrix: the norm takes it out.
 
-    Source: Li et al. (2025), Algorithm 1, in the form of the authors' code, whose O looks ahead as Muon's does,
-    and whose factor is √max(1, n/m) where the paper has 0.2 √(nm)/‖O'_t‖. Their NS adds 10⁻⁷ to ‖U‖, which
-    here is at least that. torch and optax have none.
+    Source: Li et al. (2025), Algorithm 1, in the form of the authors' code, whose Q looks ahead as Muon's
+    does, and whose factor is √max(1, n/m) where the paper has 0.2 √(nm)/‖Q'_t‖. Their NS adds 10⁻⁷ to ‖U‖,
+    which here is at least that. torch and optax have none.
     """
 
     beta2: Scalar = 0.95
@@ -35,8 +35,8 @@ class NorMuon(Muon):
 
     def step(self, theta, grad, state, at):
         _, new = super().step(theta, grad, state, at)
-        O = new["O"]
-        r = self.beta2 * state["r"] + (1 - self.beta2) * (O * O).mean(axis=-1, keepdims=True)
-        N = O / (r**0.5 + TINY)
-        O = N * (norm(O, MATRIX) / (norm(N, MATRIX) + TINY))
-        return self.moved(theta, O), {"M": new["M"], "O": O, "r": r}
+        Q = new["Q"]
+        r = self.beta2 * state["r"] + (1 - self.beta2) * (Q * Q).mean(axis=-1, keepdims=True)
+        N = Q / (r**0.5 + TINY)
+        Q = N * (norm(Q, MATRIX) / (norm(N, MATRIX) + TINY))
+        return self.moved(theta, Q), {"M": new["M"], "Q": Q, "r": r}

@@ -7,9 +7,9 @@ One step of any method in this package is
     theta, new = rule.step(theta, grad, state, rule.at(t))        # t = 1, 2, 3, …
 
 A rule uses operators, `abs` and the few words below (`where`, `ratio`, `sign`, `maximum`; for vectors and
-matrices `@`, ``.mT``, `norm`, `eigh`, `qr`, `descending` and `reordered`) only. It imports neither NumPy nor torch, so the same lines run
-on a float, an array, or a tensor on any device, and every hyperparameter may itself be an array of settings
-that broadcasts against θ.
+matrices `@`, ``.mT``, `norm`, `eigh`, `qr`, `descending` and `reordered`) only. It imports neither NumPy nor
+torch, so the same lines run on a float, an array, or a tensor on any device, and every hyperparameter may
+itself be an array of settings that broadcasts against θ.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Rule:
 
     ``per_batch`` says how many gradients in a row it wants of one mini-batch. ``matrices_only`` says that the
     rule is for hidden matrices and needs a partner for the rest: vectors, embeddings, the head. Which
-    matrices are hidden their shape does not tell; the user does. ``fixed`` names fields that are one value for
-    all runs, of whatever type.
+    matrices are hidden their shape does not tell; the user does. ``fixed`` names fields that are one value
+    for all runs, of whatever type.
     """
 
     scope: ClassVar[Scope] = "element"

@@ -15,25 +15,27 @@ class SOAP(Rule):
 
     θ is a matrix of n rows and m columns. The first gradient moves nothing: it fills L and R, whose
     eigenvectors are Q_L and Q_R, that of the largest eigenvalue first. After that, whenever k divides s, they
-    are not computed anew but led on: the columns of Q are put into the order of the diagonal of QᵀLQ, v's rows
-    (for Q_R its columns) with them, and then Q is the first factor of LQ = QR. That v fits the basis it is
-    used in rests on this: a basis of new eigenvectors may jump.
+    are not computed anew but led on: the columns of Q are put into the order of the diagonal of QᵀLQ, v's
+    rows (for Q_R its columns) with them, and then Q is the first factor of LQ = QR. That v fits the basis it
+    is used in rests on this: a basis of new eigenvectors may jump.
 
     Parameters
     ----------
     lr : η > 0, in units of θ. Default 0.003.
     beta1 : β₁ in [0, 1), without unit: the decay of the mean. Default 0.95.
     beta2 : β₂ in [0, 1), without unit: the decay of v, L and R. Default 0.95.
-    eps : ε ≥ 0, in units of g. With 0, what no gradient has reached rests. Default 1e-8.
+    eps : ε ≥ 0, in units of g. Beside 0, directions that no gradient has
+        reached would move by what rounding leaves in them. Default 1e-8.
     weight_decay : λ ≥ 0, in units of one over θ. Default 0.01.
     k : how many steps a basis is kept, a whole number ≥ 1. Default 10.
 
-    State: ``m`` in units of g and ``v`` in units of g², with θ's shape; ``L`` and ``QL``, shape ``(n, n)``, ``R``
-    and ``QR``, shape ``(m, m)``: 2(n² + m²) numbers for nm parameters, beside Adam's 2nm.
+    State: ``m`` in units of g and ``v`` in units of g², with θ's shape; ``L`` and ``QL``, shape ``(n, n)``,
+    ``R`` and ``QR``, shape ``(m, m)``: 2(n² + m²) numbers for nm parameters, beside Adam's 2nm.
 
-    Source: Vyas et al. (2024), Algorithm 3, in the form of the authors' code: there the decay follows the step,
-    ε is not corrected, L and R have β₂, and the first gradient is not used. The code keeps m in the basis,
-    which is the same; a side of more than 10,000 is left as it is, and here is not. torch and optax have none.
+    Source: Vyas et al. (2024), Algorithm 3, in the form of the authors' code: there the decay follows the
+    step, ε is not corrected, L and R have β₂, and the first gradient is not used. The code keeps m in the
+    basis, which is the same; a side of more than 10,000 is left as it is, and here is not. torch and optax
+    have none.
     """
 
     scope: ClassVar[Scope] = "tensor"

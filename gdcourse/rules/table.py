@@ -104,13 +104,13 @@ METHODS |= {
 
 AFTER: dict[str, Method] = Methods()
 AFTER |= {
-    "SignSGD": Method(lambda lr: SignSGD(lr), 0.001, family=SIGNS),
-    "Lion": Method(lambda lr: Lion(lr), 0.001, family=SIGNS),
+    "SignSGD": Method(lambda lr: SignSGD(lr), 0.003, family=SIGNS),
+    "Lion": Method(lambda lr: Lion(lr), 0.003, family=SIGNS),
     "NAdam": Method(lambda lr: NAdam(lr), 0.01, family=REPAIRS),
     "AMSGrad": Method(lambda lr: AMSGrad(lr), 0.01, family=REPAIRS),
     "AdaBelief": Method(lambda lr: AdaBelief(lr), 0.01, family=REPAIRS),
     "AdEMAMix": Method(lambda lr: AdEMAMix(lr), 0.01, family=REPAIRS),
-    "ADOPT": Method(lambda lr: ADOPT(lr), 0.01, family=REPAIRS),
+    "ADOPT": Method(lambda lr: ADOPT(lr), 0.003, family=REPAIRS),
     "Cautious": Method(lambda lr: Cautious(Adam(lr)), 0.01, family=AROUND),
     "Clipped": Method(lambda lr: Clipped(Momentum(lr)), 0.1, family=AROUND),
     "SAM": Method(lambda lr: SAM(Momentum(lr)), 0.1, family=AROUND),
@@ -121,7 +121,7 @@ AFTER |= {
         torch={"beta": "momentum", "warmup": "warmup_steps"},
     ),
     "ScheduleFree": Method(
-        lambda lr: ScheduleFree(lr), 0.01, family=UNTUNED, torch={"warmup": "warmup_steps"}
+        lambda lr: ScheduleFree(lr), 0.03, family=UNTUNED, torch={"warmup": "warmup_steps"}
     ),
     "Prodigy": Method(lambda d_coef: Prodigy(d_coef=d_coef), 1.0, "d_coef", family=UNTUNED),
     "LAMB": Method(lambda lr: LAMB(lr), 0.01, family=MATRICES),
@@ -165,8 +165,8 @@ def unknown_method(name: Any) -> str:
 
 
 def with_lr(rule: Any, lr: Scalar) -> Any:
-    """The same rule with another learning rate; for one around another, the inner rule's; for partners, that of
-    the hidden matrices' rule.
+    """The same rule with another learning rate; for one around another, the inner rule's; for partners, that
+    of the hidden matrices' rule.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from tests import methods
         (gd.Adagrad(0.1), 7, 1),  # g²; +; + ε; √; η /; · g; θ −
         (gd.Adam(0.1), 14, 2),
         (gd.SignSGD(0.1), 3 + 4 + 2, 1),  # an average; > and <, where twice; η·; θ −
-        (gd.Prodigy(), 39, 4),  # d and r are one number for all
+        (gd.Prodigy(), 24, 4),  # d and r are one number for all, and so is what is done with them
         (gd.ScheduleFreeSGD(0.1), 3 + 10, 1),
     ],
 )

@@ -412,8 +412,7 @@ IN_PARTS = {
     **{
         name: (lambda make=make: make(LR[:, None, None], GAMMA[:, None]))
         for name, make in FAMILIES.items()
-        if name not in gd.rules.AFTER
-        or name in ("Cautious", "SAM", "ScheduleFree", "Prodigy")  # one of each kind
+        if name not in gd.rules.AFTER or name in OF_EACH_KIND
     },
     "schedule": lambda: lambda t: gd.Momentum(LR[:, None, None] / t, GAMMA[:, None]),
     "diverging": lambda: gd.Momentum(np.array([0.1, 3.0])[:, None, None], GAMMA[:, None]),

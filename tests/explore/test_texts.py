@@ -147,6 +147,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0.9": SETTING,
     },
     "stochastic": {},
+    "weight_decay": {"1": FORMULA},  # 1/λ
     "why_it_matters": {},
 }
 """The numbers that a figure's caption may name by itself, each with the reason why it is the same at every

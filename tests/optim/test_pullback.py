@@ -13,7 +13,7 @@ import gdcourse as gd
 from tests import optimizers
 from tests.conftest import needs_a_compiler
 from tests.optim.bit_for_bit import everything, same
-from tests.optimizers import FILLED, MAKERS, gap, torchs_maker, values
+from tests.optimizers import FILLED, MAKERS, gap, mostly, torchs_maker, values
 
 EXACT, STEPS, K, ALPHA = 1e-12, 17, 5, 0.3
 
@@ -312,7 +312,7 @@ def test_a_readers_rule_is_pulled_where_it_holds_tensors_of_real_numbers():
 # ---- saving, loading, copying ----
 
 
-@around_any
+@pytest.mark.parametrize("name", mostly({name: name for name in INNER}))
 @pytest.mark.parametrize("how", ["reset", "pullback"])
 def test_a_checkpoint_changes_no_bit_at_any_place_of_the_cycle(name, how):
     """Through a file of weights only, into an optimizer with other settings."""

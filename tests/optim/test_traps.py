@@ -19,12 +19,14 @@ from tests.optimizers import (
     equal,
     gap,
     give_gradients,
+    mostly,
     parameters,
     values,
     walk,
 )
 
 MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3)}
+most = pytest.mark.parametrize("name", mostly({name: name for name in MAKERS}))
 every = pytest.mark.parametrize("name", MAKERS)
 every_class = pytest.mark.parametrize("name", CLASSES)
 every_of_ours = pytest.mark.parametrize("name", OURS)
@@ -166,7 +168,7 @@ def test_lookaheads_groups_can_be_set():
 # ---- where tensors lie ----
 
 
-@every
+@most
 @both
 def test_another_default_device_changes_nothing(name, compile):
     params, plain = parameters(), parameters()
@@ -187,7 +189,7 @@ def test_another_default_device_changes_nothing(name, compile):
     assert tensors and {x.device.type for x in tensors} == {"cpu"}
 
 
-@every
+@most
 @both
 def test_state_that_is_replaced_or_shared_between_processes_is_what_counts(name, compile):
     """As Hogwild does: share_memory_() gives a tensor another storage, of which nobody holds the old one."""
@@ -225,7 +227,9 @@ def test_what_was_made_in_inference_mode_is_moved_inside_and_refused_outside(nam
         theirs = parameters((2,))
     said = "Inplace update to inference tensor outside InferenceMode is not allowed"
     give_gradients(mixed, 1)
-    with pytest.raises(RuntimeError, match=rf"{said}\. The parameter of shape \(\d+,\) was made .*: clone it"):
+    with pytest.raises(
+        RuntimeError, match=rf"{said}\. The parameter of shape \(\d+,\) was made .*: clone it"
+    ):
         MAKERS[name](mixed, compile=compile).step()
     give_gradients(theirs, 1)
     with pytest.raises(RuntimeError, match=said):
