@@ -264,7 +264,8 @@ def from_rule(
     Parameters
     ----------
     rule : an update rule whose hyperparameters are single numbers. What it is given, its ``scope`` says (see
-        `Rule`): with "element", many parameters in one vector, or a piece of one.
+        `Rule`): with "element", many parameters in one vector, or a piece of one; with "tensor", each
+        parameter as a matrix, or a stack of such.
     params, weight_decay, maximize, compile, foreach, fused, capturable, differentiable : as in
     `RuleOptimizer`, where the names of the groups' keys and
         the errors are listed, too.

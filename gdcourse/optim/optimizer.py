@@ -81,6 +81,11 @@ class RuleOptimizer(torch.optim.Optimizer):
     an element without any gradient rests even if ε is 0, where torch's becomes NaN. Clip gradients as large
     as that, or use float64.
 
+    A rule that sees matrices (``scope = "tensor"``) gets each parameter as one: the first axis is the rows,
+    all others are the columns, and a vector is one row. Small matrices of one shape move in a stack, in one
+    call. A rule for hidden matrices alone, such as Muon, refuses vectors; `hidden_matrices` proposes which
+    parameters to give it, and `Together` makes one optimizer of it and its partner.
+
     How it runs: the tiny parameters of a group are joined in one vector for the step, and the rule is called
     once for all of them; any other is moved where it lies. On a CPU this package's rules are called on
     NumPy's views of the tensors, in pieces that fit the processor's cache, which `torch.get_num_threads`
@@ -92,7 +97,9 @@ class RuleOptimizer(torch.optim.Optimizer):
     some seconds. It is not compiled again for another learning rate, a schedule, another size, a group that
     joins, a parameter that rests or starts late; it is after `torch.set_num_threads`. Where compiling fails,
     for want of a C++ compiler or because the rule asks for more than arithmetic and `where`, a warning says
-    so and the rule runs uncompiled. A rule whose ``scope`` is not "element" runs uncompiled.
+    so and the rule runs uncompiled. A rule that sees matrices gets a kernel for each of their shapes, in
+    which the products are torch's own; one that does something at some steps only (SOAP) and one that sees
+    vectors, or all parameters in one, run uncompiled.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ def check_scope(rule: Rule) -> None:
     except Exception as error:
         raise ValueError(
             f"{type(rule).__name__} does not run on a vector ({type(error).__name__}: {error}): a "
-            'rule that needs a parameter in its own shape says so, scope = "tensor"'
+            'rule that needs each parameter as a matrix says so, scope = "tensor"'
         ) from error
     if found is None:
         return
@@ -103,7 +103,7 @@ def check_scope(rule: Rule) -> None:
             raise ValueError(
                 f"{type(rule).__name__} does not work element by element: a vector that is {how} comes "
                 'out otherwise. Give the class scope = "vector" (each parameter by itself, as a vector), '
-                '"tensor" (in its own shape) or "all" (all parameters in one vector)'
+                '"tensor" (as a matrix) or "all" (all parameters in one vector)'
             )
 
 

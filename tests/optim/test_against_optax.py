@@ -104,6 +104,7 @@ CASES = {
         lambda: optax.contrib.ademamix(0.01, alpha=2.0, weight_decay=0.1),
     ),
     "ADOPT": (gd.ADOPT(0.01), lambda: optax.contrib.adopt(0.01)),
+    "LAMB": (gd.LAMB(0.1, weight_decay=0.1), lambda: optax.lamb(0.1, weight_decay=0.1)),
     "ScheduleFreeSGD": (
         gd.ScheduleFreeSGD(0.1, 0.8),
         lambda: optax.contrib.schedule_free_sgd(0.1, b1=0.8, weight_decay=0.0),

@@ -1,4 +1,4 @@
-"""What a rule says it may be run on: each number, each parameter in its own shape, or all in one vector."""
+"""What a rule may be run on: each number, each parameter as a vector or a matrix, or all in one vector."""
 
 import re
 from dataclasses import dataclass
@@ -131,7 +131,7 @@ def test_a_readers_that_does_not_is_refused_and_told_what_to_write(rule, how):
         rf"^{type(rule).__name__} does not work element by element: a vector that is {how} comes out "
         + re.escape(
             'otherwise. Give the class scope = "vector" (each parameter by itself, as a vector), "tensor" '
-            '(in its own shape) or "all" '
+            '(as a matrix) or "all" '
         )
     )
     for refusing in (check_scope, lambda rule: gd.optim.from_rule(rule, parameters())):
