@@ -78,9 +78,10 @@ class Single(Bucket):
     ) -> None:
         if grad is not None and (grad.requires_grad or grad.is_neg()):
             grad = grad.detach().resolve_neg()
-        self.param = param.detach()
-        point = self.param.resolve_neg() if param.is_neg() else self.param  # a copy, or itself
-        super().__init__(point, memory, *([] if grad is None else [grad]))
+        self.param = self.point = param.detach()
+        if param.is_neg():
+            self.point = self.param.resolve_neg()  # a copy
+        self.memory, self.grads = memory, () if grad is None else (grad,)
         self.states, self.whole = [state], whole
 
     def storages(self) -> set[int]:
@@ -243,7 +244,8 @@ def joined(parts: list[Part], key: Key, all_together: bool) -> tuple[list[list[P
 
     ``all_together``: whether neither size nor number matters.
     """
-    small = parts if all_together else [part for part in parts if _is_small(part.param)]
+    bounds = {device: SMALL.get(device.type, SMALL_ELSEWHERE) for device in {p.param.device for p in parts}}
+    small = [part for part in parts if all_together or part.param.numel() < bounds[part.param.device]]
     if len(small) < MANY and not all_together:
         return [], parts
     storages = Counter([_storage(part.param) for part in small if _lies_there(part.param)])
@@ -292,23 +294,14 @@ def stacks(parts: list[Part], key: Key) -> list[list[Part]]:
     return cut
 
 
-def _is_small(param: torch.Tensor) -> bool:
-    count = param.numel()
-    return count < SMALL_ELSEWHERE and count < SMALL.get(param.device.type, SMALL_ELSEWHERE)
-
-
 def _storage(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def is_plain(x: Any) -> bool:
-    """Whether something is a tensor and nothing more: not distributed, fake, or somebody's own kind."""
-    return type(x) in PLAIN
-
-
 PLAIN: set[type] = {torch.Tensor, torch.nn.Parameter}
+"""What is a tensor and nothing more: not distributed, fake, or somebody's own kind."""
 
 
 def _lies_there(param: torch.Tensor) -> bool:
     """Whether a parameter's numbers lie in a memory of its own kind, as they are."""
-    return is_plain(param) and param.layout is torch.strided and not param.is_neg()
+    return type(param) in PLAIN and param.layout is torch.strided and not param.is_neg()

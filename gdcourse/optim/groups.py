@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
@@ -41,24 +42,23 @@ OURS = {"params", "param_names", "maximize", "compile"}
 @dataclass
 class Settings:
     """A group's hyperparameters, as one step reads them: its rule, and what `update` takes beside it. ``lr``
-    and ``weight_decay`` are None where the rule has its own, or there is no decay. ``ahead`` : whether the
-    rule looks ahead."""
+    and ``weight_decay`` are None where the rule has its own, or there is no decay. ``looks`` : what a rule that
+    looks ahead leaves in the states, by name; None for one that does not."""
 
     rule: Rule
     lr: Any
     weight_decay: Any
     maximize: bool
-    ahead: bool
+    looks: Group | None
     _made: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
 
     def stage(self, state: Group) -> tuple[int, Before]:
         """Which step is next for a parameter with this state, and by which hyperparameters its point was
         made. Those for which it is the same can move in one call."""
-        return int(state["step"]) + 1, looked_by(self.rule, state) if self.ahead else None
+        return int(state["step"]) + 1, None if self.looks is None else looked_by(self.looks, state)
 
     def at(self, t: int, before: Before) -> tuple[Any, ...]:
-        """What `update` takes beside the tensors, for parameters that move for the t-th time, and whose point
-        was made by the hyperparameters ``before`` (None: by these, or the rule does not look ahead)."""
+        """What `update` takes beside the tensors, for parameters at this stage."""
         key = t, before
         if key not in self._made:
             former = as_before(self.rule, before)
@@ -69,8 +69,8 @@ class Settings:
         """Write into the states of parameters that they have moved for the t-th time, and by what."""
         for state in states:
             state["step"].fill_(t)
-        if self.ahead:
-            note_look(self.rule, states)
+        if self.looks is not None:
+            note_look(self.looks, states)
 
 
 def settings_of(rule: Rule, group: Group) -> Settings:
@@ -78,8 +78,9 @@ def settings_of(rule: Rule, group: Group) -> Settings:
     lr = None if has(rule, "lr") else number("lr", group["lr"])
     decay = None if has(rule, "weight_decay") else number("weight_decay", group["weight_decay"])
     decays = isinstance(decay, torch.Tensor) or decay
-    ahead = looks(rule)
-    return Settings(from_group(rule, group), lr, decay if decays else None, group["maximize"], ahead)
+    rule = from_group(rule, group)
+    ahead = {LOOK + name: x for name, x in values_of(rule).items()} if looks(rule) else None
+    return Settings(rule, lr, decay if decays else None, group["maximize"], ahead)
 
 
 def to_group(rule: Rule) -> Group:
@@ -94,8 +95,9 @@ def to_group(rule: Rule) -> Group:
 def from_group(rule: Rule, group: Group) -> Rule:
     """The same rule with a parameter group's hyperparameters, each a single Python number, so that what
     depends on t alone is computed in double precision; on another device than the CPU, a tensor stays one."""
-    renamed = renamed_of(*kinds_of(rule))
-    values = {name: group[renamed.get(name, name)] for name in numbers_of(*kinds_of(rule))}
+    kinds = kinds_of(rule)
+    renamed = renamed_of(*kinds)
+    values = {name: group[renamed.get(name, name)] for name in numbers_of(*kinds)}
     if "betas" in renamed.values():
         values["beta1"], values["beta2"] = pair(group["betas"])
     return with_values(rule, {name: number(name, value) for name, value in values.items()})
@@ -153,19 +155,15 @@ def as_before(rule: Rule, before: Before) -> Rule:
     return with_values(rule, known)
 
 
-def looked_by(rule: Rule, state: Group) -> Before:
-    """The hyperparameters by which a parameter's point was made."""
-    if not looks(rule):
-        return None
-    values = tuple([float(state[name]) if name in state else None for name in look_names(rule)])
+def looked_by(names: Iterable[str], state: Group) -> Before:
+    """The hyperparameters by which a parameter's point was made; ``names`` are the rule's `look_names`."""
+    values = tuple([float(state[name]) if name in state else None for name in names])
     return None if all(x is None for x in values) else values
 
 
-def note_look(rule: Rule, states: list[Group]) -> None:
+def note_look(values: Group, states: list[Group]) -> None:
     """Write into parameters' states by which hyperparameters their points have been made."""
-    values = values_of(rule)
-    for name in look_names(rule):
-        value = values[name.removeprefix(LOOK)]
+    for name, value in values.items():
         for state in states:
             if isinstance(value, torch.Tensor):
                 state.pop(name, None)
@@ -177,7 +175,11 @@ def note_look(rule: Rule, states: list[Group]) -> None:
 
 def memory_of(state: Group) -> Values:
     """What of a parameter's state is the rule's."""
-    return {name: x for name, x in state.items() if name != "step" and name[:5] != LOOK}
+    memory = state.copy()
+    memory.pop("step", None)
+    for name in [name for name in memory if name[:5] == LOOK]:
+        del memory[name]
+    return memory
 
 
 # ---- names ----

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from operator import itemgetter
 from threading import RLock, Timer
 from typing import Any, NamedTuple
@@ -81,7 +81,7 @@ def kernel(
         lines = [line for line in str(error).strip().splitlines() if not line.endswith("raised:")]
         raise Failed(f"{type(error).__name__}: {lines[0] if lines else ''}") from error
     vector = _on_device(numbers, leaves[0].device)
-    return lambda *leaves: run(vector, *leaves, *arrays)
+    return partial(run, vector) if not arrays else lambda *leaves: run(vector, *leaves, *arrays)
 
 
 def _like(x: torch.Tensor, any_length: bool) -> Like:

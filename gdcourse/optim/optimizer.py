@@ -265,7 +265,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         with Ways(self.compile and not self._failed) as ways:
             for param in chain.from_iterable(group["params"] for group in self.param_groups):
                 state = self.state.get(param, {})
-                key = bool(state), looked_by(self.rule, state)
+                key = bool(state), looked_by(look_names(self.rule), state)
                 if key not in made:
                     made[key] = lookahead, self._rests_on(param)
                 bucket = pulled(param, memory_of(state), held[param], made[key])
@@ -278,7 +278,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         """The rule by which a parameter's point was made of θ; one that does not look ahead for a point that
         is θ."""
         state = self.state.get(param)
-        return as_before(self.rule, looked_by(self.rule, state)) if state else Rule()
+        return as_before(self.rule, looked_by(look_names(self.rule), state)) if state else Rule()
 
     def theta(self, param: torch.Tensor) -> torch.Tensor:
         """θ of one parameter, as a new tensor; in float32 where the parameter is of half precision."""

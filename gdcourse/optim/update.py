@@ -18,7 +18,7 @@ from warnings import warn
 import numpy as np
 import torch
 
-from gdcourse.optim.bucket import Bucket, Matrices, is_plain
+from gdcourse.optim.bucket import PLAIN, Bucket, Matrices
 from gdcourse.optim.kernels import Failed, kernel
 from gdcourse.optim.scope import check_unwritten, is_ours
 from gdcourse.rules import Lookahead, Rule, Values, where
@@ -182,26 +182,30 @@ class Ways:
         return self._may[id(values)][0]
 
     def finish(self) -> None:
-        """Compute what is left, shared out among as many threads as torch uses, and hand all results back."""
+        """Compute what is left, and hand all results back."""
         if self._pieces:
-            _keep_memory()
-        threads = min(torch.get_num_threads(), len(self._pieces))
-        if threads < 2:
-            self._work()
-        else:
-            with ThreadPoolExecutor(threads - 1) as others:
-                futures = []
-                with suppress(RuntimeError):  # none is to be had, as once the main thread has ended
-                    for _ in range(threads - 1):
-                        futures.append(others.submit(self._work))
-                self._work()
-                for future in futures:
-                    future.result()
+            self._share_out()
         for bucket, then in self._buckets:
             self._hand_back(bucket, then)
         # autograd does not see what NumPy and a kernel have changed
         torch.autograd.graph.increment_version(self._moved)
         self._buckets, self._waiting, self._moved = [], set(), []
+
+    def _share_out(self) -> None:
+        """Compute the pieces, on as many threads as torch uses."""
+        _keep_memory()
+        threads = min(torch.get_num_threads(), len(self._pieces))
+        if threads < 2:
+            self._work()
+            return
+        with ThreadPoolExecutor(threads - 1) as others:
+            futures = []
+            with suppress(RuntimeError):  # none is to be had, as once the main thread has ended
+                for _ in range(threads - 1):
+                    futures.append(others.submit(self._work))
+            self._work()
+            for future in futures:
+                future.result()
 
     def _work(self) -> None:
         with np.errstate(all="ignore"):  # which is each thread's own
@@ -314,7 +318,7 @@ def _is_distributed(tensor: torch.Tensor) -> bool:
 
 def _address(value: Any) -> int | None:
     """Where a plain tensor lies; a tensor of another kind, or of none, has no address of its own."""
-    return value.data_ptr() if is_plain(value) and value.numel() else None
+    return value.data_ptr() if type(value) in PLAIN and value.numel() else None
 
 
 def _by_numpy(program: Program, arrays: Arrays, values: tuple[Any, ...]) -> None:
@@ -346,7 +350,7 @@ def _numpy_can(bucket: Bucket) -> bool:
     if not bucket.numpy:
         return False
     for x in bucket.tensors():
-        if not is_plain(x) or x.dtype not in NUMPYS or not x.is_cpu:
+        if type(x) not in PLAIN or x.dtype not in NUMPYS or not x.is_cpu:
             return False
     return 0 not in bucket.point.stride()  # one number for many elements, which torch refuses
 
@@ -365,7 +369,7 @@ def alike(bucket: Bucket) -> list[torch.Tensor] | None:
     tensors = bucket.tensors()
     shape, contiguous = point.shape, True
     for x in tensors:
-        if not is_plain(x) or x.shape != shape:
+        if type(x) not in PLAIN or x.shape != shape:
             return None
         contiguous = contiguous and x.is_contiguous()
     if contiguous:
@@ -382,7 +386,7 @@ def alike(bucket: Bucket) -> list[torch.Tensor] | None:
 def _plain(bucket: Bucket) -> list[torch.Tensor] | None:
     """The bucket's tensors in a row, if they are nothing more than tensors; else None."""
     tensors = bucket.tensors()
-    return tensors if all(map(is_plain, tensors)) else None
+    return tensors if PLAIN.issuperset(map(type, tensors)) else None
 
 
 def _chooses(values: tuple[Any, ...]) -> bool:

@@ -111,7 +111,7 @@ OURS = {
         supports_complex=False,
     )
     for name, kind in CLASSES.items()
-    if name in ANY_SHAPE
+    if name in ANY_SHAPE and kind.method.kind.scope != "all"  # of these, below
 }
 
 

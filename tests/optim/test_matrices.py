@@ -79,11 +79,12 @@ def test_each_matrix_goes_as_by_hand(name, most, monkeypatch):
 def test_a_stack_is_not_larger_than_fits_the_cache(monkeypatch):
     monkeypatch.setattr(bucket, "STACK", 40)
     params = parameters(*[(4, 3)] * 7, (9, 9), (9, 9))
-    lists = bucket.stacks(params, lambda param: 0)
+    parts = [bucket.Part(p, {}, p) for p in params]
+    lists = bucket.stacks(parts, lambda state: 0)
     assert [len(some) for some in lists] == [3, 3, 1, 1, 1]
     monkeypatch.setattr(bucket, "STACKED", 50)
-    tied = torch.nn.Parameter(params[0].detach())
-    assert [len(some) for some in bucket.stacks([*params, tied], lambda param: 0)] == [1, 3, 3, 1, 1, 1]
+    tied = bucket.Part(torch.nn.Parameter(params[0].detach()), {}, params[0])
+    assert [len(some) for some in bucket.stacks([*parts, tied], lambda state: 0)] == [1, 3, 3, 1, 1, 1]
 
 
 @each
