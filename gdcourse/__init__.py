@@ -27,18 +27,32 @@ from gdcourse import experiments, optim, problems, rules, theory
 from gdcourse.experiments import compare, descend, train
 from gdcourse.problems import digits, text
 from gdcourse.rules import (
+    ADOPT,
     METHODS,
+    SAM,
+    AdaBelief,
     Adadelta,
     Adagrad,
     Adam,
     AdamW,
+    AdEMAMix,
+    AMSGrad,
+    Cautious,
+    Clipped,
     GradientDescent,
+    Lion,
     Lookahead,
     Momentum,
+    NAdam,
     Nesterov,
+    Partners,
+    Prodigy,
     RAdam,
     RMSProp,
     Rule,
+    ScheduleFree,
+    ScheduleFreeSGD,
+    SignSGD,
 )
 from gdcourse.rules.names import absent as _absent
 from gdcourse.rules.table import ALL

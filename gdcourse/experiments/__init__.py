@@ -1,10 +1,10 @@
 """Running: one path or thousands, one network or a grid, and fair comparisons."""
 
-from gdcourse.experiments import landscape
+from gdcourse.experiments import landscape, schedules
 from gdcourse.experiments.agree import largest_gap
 from gdcourse.experiments.claims import Claim, Measured, at_least, at_most, decide, expect, ledger
 from gdcourse.experiments.compare import Comparison, Tuned, compare
-from gdcourse.experiments.cost import gradient_operations, state_size, step_operations
+from gdcourse.experiments.cost import gradient_operations, state_bytes, state_size, step_operations
 from gdcourse.experiments.decay import AdamL2, left_of
 from gdcourse.experiments.descend import Run, descend
 from gdcourse.experiments.entrants import method_of
@@ -43,8 +43,10 @@ __all__ = [
     "method_of",
     "plain",
     "progress",
+    "schedules",
     "settled",
     "sharpness",
+    "state_bytes",
     "state_size",
     "step_operations",
     "steps_in_words",

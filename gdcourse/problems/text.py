@@ -123,7 +123,10 @@ def text(context: int = 32, device: torch.device | str = "cpu", path: Path | str
     >>> gd.text()
     Text: windows of 32 letters, of 91 symbols: 15,944 to train on, 256 for validation, 885 for test
     >>> data = gd.text()
-    >>> data.decode(data.train.x[40]), data.decode(data.train.y[40])
+    >>> data.decode(data.train.x[124]), data.decode(data.train.y[124])
+    ('Square roots are noted by the le', 'quare roots are noted by the let')
+    >>> data.encode("Light")
+    tensor([36, 63, 61, 62, 74])
     """
     return as_text(_read(Path(path)), context).to(device=device)
 

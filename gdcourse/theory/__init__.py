@@ -3,8 +3,10 @@ on a step, ρ_t and r_t. Pure functions of numbers or NumPy arrays."""
 
 from gdcourse.theory.noise import (
     adagrad_effective_lr,
+    averaged_moments,
     lookahead_variance_ratio,
     minibatch_variance,
+    sgd_moments,
     stationary_variance,
 )
 from gdcourse.theory.quadratics import (
@@ -50,6 +52,7 @@ __all__ = [
     "adam_noise_rms",
     "adam_spike_step",
     "adam_stability_limit",
+    "averaged_moments",
     "best_rates",
     "ema_half_life",
     "first_rectified_step",
@@ -74,5 +77,6 @@ __all__ = [
     "rectification",
     "rho",
     "rho_inf",
+    "sgd_moments",
     "stationary_variance",
 ]

@@ -3,6 +3,7 @@ Adagrad's denominator or Lookahead's averaging change about it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,70 @@ def stationary_variance(lr: Floats, curvature: Floats, noise: Floats, gamma: Flo
     with np.errstate(divide="ignore"):
         variance = lr * np.square(noise) * (1 + gamma) / (curvature * (1 - gamma) * np.maximum(room, 0.0))
     return variance
+
+
+def sgd_moments(
+    rates: Floats, curvature: Floats, noise: Floats, start: Floats = 1.0
+) -> Iterator[tuple[Floats, Floats]]:
+    """E θ_t and Var θ_t, one pair after the other for t = 0, 1, …, T, of stochastic gradient descent whose
+    learning rate at step t is η_t, on J(θ) = ½hθ² with gradients hθ + σξ as in `stationary_variance`.
+
+    E θ_t = (1 − η_t h) E θ_{t−1} and Var θ_t = (1 − η_t h)² Var θ_{t−1} + η_t² σ². So the expected loss,
+    ½h(E θ_t)² + ½h Var θ_t, has two parts: the way that is left, and noise.
+
+    Parameters
+    ----------
+    rates : η_1, …, η_T along the first axis; the others broadcast with the curvatures.
+    curvature : h ≥ 0.
+    noise : σ, the standard deviation of the gradient's noise.
+    start : θ_0. Default 1.
+
+    Source: Wu, Ren, Liao and Grosse (2018), Theorem 1, without momentum.
+
+    Examples
+    --------
+    >>> from gdcourse import theory
+    >>> for mean, variance in theory.sgd_moments([0.5, 0.25], curvature=1.0, noise=2.0):
+    ...     print(f"{mean:.4f} {variance:.4f}")
+    1.0000 0.0000
+    0.5000 1.0000
+    0.3750 0.8125
+    """
+    rates = np.asarray(rates, float)
+    shapes = (rates.shape[1:], *(np.shape(one) for one in (curvature, noise, start)))
+    mean = start + np.zeros(np.broadcast_shapes(*shapes))
+    variance = 0.0 * mean
+    yield mean, variance
+    for rate in rates:
+        shrink = 1 - rate * curvature
+        mean, variance = shrink * mean, shrink**2 * variance + np.square(rate * noise)
+        yield mean, variance
+
+
+def averaged_moments(
+    rates: Floats, curvature: Floats, noise: Floats, start: Floats = 1.0, first: int = 1
+) -> Iterator[tuple[Floats, Floats]]:
+    """Mean and variance of the average (θ_first + … + θ_t)/(t − first + 1), for t = first, …, T, along the
+    path of `sgd_moments`.
+
+    The errors of two steps go together, the more the nearer they are: Cov(θ_s, θ_t) is Var θ_s times the
+    product of 1 − η_i h over i = s + 1, …, t.
+
+    Parameters
+    ----------
+    rates, curvature, noise, start : as for `sgd_moments`.
+    first : the first step whose θ is averaged, from 0, the start. Default 1.
+    """
+    rates = np.asarray(rates, float)
+    total = spread = shared = 0.0  # the sum's mean, its variance, and its covariance with the last θ
+    for t, (mean, variance) in enumerate(sgd_moments(rates, curvature, noise, start)):
+        if t < first:
+            continue
+        if t > first:
+            shared = shared * (1 - rates[t - 1] * curvature)
+        total, spread, shared = total + mean, spread + 2 * shared + variance, shared + variance
+        count = t - first + 1
+        yield total / count, spread / count**2
 
 
 def minibatch_variance(sigma2: Floats, n: Floats, N: Floats) -> Floats:

@@ -5,6 +5,7 @@ import pytest
 import gdcourse as gd
 from gdcourse.experiments import gradient_operations, state_size, step_operations
 from gdcourse.rules import where
+from tests import methods
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,9 @@ from gdcourse.rules import where
         (gd.Nesterov(0.1), 6, 1),  # θ − γ·v first
         (gd.Adagrad(0.1), 7, 1),  # g²; +; + ε; √; η /; · g; θ −
         (gd.Adam(0.1), 14, 2),
+        (gd.SignSGD(0.1), 3 + 4 + 2, 1),  # an average; > and <, where twice; η·; θ −
+        (gd.Prodigy(), 24, 4),  # d and r are one number for all, and so is what is done with them
+        (gd.ScheduleFreeSGD(0.1), 3 + 10, 1),
     ],
 )
 def test_a_step_takes_the_operations_that_one_counts_by_hand(rule, operations, state):
@@ -47,7 +51,7 @@ class Rich(gd.Rule):
         (lambda theta, g, at: (theta > g) & (theta <= 0), 3),
         (lambda theta, g, at: (theta != g) | ~(theta >= g), 4),
         (lambda theta, g, at: where(theta < g, theta, g), 2),
-        (lambda theta, g, at: theta @ g.mT, 1),  # an attribute is no operation
+        (lambda theta, g, at: theta @ g.mT, 2),  # a product and a sum; an attribute is no operation
         (lambda theta, g, at: at["decay"] ** 2 * (1 - at["decay"]) * theta, 1),  # numbers alone are none
         (lambda theta, g, at: theta, 0),
     ],
@@ -56,9 +60,9 @@ def test_whatever_operator_a_rule_uses_is_counted_once(what, operations):
     assert step_operations(Rich(what)) == operations
 
 
-@pytest.mark.parametrize("name", gd.METHODS)
+@pytest.mark.parametrize("name", methods.FLAT)
 def test_every_method_can_be_counted_and_lookahead_adds_to_what_is_inside(name):
-    rule = gd.METHODS[name].make(0.1)
+    rule = gd.ALL[name].make(0.1)
     assert 2 <= step_operations(rule) <= 50
     if name == "Lookahead":
         shared_out = 3 / rule.k  # a synchronisation: subtract, multiply, add

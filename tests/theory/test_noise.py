@@ -50,6 +50,52 @@ def test_stationary_variance_is_the_fixed_point_of_the_second_moments():
         assert theory.stationary_variance(lr, h, sigma, gamma) == pytest.approx(S[0], rel=1e-10)
 
 
+def test_moments_under_a_schedule():
+    """The mean and the variance at the end of a run, and of the average of its last steps, by simulation."""
+    lr, h, sigma, start, steps, first = 0.4, 1.5, 0.7, -2.0, 12, 5
+    rates = [lr * (1 - t / steps) for t in range(steps)]
+    run = gd.descend(
+        lambda t: gd.GradientDescent(rates[t - 1]), ManyAtOnce(h, sigma), np.full(RUNS, start), steps
+    )
+    moments = [*theory.sgd_moments(rates, h, sigma, start)]
+    averages = [*theory.averaged_moments(rates, h, sigma, start, first)]
+    assert len(moments) == steps + 1 and len(averages) == steps + 1 - first
+    for t in (1, 6, steps):
+        seen = run.theta[: t + 1]
+        last, mean = seen[-1], seen[first:].mean(0) if t >= first else None
+        for values, (expected, variance) in ((last, moments[t]), (mean, averages[t - first])):
+            if values is not None:
+                assert values.mean() == pytest.approx(expected, abs=5 * (variance / RUNS) ** 0.5)
+                assert values.var() == pytest.approx(variance, rel=FIVE_SIGMA)
+
+
+@pytest.mark.parametrize("first", [0, 1, 4, 6])
+def test_the_variance_of_an_average_by_the_whole_table_of_covariances(first):
+    rates, h, sigma = np.array([0.9, 0.1, 1.4, 0.0, 0.5, 0.3]), 1.2, 0.8
+    pairs = [*theory.sgd_moments(rates, h, sigma)]
+    table = [
+        [pairs[min(s, t)][1] * np.prod(1 - rates[min(s, t) : max(s, t)] * h) for s in range(7)]
+        for t in range(7)
+    ]
+    averages = theory.averaged_moments(rates, h, sigma, first=first)
+    for t, (mean, variance) in zip(range(first, 7), averages, strict=True):
+        assert mean == pytest.approx(np.mean([m for m, _ in pairs[first : t + 1]]), rel=1e-12)
+        block = np.array(table)[first : t + 1, first : t + 1]
+        assert variance == pytest.approx(block.mean(), rel=1e-12, abs=1e-15)
+
+
+def test_at_a_constant_rate_the_variance_tends_to_the_stationary_one():
+    curvature, rates = np.array([0.5, 1.0, 3.0]), np.array([[0.1], [0.6]])
+    mean, variance = [*theory.sgd_moments(np.broadcast_to(rates, (500, 2, 1)), curvature, 2.0, 7.0)][-1]
+    assert variance.shape == (2, 3) and abs(mean).max() < 1e-9
+    assert variance == pytest.approx(theory.stationary_variance(rates, curvature, 2.0), rel=1e-9)
+
+
+def test_before_the_first_step_there_is_the_start_alone():
+    mean, variance = next(theory.sgd_moments(np.ones((5, 2, 1)), np.ones(3), 1.0, 4.0))
+    assert mean.shape == variance.shape == (2, 3) and (mean == 4).all() and not variance.any()
+
+
 def test_no_stationary_variance_from_the_stability_limit_on():
     assert np.isinf(theory.stationary_variance(np.array([2.0, 2.5]), 1.0, 1.0)).all()
     assert np.isfinite(theory.stationary_variance(1.999, 1.0, 1.0))
