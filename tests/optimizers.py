@@ -6,6 +6,7 @@ with torch's.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import Parameter, signature
@@ -274,3 +275,11 @@ def relative_gap(ours, theirs):
     """The largest difference, relative to the tensor's largest number where that is more than 1."""
     pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.numel()]
     return max(((a - b).abs().max() / b.abs().max().clamp(min=1)).item() for a, b in pairs)
+
+
+def through_a_file(state_dict):
+    """A checkpoint as it comes back from a file of weights only."""
+    buffer = io.BytesIO()
+    torch.save(state_dict, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)

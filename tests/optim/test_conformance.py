@@ -2,7 +2,6 @@
 its suite asks of every optimizer. The same for compile=True and for Lookahead around ours and torch's."""
 
 import copy
-import io
 import pickle
 import warnings
 from dataclasses import replace
@@ -25,7 +24,16 @@ import gdcourse as gd
 from gdcourse.optim import bucket
 from gdcourse.optim.methods import CLASSES
 from tests.conftest import needs_a_compiler
-from tests.optimizers import ANY_SHAPE, ORACLES, arguments, equal, give_gradients, rate, values
+from tests.optimizers import (
+    ANY_SHAPE,
+    ORACLES,
+    arguments,
+    equal,
+    give_gradients,
+    rate,
+    through_a_file,
+    values,
+)
 
 DATABASE = {info.name: info for info in optim_db}
 
@@ -442,13 +450,6 @@ def test_complex_parameters_are_refused_when_they_join_too(name):
 
 
 # ---- saving, copying, hooks ----
-
-
-def through_a_file(state_dict):
-    buffer = io.BytesIO()
-    torch.save(state_dict, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=True)
 
 
 @every

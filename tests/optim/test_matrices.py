@@ -3,7 +3,6 @@ others have in test_conformance: stacks, checkpoints, parameters that rest or co
 schedules, copies, Lookahead around them, kernels."""
 
 import copy
-import io
 import pickle
 
 import numpy as np
@@ -15,7 +14,15 @@ from gdcourse.optim import bucket
 from gdcourse.optim.methods import CLASSES
 from gdcourse.rules import EXACT, POLAR_EXPRESS
 from tests.conftest import needs_a_compiler
-from tests.optimizers import equal, gap, give_gradients, parameters, values, walk
+from tests.optimizers import (
+    equal,
+    gap,
+    give_gradients,
+    parameters,
+    through_a_file,
+    values,
+    walk,
+)
 
 SHAPES = [(4, 3), (3, 5), (4, 3), (2, 2), (4, 3), (3, 2, 2)]
 """Three that move as one stack, and others."""
@@ -243,13 +250,6 @@ def test_goes_in_the_right_direction_under_a_schedule(name, dtype):
             schedule.step()
         assert (closure().item() > first) is climbs
         assert optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-12)
-
-
-def through_a_file(state_dict):
-    buffer = io.BytesIO()
-    torch.save(state_dict, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=True)
 
 
 @every

@@ -1,7 +1,6 @@
 """The optimizers as citizens of torch: groups, state, schedules, precision, hooks, errors."""
 
 import copy
-import io
 import pickle
 from dataclasses import dataclass, fields
 
@@ -22,6 +21,7 @@ from tests.optimizers import (
     pair_of,
     parameters,
     rate,
+    through_a_file,
     values,
     walk,
 )
@@ -487,13 +487,6 @@ def test_set_theta_is_the_inverse_of_theta():
 
 
 # ---- saving and loading ----
-
-
-def through_a_file(state_dict):
-    buffer = io.BytesIO()
-    torch.save(state_dict, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=True)
 
 
 @every

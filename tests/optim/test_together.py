@@ -1,7 +1,6 @@
 """Several optimizers as one, in other people's training loops; which of a module's parameters are hidden."""
 
 import copy
-import io
 import pickle
 
 import pytest
@@ -11,7 +10,15 @@ from torch.optim import lr_scheduler
 
 import gdcourse as gd
 from gdcourse.optim import Together, hidden_matrices
-from tests.optimizers import equal, gap, give_gradients, parameters, values, walk
+from tests.optimizers import (
+    equal,
+    gap,
+    give_gradients,
+    parameters,
+    through_a_file,
+    values,
+    walk,
+)
 
 SHAPES = [(4, 3), (5,), (3, 3), (2,)]
 PAIRS = {
@@ -37,13 +44,6 @@ def split(params):
 def made(pair):
     params = parameters(*SHAPES)
     return params, Together(*pair(*split(params)))
-
-
-def through_a_file(state_dict):
-    buffer = io.BytesIO()
-    torch.save(state_dict, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=True)
 
 
 # ---- a step is a step of each ----
