@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import is_lazy
 
-from gdcourse.optim.bucket import Part, Single, buckets
+from gdcourse.optim.bucket import Joined, Part, Single, buckets, joined
 from gdcourse.optim.groups import (
     COMMON,
     OPTIONS,
@@ -261,16 +261,16 @@ class RuleOptimizer(torch.optim.Optimizer):
     def pull(self, lookahead: Lookahead, held: dict[torch.Tensor, Group]) -> None:
         """Lookahead's synchronisation: ``held[p]["slow"]`` is pulled towards θ, and θ goes there. Likewise
         each ``held[p]["former_…"]``, if there are any, and the state that goes by the rest of its name."""
-        made: dict[Any, tuple[Lookahead, Rule]] = {}
+        alike: dict[Any, list[torch.Tensor]] = {}  # whose points rest on the same
+        for param in chain.from_iterable(group["params"] for group in self.param_groups):
+            state = self.state.get(param, {})
+            alike.setdefault((bool(state), looked_by(look_names(self.rule), state)), []).append(param)
         with Ways(self.compile and not self._failed) as ways:
-            for param in chain.from_iterable(group["params"] for group in self.param_groups):
-                state = self.state.get(param, {})
-                key = bool(state), looked_by(look_names(self.rule), state)
-                if key not in made:
-                    made[key] = lookahead, self._rests_on(param)
-                bucket = pulled(param, memory_of(state), held[param], made[key])
-                bucket.whole = not state  # it has never moved, and a kernel of its own would not pay
-                ways.run(pull, bucket, made[key])
+            for (moved, _), params in alike.items():
+                memories = [memory_of(self.state.get(param, {})) for param in params]
+                values = lookahead, self._rests_on(params[0])
+                # a kernel of their own would not pay for those that have never moved
+                synchronise(params, memories, held, values, ways, whole=not moved)
             ways.finish()
         self._note_failure(ways)
 
@@ -386,13 +386,28 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._failed = False
 
 
-def pulled(param: torch.Tensor, memory: Values, held: Group, values: tuple[Lookahead, Rule]) -> Single:
-    """What of a parameter Lookahead's synchronisation reads and overwrites: ``held`` has its slow weights and
-    former moments, and ``memory``, its optimizer's state, the moments, and what its point rests on."""
-    formers = {name: value for name, value in held.items() if name != SLOW}
-    moments = {name: value for name, value in memory.items() if former(name) in formers}
-    looked_with = moments if type(values[1]) is Rule else memory
-    return Single(param, {**looked_with, **formers, SLOW: held[SLOW]}, None, {}, whole=False)
+def synchronise(
+    params: list[torch.Tensor],
+    memories: list[Values],
+    held: dict[torch.Tensor, Group],
+    values: tuple[Lookahead, Rule],
+    ways: Ways,
+    whole: bool,
+) -> None:
+    """Lookahead's synchronisation of parameters: ``held`` has their slow weights and former moments, and
+    ``memories``, their optimizer's states, have the moments, and what their points rest on."""
+    parts = []
+    for param, memory in zip(params, memories, strict=True):
+        formers = {name: value for name, value in held[param].items() if name != SLOW}
+        moments = {name: value for name, value in memory.items() if former(name) in formers}
+        looked_with = moments if type(values[1]) is Rule else memory
+        parts.append(Part(param, {**looked_with, **formers, SLOW: held[param][SLOW]}, None))
+    fit = not whole and all(part.in_shape() for part in parts)
+    lists, alone = joined(parts, lambda state: None, False) if fit else ([], parts)
+    for some in lists:
+        ways.run(pull, Joined(some, whole), values)
+    for param, tensors, _ in alone:
+        ways.run(pull, Single(param, tensors, None, {}, whole), values)
 
 
 def first_state(param: torch.Tensor, rule: Rule) -> Values:
