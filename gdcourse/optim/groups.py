@@ -42,8 +42,8 @@ OURS = {"params", "param_names", "maximize", "compile"}
 @dataclass
 class Settings:
     """A group's hyperparameters, as one step reads them: its rule, and what `update` takes beside it. ``lr``
-    and ``weight_decay`` are None where the rule has its own, or there is no decay. ``looks`` : what a rule that
-    looks ahead leaves in the states, by name; None for one that does not."""
+    and ``weight_decay`` are None where the rule has its own, or there is no decay. ``looks`` : what a rule
+    that looks ahead leaves in the states, by name; None for one that does not."""
 
     rule: Rule
     lr: Any

@@ -1,5 +1,5 @@
-"""What a step starts on a device: told on a machine without one, by tensors that have a shape and a device and
-no numbers. Whoever wants to read one of these raises."""
+"""What a step starts on a device: counted on a machine without one, by tensors that have a shape and a device
+and no numbers. Whoever wants to read one of these raises."""
 
 import pytest
 import torch
