@@ -190,13 +190,13 @@ class RuleOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         moving = [self._moving(group) for group in self.param_groups]  # raises before anything has moved
-        with Ways(self.compile and not self._failed) as ways:
+        with Ways(self.compile and not self._failed) as ways:  # NumPy's views, torch, or a kernel
             for group, with_grads in zip(self.param_groups, moving, strict=True):
-                settings = settings_of(self.rule, group)
+                settings = settings_of(self.rule, group)  # the rule with the group's numbers of now
                 parts = [Part(param, self._begun(param), grad) for param, grad in with_grads]
                 for bucket in buckets(parts, self.rule, settings.stage, self.compile):
                     t, before = settings.stage(bucket.states[0])
-                    values = settings.at(t, before)
+                    values = settings.at(t, before)  # what the rule's own `at` gives for step t, among others
                     ways.run(update, bucket, values, then=partial(settings.note, bucket.states, t))
             ways.finish()
         self._note_failure(ways)
