@@ -28,10 +28,13 @@ from gdcourse.experiments import compare, descend, train
 from gdcourse.problems import digits, text
 from gdcourse.rules import (
     ADOPT,
+    LAMB,
     METHODS,
     SAM,
+    SOAP,
     AdaBelief,
     Adadelta,
+    Adafactor,
     Adagrad,
     Adam,
     AdamW,
@@ -43,8 +46,10 @@ from gdcourse.rules import (
     Lion,
     Lookahead,
     Momentum,
+    Muon,
     NAdam,
     Nesterov,
+    NorMuon,
     Partners,
     Prodigy,
     RAdam,
@@ -52,6 +57,7 @@ from gdcourse.rules import (
     Rule,
     ScheduleFree,
     ScheduleFreeSGD,
+    Shampoo,
     SignSGD,
 )
 from gdcourse.rules.names import absent as _absent

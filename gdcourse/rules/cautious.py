@@ -22,8 +22,8 @@ class Cautious(Around):
 
     State: the inner rule's.
 
-    A mean is over one parameter, whatever its shape, in an optimizer for torch; in `gdcourse.descend` and
-    `gdcourse.train` it is over all of a run's θ.
+    A parameter is one of the optimizer's for torch, whatever its shape; in `gdcourse.train` a part of the
+    network, a layer's weights or its biases; in `gdcourse.descend` all of a run's θ.
 
     Source: Liang, Chen, Liu and Liu (2024); the mean as in the authors' C-AdamW. Their C-Lion has d/(1 + Σφ)
     in the place of 1/φ̄, as the paper has, with d numbers in the parameter. Around a rule that decays θ by

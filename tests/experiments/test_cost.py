@@ -161,6 +161,10 @@ def test_soaps_qr_is_shared_out_over_its_steps():
 @pytest.mark.parametrize("count", [step_operations, state_size])
 def test_what_sees_matrices_must_be_told_their_shape(count):
     for rule in (gd.Muon(), gd.Lookahead(gd.SOAP())):
-        with pytest.raises(ValueError, match=r"sees matrices, and what it costs depends on their shape: .*\(64"):
+        with pytest.raises(
+            ValueError, match=r"sees matrices, and what it costs depends on their shape: .*\(64"
+        ):
             count(rule)
-    assert step_operations(gd.LAMB()) == pytest.approx(step_operations(gd.LAMB(), shape=(1000, 100)), rel=1e-3)
+    assert step_operations(gd.LAMB()) == pytest.approx(
+        step_operations(gd.LAMB(), shape=(1000, 100)), rel=1e-3
+    )

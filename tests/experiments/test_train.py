@@ -2,6 +2,7 @@
 says with the examples."""
 
 import sys
+from functools import partial
 
 import numpy as np
 import prodigyopt
@@ -91,6 +92,7 @@ def test_what_depends_on_t_is_each_networks_own(data, monkeypatch, make, values,
         (gd.AMSGrad(0.01), lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True)),
         (gd.Clipped(gd.Adam(0.01), 0.5), lambda p: clipping(torch.optim.Adam(p, lr=0.01), 0.5)),
         (gd.Prodigy(), prodigyopt.Prodigy),
+        (gd.Cautious(gd.Adam(0.01)), partial(gd.optim.from_rule, gd.Cautious(gd.Adam(0.01)))),
     ],
     ids=lambda x: type(x).__name__ if isinstance(x, gd.Rule) else "torch",
 )
@@ -312,7 +314,7 @@ def test_a_seed_that_is_no_whole_number_is_refused(seed):
     "name",
     [
         *("Nesterov", "Adam", "RAdam", "Lookahead"),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ScheduleFree", "SAM", "Prodigy")),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ScheduleFree", "SAM")),
     ],
 )
 def test_compiled_equals_uncompiled(data, name, recwarn):

@@ -736,7 +736,7 @@ def test_trains_a_small_network(make):
     x = torch.linspace(-1, 1, 64)[:, None]
     y = x**2
     model = torch.nn.Sequential(torch.nn.Linear(1, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
-    rates = {"Adadelta": 10.0, "SGD": 0.1, "ScheduleFreeSGD": 1.0}
+    rates = {"Adadelta": 10.0, "SGD": 0.1, "ScheduleFreeSGD": 0.3}
     lr = {MAKERS[name]: rate for name, rate in rates.items()}.get(make, 0.01)
     optimizer = make(model.parameters(), lr=lr)
     losses = []
