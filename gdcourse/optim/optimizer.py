@@ -229,7 +229,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         """A parameter's state; its first, if it has none."""
         state = self.state.get(param)
         if not state:
-            with torch.inference_mode(False), torch.no_grad():  # so that it can be written into outside, too
+            with to_be_kept():
                 first = {"step": torch.tensor(0.0, dtype=torch.float32, device="cpu")}
                 first |= first_state(param, self.rule)
             state = self.state[param]
@@ -408,6 +408,13 @@ def synchronise(
         ways.run(pull, Joined(some, whole), values)
     for param, tensors, _ in alone:
         ways.run(pull, Single(param, tensors, None, {}, whole), values)
+
+
+@contextmanager
+def to_be_kept() -> Iterator[None]:
+    """Tensors that are made inside may be written into outside of `torch.inference_mode`, too."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield
 
 
 def first_state(param: torch.Tensor, rule: Rule) -> Values:

@@ -25,7 +25,10 @@ from tests.optimizers import (
     walk,
 )
 
-MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3)}
+MAKERS = OURS | {
+    "Lookahead": ahead(OURS["Nesterov"], 3),
+    "Lookahead, pullback": ahead(OURS["Adam"], 3, 0.5, "pullback"),
+}
 most = pytest.mark.parametrize("name", mostly({name: name for name in MAKERS}))
 every = pytest.mark.parametrize("name", MAKERS)
 every_class = pytest.mark.parametrize("name", CLASSES)
