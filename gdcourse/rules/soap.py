@@ -26,8 +26,8 @@ class SOAP(Rule):
     lr : η > 0, in units of θ. Default 0.003.
     beta1 : β₁ in [0, 1), without unit: the decay of the mean. Default 0.95.
     beta2 : β₂ in [0, 1), without unit: the decay of v, L and R. Default 0.95.
-    eps : ε ≥ 0, in units of g. With 0, directions that no gradient has reached move by
-        what rounding leaves in them. Default 1e-8.
+    eps : ε ≥ 0, in units of g. With 0, directions that no gradient has reached move by what
+        rounding leaves in them. Default 1e-8.
     weight_decay : λ ≥ 0, in units of one over θ. Default 0.01.
     k : how many steps a basis is kept, a whole number ≥ 1. Default 10.
 

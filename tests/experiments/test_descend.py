@@ -96,8 +96,8 @@ def test_numbers_arrays_tensors_and_functions_agree(name):
             seen, expected = as_numpy(getattr(run, part)), getattr(runs[0], part)
             np.testing.assert_allclose(seen, expected, rtol=0, atol=1e-12)
     if scope_of(rule) != "element":  # a number is a vector of one
-        pairs = (Quadratic(1.0), -1.0), (Quadratic([1.0]), [-1.0])
-        alone = [gd.descend(rule, problem, start, steps=25) for problem, start in pairs]
+        starts = {Quadratic(1.0): -1.0, Quadratic([1.0]): [-1.0]}
+        alone = [gd.descend(rule, problem, start, steps=25) for problem, start in starts.items()]
         assert alone[0].theta.shape == (26,)
         np.testing.assert_array_equal(alone[0].theta, alone[1].theta[:, 0])
         return
