@@ -19,7 +19,7 @@ EVERY = np.array([10, 30, 100])
 SLOPES = np.array([0.2, 1.0, 3.0])
 BETA2S = 1 - np.array([0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 3e-4, 1e-4])
 SHOWN, STRIDE = 300, 6  # steps of the path, and every which of them is drawn
-LONG, RUNS = 2500, 12  # steps and runs of which the mean is taken
+WARM, LONG, RUNS = 500, 2500, 8  # steps not counted, steps in all, runs of which the mean is taken
 T = np.arange(0, SHOWN + 1, STRIDE)
 FAR = (-110.0, 210.0)  # of θ on the path, in η
 FAST = (-0.75, 0.75)  # of the mean step, in η
@@ -47,7 +47,7 @@ def repairs() -> Figure:
     """Adam and one of its repairs on a slope whose gradient is large on one step in 10 to 100 and −1 on the
     others: a run, and the mean step over β₂.
 
-    β₁ = 0.9 and the other defaults. The run: 300 steps. The mean step: of 2,500 steps of 12 runs.
+    β₁ = 0.9 and the other defaults. The run: 300 steps. The mean step: of steps 501 to 2,500 of 8 runs.
     """
 
     def compute(every: np.ndarray, slope: np.ndarray, repair: np.ndarray) -> Arrays:
@@ -145,7 +145,7 @@ def repairs() -> Figure:
             "gradients": "(every · (1 + slope) − 1) with chance 1/every, else −1",
             "beta1": 0.9,
             "path": f"{SHOWN} steps of the first run",
-            "mean step": f"of {LONG} steps of {RUNS} runs",
+            "mean step": f"of steps {WARM + 1} to {LONG} of {RUNS} runs",
         },
     )
 
@@ -159,8 +159,9 @@ def runs_of(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray, step
 
 
 def mean_step(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """θ's mean change at a step, in η, for each β₂."""
-    return runs_of(kind, every, slope, LONG, RUNS).theta[-1].mean(-1) / LONG
+    """θ's mean change at a step, in η, for each β₂, once the averages are warm."""
+    early, late = (runs_of(kind, every, slope, steps, RUNS).theta[-1].mean(-1) for steps in (WARM, LONG))
+    return (late - early) / (LONG - WARM)
 
 
 def path(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray) -> np.ndarray:
