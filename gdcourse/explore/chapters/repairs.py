@@ -107,7 +107,7 @@ def repairs() -> Figure:
                 ),
                 Panel(
                     title="the mean step, for all β₂",
-                    x=Axis(label="β₂", domain=(1.0, 9e-5), log=True, ticks=TICKS),
+                    x=Axis(label="β₂", domain=(1.0, 3e-5), log=True, ticks=TICKS),
                     y=Axis(label="mean step, in η", domain=FAST),
                     height=210,
                     marks=[
@@ -116,8 +116,8 @@ def repairs() -> Figure:
                         Line(x=(1 - BETA2S).tolist(), y="repaired", **after),
                         Dots(x="forgets", y="adam", **ring, color=before["color"]),
                         Dots(x="forgets", y="repaired", **ring, color=after["color"]),
-                        Text(text="uphill", x=2e-4, y=0.6, anchor="end"),
-                        Text(text="downhill", x=2e-4, y=-0.66, anchor="end"),
+                        Text(text="uphill", x=5e-5, y=0.6, anchor="end"),
+                        Text(text="downhill", x=5e-5, y=-0.66, anchor="end"),
                     ],
                 ),
             ],
