@@ -140,6 +140,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "1": FORMULA,
         "0.9": "the share that r must reach, at the step beside it",
     },
+    "repairs": {"1": SETTING},  # the small gradients, −1
     "rmsprop": {
         "0": "the smallest γ",
         "1": SETTING,  # the gradients
