@@ -10,7 +10,7 @@ from gdcourse.problems.problem import Problem, like
 
 
 class MatrixQuadratic(Problem):
-    """J(W) = ½ ⟨A (W − C) B, W − C⟩, for W a matrix of n rows and m columns, its gradient seen with or without
+    """J(W) = ½ ⟨A (W − C) B, W − C⟩, for W a matrix of n rows and m columns; its gradient may be seen with
     noise.
 
     A mixes rows and B columns, and the Hessian is their Kronecker product: its eigenvalues are all products

@@ -111,6 +111,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "conclusion": {"5": SETTING},
     "cover": {"81": SETTING, "80": SETTING, "0": SETTING},
     "drawing": {},
+    "curvature": {},
     "gradient_descent": {"1": FORMULA, "2": FORMULA, "two": "lines", "eight": "directions"},
     "lookahead": {"1": "k or α, where its sentence is shown"},
     "mini_batch": {

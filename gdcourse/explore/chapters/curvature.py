@@ -1,5 +1,5 @@
-"""Curvature in two factors: the covariance of a layer's gradients in its entries and in the basis of Shampoo's
-two factors; and what that basis is worth where a problem is turned."""
+"""Curvature in two factors: the covariance of a layer's gradients, in its entries and in the basis of
+Shampoo's two factors; and what that basis is worth where a problem is turned."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ TRIED: dict[str, tuple[str, Callable[..., UpdateRule], np.ndarray]] = {
     "adam": ("Adam", lambda lr, k: Adam(lr, **BETAS), 10 ** np.arange(-1.75, -0.4, 0.25)),
     "muon": ("Muon", lambda lr, k: Muon(lr), 10 ** np.arange(-1.75, -0.7, 0.25)),
     "shampoo": ("Shampoo", lambda lr, k: Shampoo(lr, eps=1e-9), 10 ** np.arange(-0.25, 0.8, 0.25)),
-    "soap": ("SOAP", lambda lr, k: SOAP(lr, **BETAS, weight_decay=0.0, k=k), 10 ** np.arange(-1.75, -0.7, 0.25)),
+    "soap": (
+        "SOAP",
+        lambda lr, k: SOAP(lr, **BETAS, weight_decay=0.0, k=k),
+        10 ** np.arange(-1.75, -0.7, 0.25),
+    ),
 }
 
 
@@ -43,7 +47,7 @@ def curvature() -> Figure:
     at the end over k.
 
     The gradients: of the first matrix, 16 × 5, of a network that reads 4 × 4 pixels, after 100 steps, for
-    each of 2,000 digits. The quadratic: 8 × 8, curvatures of rows and of columns from 1 to 1/100, noise that turns with it;
+    each of 2,000 digits. The quadratic: 8 × 8, curvatures of rows and of columns from 1 to 1/100, with noise;
     240 steps, η falling to zero in a line, each method at each angle at the best of its rates, four a decade,
     mean of the logarithm over 4 seeds.
     """
@@ -70,8 +74,8 @@ def curvature() -> Figure:
             "ideal_loss": ideal[None, None, None],
             "ideal_end": np.reshape(ideal[-1], (1, 1, 1)),
             "soap_over": over[None, :, None],
-            **{f"over_{name}": 1.04 * losses[..., -1] for name, losses in curves.items() if name != "soap"},
-            "over_soap": 1.05 * over[None, :, None, 0],
+            **{f"over_{name}": 1.06 * losses[..., -1] for name, losses in curves.items() if name != "soap"},
+            "over_soap": 1.06 * over[None, :, None, 0],
             "under_ideal": np.reshape(0.88 * ideal[-1], (1, 1, 1)),
             "at": np.searchsorted(PERIODS, k) + 0.0,
         }
@@ -86,7 +90,7 @@ def curvature() -> Figure:
         return Panel(
             title=title,
             equal=True,
-            x=Axis(label=label, domain=(-0.14 * size, 1.14 * size), ticks=[]),  # else it would be very high
+            x=Axis(label=label, domain=(-0.2 * size, 1.2 * size), ticks=[]),  # else it would be very high
             y=Axis(domain=(float(size), 0.0), ticks=[]),
             when=on[0],
             marks=[Heat(values=values, x0=0, x1=size, y0=0, y1=size, color="indigo", negative="orange")],
@@ -114,7 +118,12 @@ def curvature() -> Figure:
                 when=on[1],
             ),
             Slider(
-                name="k", label="k, steps that SOAP keeps a basis", values=PERIODS, start=2, texts=NAMES, when=on[1]
+                name="k",
+                label="k, steps that SOAP keeps a basis",
+                values=PERIODS,
+                start=2,
+                texts=NAMES,
+                when=on[1],
             ),
         ],
         compute=compute,
@@ -124,8 +133,14 @@ def curvature() -> Figure:
         ],
         rows=[
             [
-                heat("plain", "in the entries: {plain_share:.0%} on the diagonal", f"{size} entries of the matrix"),
-                heat("turned", "turned: {turned_share:.0%} on the diagonal", f"{size} directions, from L and R"),
+                heat(
+                    "plain",
+                    "in the entries: {plain_share:.0%} on the diagonal",
+                    f"{size} entries of the matrix",
+                ),
+                heat(
+                    "turned", "turned: {turned_share:.0%} on the diagonal", f"{size} directions, from L and R"
+                ),
                 Panel(
                     title="turned by {angle}",
                     x=Axis(label="step", domain=(0, STEPS)),
@@ -134,7 +149,11 @@ def curvature() -> Figure:
                     when=on[1],
                     marks=[
                         Line(x=T.tolist(), y="ideal_loss", **faint, width=5.0),
-                        *(Line(x=T.tolist(), y=f"{name}_loss", **looks[name]) for name in TRIED if name != "muon"),
+                        *(
+                            Line(x=T.tolist(), y=f"{name}_loss", **looks[name])
+                            for name in TRIED
+                            if name != "muon"
+                        ),
                     ],
                 ),
                 Panel(
@@ -144,7 +163,12 @@ def curvature() -> Figure:
                         domain=(-0.3, len(PERIODS) - 0.7),
                         ticks=[*((float(i), name) for i, name in enumerate(NAMES[:-1])), (5.0, "never")],
                     ),
-                    y=Axis(label="loss, of the first", domain=(2.8e-3, 1.2e-2), log=True),
+                    y=Axis(
+                        label="loss, thousandths of the first",
+                        domain=(2.8e-3, 1.2e-2),
+                        log=True,
+                        ticks=[(0.003, "3"), (0.006, "6"), (0.01, "10")],
+                    ),
                     height=225,
                     when=on[1],
                     marks=[
@@ -159,29 +183,36 @@ def curvature() -> Figure:
                         Text(x=5.2, y="over_adam", anchor="end", text="Adam", color=looks["adam"]["color"]),
                         Text(x=-0.2, y="over_muon", text="Muon", color=looks["muon"]["color"]),
                         Text(x=-0.2, y="over_soap", text="SOAP", color=looks["soap"]["color"]),
-                        Text(x=4.0, y="over_shampoo", anchor="end", text="Shampoo", color=looks["shampoo"]["color"]),
+                        Text(
+                            x=4.0,
+                            y="over_shampoo",
+                            anchor="end",
+                            text="Shampoo",
+                            color=looks["shampoo"]["color"],
+                        ),
                         Text(x=-0.2, y="under_ideal", text="Adam at 0°", color="ink"),
                     ],
                 ),
             ]
         ],
         readouts=[
-            "{in_bases@view:?}Of the sum of squares of the covariance, the diagonal holds {plain_share:.0%} in "
-            "the entries and {turned_share:.0%} turned.",
+            "{in_bases@view:?}Of the sum of squares of the covariance, the diagonal holds {plain_share:.0%} "
+            "in the entries and {turned_share:.0%} turned.",
             "{in_turned@view:?}Turned by {angle}, k = {k}, the loss at the end: SOAP {soap_end:.2g}, Adam "
-            "{adam_end:.2g}, and {ideal_end:.2g} along the axes; Shampoo {shampoo_end:.2g}, Muon {muon_end:.2g}.",
+            "{adam_end:.2g}, and {ideal_end:.2g} along the axes; Shampoo {shampoo_end:.2g}, Muon "
+            "{muon_end:.2g}.",
         ],
         caption=[
-            "{in_bases@view:?}How the gradient's entries vary together, over 2,000 digits. Adam divides by the "
-            "root of the diagonal and sees nothing else. SOAP is Adam along the directions on the right, found "
-            "from {seen} of the gradients.",
-            "{in_turned@view:?}The thick grey line is Adam on the problem that is not turned. Each method has its "
-            "best η. A basis that is never renewed is that of the first gradient.",
+            "{in_bases@view:?}How a gradient's entries vary together. Adam divides by the root of the "
+            "diagonal, and sees nothing else. SOAP is Adam along the directions on the right, found from "
+            "{seen} of the gradients.",
+            "{in_turned@view:?}The thick grey line is Adam on the problem that is not turned. Each method "
+            "has its best η. A basis that is never renewed is that of the first gradient.",
         ],
         alt="Two pictures of the covariance of the gradients of a layer of {plain_size:d} entries. In the "
-        "entries it is full, with blocks that look like each other; {plain_share:.0%} of its squares lie on the "
-        "diagonal. In the basis of Shampoo's two factors it is nearly empty beside the diagonal, which holds "
-        "{turned_share:.0%}.",
+        "entries it is full, with blocks that look like each other; {plain_share:.0%} of its squares lie on "
+        "the diagonal. In the basis of Shampoo's two factors it is nearly empty beside the diagonal, which "
+        "holds {turned_share:.0%}.",
         encoding={
             "plain": Encoding(bits=8, clip=(-1, 1)),
             "turned": Encoding(bits=8, clip=(-1, 1)),
