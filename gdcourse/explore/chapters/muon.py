@@ -20,7 +20,7 @@ from gdcourse.rules import Rule as UpdateRule
 
 KAPPA, STEPS, EVERY = 1000.0, 200, 4
 T = np.arange(0, STEPS + 1, EVERY)
-ANGLES = np.array([0.0, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0])
+ANGLES = np.array([0.0, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 45.0])
 TRIED: dict[str, tuple[str, Callable[[Any], UpdateRule], np.ndarray]] = {
     "momentum": ("Momentum", Momentum, 10 ** np.arange(0.0, 0.76, 0.25)),
     "adam": ("Adam", Adam, 10 ** np.arange(-0.5, 0.76, 0.25)),
