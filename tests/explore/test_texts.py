@@ -122,6 +122,18 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "128": SETTING,  # the flattest direction
         "1": SETTING,  # the curvature along the valley; the start; and of ηλ, up to where its sentence holds
     },
+    "muon": {
+        "three": SETTING,  # the methods beside Adam
+        "0": SETTING,  # the ends of the slider
+        "45": SETTING,
+        "ten": FORMULA,  # powers of ten
+        "half": "beyond what rounding does to Muon, see test_statements",
+        "five": SETTING,
+        "twelve": SETTING,
+        "2": SETTING,  # coefficients
+        "1.5": SETTING,
+        "0.5": SETTING,
+    },
     "nesterov": {
         "two": "arrows",
         "1": "of ηλ, where it keeps nothing; the start",
