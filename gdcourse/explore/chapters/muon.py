@@ -156,21 +156,21 @@ def muon() -> Figure:
             ],
         ],
         readouts=[
-            "{in_turn@view:?}Loss at {angle}, in powers of ten of the first: momentum {momentum_ten:.0f}, Adam "
-            "{adam_ten:.0f}, Muon {muon_ten:.0f}, Shampoo {shampoo_ten:.0f}.",
+            "{in_turn@view:?}Loss at {angle}, in powers of ten of the first: momentum {momentum_ten:.0f}, "
+            "Adam {adam_ten:.0f}, Muon {muon_ten:.0f}, Shampoo {shampoo_ten:.0f}.",
             "{in_push@view:?}After {k} steps the gradient's singular values lie in {jordan_least@k:.2f} … "
             "{jordan_most@k:.2f} (Jordan's), {express_least@k:.2f} … {express_most@k:.2f} (Polar Express), "
             "{exact_least@k:.2f} … {exact_most@k:.2f}.",
         ],
         caption=[
-            "{in_turn@view:?}The loss at the end, each method at each angle with its best η. Turned from 0° to "
-            "45°, Adam loses {adam_lost:.0f} powers of ten, the other three less than half of one.",
+            "{in_turn@view:?}The loss at the end, each method at each angle with its best η. Turned from 0° "
+            "to 45°, Adam loses {adam_lost:.0f} powers of ten, the other three less than half of one.",
             "{in_push@view:?}Each step is a polynomial of σ; the singular vectors stay. In use are five of "
             "Jordan's, the five of Polar Express, which then stays where it is, or twelve of (2, −1.5, 0.5).",
         ],
-        alt="Two panels. Losses over 200 steps on a problem turned by {angle}: Adam ends lowest, below Shampoo, "
-        "Muon and momentum. Losses at the end over the angle: Adam's line climbs steeply, by {adam_lost:.0f} "
-        "powers of ten; the other three are level.",
+        alt="Two panels. Losses over 200 steps on a problem turned by {angle}: Adam ends lowest, below "
+        "Shampoo, Muon and momentum. Losses at the end over the angle: Adam's line climbs steeply, by "
+        "{adam_lost:.0f} powers of ten; the other three are level.",
         encoding={
             **{f"{name}_{what}": Encoding(log=True) for name in TRIED for what in ("loss", "over", "end")},
             **{f"{name}_curve": Encoding(bits=8, log=True, clip=(5e-5, 4)) for name in SETS},
