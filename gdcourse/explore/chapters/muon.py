@@ -214,4 +214,4 @@ def push(sigma: np.ndarray, coefficients: Sequence[tuple[float, float, float]]) 
     for a, b, c in coefficients:
         x = found[-1]
         found.append(a * x + b * x**3 + c * x**5)
-    return np.stack([found[min(k, len(found) - 1)] for k in TIMES])
+    return np.stack([found[min(int(k), len(found) - 1)] for k in TIMES])
