@@ -43,7 +43,7 @@ bench: setup ## how fast it is beside torch.optim and optax (a quarter of an hou
 notebooks: setup ## make and run the notebooks from book/src (some alone: make notebooks CHAPTERS="adam radam")
 	@$(PY) scripts/notebooks.py $(CHAPTERS)
 
-new: setup ## begin an optimizer: its rule, its line in the table, its chapter (make new NAME=Lion)
+new: setup ## begin an optimizer: its rule, its line in the table, its chapter (make new NAME=Lynx)
 	@$(PY) scripts/new.py "$(NAME)"
 
 lint: setup ## ruff and mypy

@@ -27,18 +27,38 @@ from gdcourse import experiments, optim, problems, rules, theory
 from gdcourse.experiments import compare, descend, train
 from gdcourse.problems import digits, text
 from gdcourse.rules import (
+    ADOPT,
+    LAMB,
     METHODS,
+    SAM,
+    SOAP,
+    AdaBelief,
     Adadelta,
+    Adafactor,
     Adagrad,
     Adam,
     AdamW,
+    AdEMAMix,
+    AMSGrad,
+    Cautious,
+    Clipped,
     GradientDescent,
+    Lion,
     Lookahead,
     Momentum,
+    Muon,
+    NAdam,
     Nesterov,
+    NorMuon,
+    Partners,
+    Prodigy,
     RAdam,
     RMSProp,
     Rule,
+    ScheduleFree,
+    ScheduleFreeSGD,
+    Shampoo,
+    SignSGD,
 )
 from gdcourse.rules.names import absent as _absent
 from gdcourse.rules.table import ALL

@@ -46,6 +46,11 @@ FIRST = {  # the first failure ends it, so the likeliest tests go first
     "validate.py": "test_validate.py",
     "table.py": "test_table.py",
     "__init__.py": "test_table.py",
+    **dict.fromkeys(["sign_sgd.py", "lion.py", "nadam.py", "amsgrad.py"], "test_after.py"),
+    **dict.fromkeys(["adabelief.py", "ademamix.py", "adopt.py", "schedule_free.py"], "test_after.py"),
+    **dict.fromkeys(["around.py", "cautious.py", "clipped.py", "sam.py", "prodigy.py"], "test_around.py"),
+    **dict.fromkeys(["adafactor.py", "lamb.py", "normuon.py", "shampoo.py", "soap.py"], "test_matrices.py"),
+    "muon.py": "test_muon.py",
 }
 PYTEST = ("-x", "-q", "--tb=no", "--assert=plain", "--confcutdir=tests/rules", "-p", "no:cacheprovider")
 CPU_SECONDS = 30  # for one mutant; all of the tests need 1

@@ -1,6 +1,6 @@
 """Begin an optimizer: its rule, its line in the table, its chapter.
 
-    python scripts/new.py Lion
+    python scripts/new.py Lynx
 
 writes gdcourse/rules/lion.py and book/src/lion.md, puts a line into gdcourse/rules/table.py and one into
 _toc.yml, and makes the notebooks of the two pages that show the new method and of the two that lead to it.
@@ -42,7 +42,7 @@ def check(root: Path, name: str) -> None:
     if not re.fullmatch(r"[A-Z][A-Za-z0-9]+", name) or keyword.iskeyword(name):
         raise NewError(
             f"{name!r} is no name for an optimizer: it must be two or more of the letters A to z and digits, "
-            "beginning with a capital, as in `make new NAME=Lion`"
+            "beginning with a capital, as in `make new NAME=Lynx`"
         )
     module = module_of(name)
     if keyword.iskeyword(module):
@@ -131,7 +131,7 @@ def filled(template: str, words: dict[str, str]) -> str:
 
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not arguments[0]:
-        print("Name the optimizer, as its class is to be called: `make new NAME=Lion`.", file=sys.stderr)
+        print("Name the optimizer, as its class is to be called: `make new NAME=Lynx`.", file=sys.stderr)
         return 2
     try:
         made = add(ROOT, arguments[0])

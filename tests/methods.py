@@ -20,6 +20,15 @@ SETTINGS = {
     "Adam": {"lr": 0.1, "beta1": 0.7, "beta2": 0.95, "eps": 1e-6},
     "AdamW": {"lr": 0.1, "beta1": 0.7, "beta2": 0.95, "eps": 1e-6, "weight_decay": 0.1},
     "RAdam": {"lr": 0.1, "beta1": 0.7, "beta2": 0.95},
+    "SignSGD": {"lr": 0.05, "gamma": 0.7},
+    "Lion": {"lr": 0.05, "beta1": 0.6, "beta2": 0.9, "weight_decay": 0.1},
+    "NAdam": {"lr": 0.1, "beta1": 0.7, "beta2": 0.95, "eps": 1e-6, "momentum_decay": 0.1},
+    "AMSGrad": {"lr": 0.1, "beta1": 0.7, "beta2": 0.8, "eps": 1e-6},
+    "AdaBelief": {"lr": 0.1, "beta1": 0.7, "beta2": 0.95, "eps": 1e-6},
+    "AdEMAMix": {"lr": 0.05, "beta1": 0.7, "beta2": 0.95, "beta3": 0.98, "weight_decay": 0.1},
+    "ADOPT": {"lr": 0.1, "beta1": 0.7, "beta2": 0.95},
+    "ScheduleFreeSGD": {"lr": 0.3, "beta": 0.8, "weight_decay": 0.05, "warmup": 5},
+    "ScheduleFree": {"lr": 0.2, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.05, "warmup": 5},
 }
 """Hyperparameters by which forty steps of a rule show all that it does."""
 
@@ -31,17 +40,27 @@ THREE = {
     "eps": [1e-10, 1e-4, 1.0],
     "weight_decay": [0.0, 0.1, 1.0],
     "threshold": [4, 5, 4],  # apart by a step
+    "momentum_decay": [0.0, 0.01, 1.0],
+    "beta3": [0.0, 0.9, 0.99],
+    "AdEMAMix.alpha": [0.0, 1.0, 3.0],
+    "AdaBelief.beta1": [0.3, 0.5, 0.9],  # with 0 the gradient is its own mean
+    "ScheduleFree.beta1": [0.3, 0.5, 0.9],
+    "beta": [0.3, 0.5, 0.9],
+    "warmup": [0.0, 1.0, 7.0],
 }
-"""Three values of each hyperparameter, to be run side by side."""
+"""Three values of each hyperparameter, or of a rule's own, to be run side by side."""
 
 
 def usual(name):
     """The rule of this name as the table makes it."""
-    return gd.METHODS[name].make(gd.METHODS[name].usual)
+    return gd.ALL[name].make(gd.ALL[name].usual)
 
 
-PLAIN = [name for name in gd.METHODS if not hasattr(usual(name), "inner_rule")]
-"""The rules that are not around another one."""
+PLAIN = [name for name in gd.ALL if not hasattr(usual(name), "inner_rule") and usual(name).scope == "element"]
+"""The rules that work by element and are not around another one."""
+
+FLAT = [name for name in gd.ALL if gd.rules.scope_of(usual(name)) != "tensor"]
+"""Those, and the rules around another one or over all parameters: what runs on a vector."""
 
 KINDS = {name: type(usual(name)) for name in PLAIN}
 
@@ -59,7 +78,10 @@ def with_values(name, **values):
 
 def three_of(name):
     """Three settings of a rule of which each hyperparameter is a list of three."""
-    return {key: THREE.get(key, [getattr(usual(name), key)] * 3) for key in hyperparameters(name)}
+    return {
+        key: THREE.get(f"{name}.{key}") or THREE.get(key) or [getattr(usual(name), key)] * 3
+        for key in hyperparameters(name)
+    }
 
 
 RULES = {name: with_values(name, **SETTINGS.get(name, {"lr": 0.1})) for name in PLAIN}
@@ -67,6 +89,7 @@ RULES |= {
     "Lookahead(GradientDescent)": gd.Lookahead(gd.GradientDescent(lr=0.1), k=3, alpha=0.4),
     "Lookahead(Nesterov)": gd.Lookahead(gd.Nesterov(lr=0.1, gamma=0.8), k=2, alpha=0.7),
     "Lookahead(RAdam)": gd.Lookahead(gd.RAdam(lr=0.1, beta1=0.7, beta2=0.95), k=4, alpha=0.5),
+    "Lookahead(ScheduleFree)": gd.Lookahead(gd.ScheduleFree(0.2, 0.8, 0.95, warmup=5), k=3, alpha=0.4),
 }
 """What the tests of the rules run over."""
 

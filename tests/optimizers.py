@@ -6,21 +6,24 @@ with torch's.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any
 
+import pytest
 import torch
 
 import gdcourse as gd
 from gdcourse.optim.methods import CLASSES
-from gdcourse.rules.table import BOTH, OWN_RATE
+from gdcourse.rules import AFTER
+from gdcourse.rules.table import BOTH, OWN_RATE, REPAIRS, SIGNS
 
 # ---- ours ----
 
-RATES = {"SGD": 0.1, "Momentum": 0.03, "Nesterov": 0.03}
-"""The learning rates of those that have no default; any other has the table's."""
+RATES = {"SGD": 0.1, "Momentum": 0.03, "Nesterov": 0.03, "SignSGD": 0.01, "ScheduleFreeSGD": 0.1}
+"""The learning rates of those that have no default, or a large one; any other has the table's."""
 
 
 def arguments(function):
@@ -29,8 +32,8 @@ def arguments(function):
 
 
 def rate(name):
-    """The learning rate, as an argument, that one of our classes must be given."""
-    needed = arguments(CLASSES[name])["lr"] is Parameter.empty
+    """The learning rate, as an argument, that one of our classes must be given, or had better be."""
+    needed = name in RATES or arguments(CLASSES[name])["lr"] is Parameter.empty
     return {"lr": RATES.get(name, CLASSES[name].method.usual)} if needed else {}
 
 
@@ -38,11 +41,32 @@ def maker(name):
     return lambda params, **kw: CLASSES[name](params, **{**rate(name), **kw})
 
 
-MAKERS = {name: maker(name) for name, kind in CLASSES.items() if kind.method.kind.scope == "element"}
+ANY_SHAPE = {name: maker(name) for name, kind in CLASSES.items() if not kind.method.kind.matrices_only}
 """Every class of the table that moves parameters of any shape, as a function of the parameters and whatever
 arguments are given."""
 
-BOUNDED = [name for name in MAKERS if CLASSES[name].method.family in (OWN_RATE, BOTH)]
+MAKERS = {name: maker(name) for name, kind in CLASSES.items() if kind.method.kind.scope == "element"}
+"""Those of them that work by element."""
+
+KEPT = ("ADOPT", "ScheduleFree")
+"""Of the rules after the talk those that compiled and long tests are run with each time: one has choices by t
+and by element, the other looks ahead."""
+
+
+def is_rare(name):
+    """Whether such tests leave a method to the slow run."""
+    return name in CLASSES and CLASSES[name].method.kind.__name__ in AFTER and name not in KEPT
+
+
+def mostly(makers, *marks):
+    """The makers by name as a test's parameters, those that are rare marked as slow."""
+    return [
+        pytest.param(make, id=name, marks=[*marks, pytest.mark.slow] if is_rare(name) else marks)
+        for name, make in makers.items()
+    ]
+
+
+BOUNDED = [name for name in MAKERS if CLASSES[name].method.family in (OWN_RATE, BOTH, SIGNS, REPAIRS)]
 """Those whose steps do not grow with the gradient."""
 
 RULE_OF = {name: kind.method.kind for name, kind in CLASSES.items()}
@@ -71,6 +95,29 @@ class Oracle:
     variant: dict[str, Any] = field(default_factory=dict)
 
 
+class NAdam(torch.optim.NAdam):
+    """torch keeps Π_t in its default precision: here in double."""
+
+    def step(self, closure=None):
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            return super().step(closure)
+        finally:
+            torch.set_default_dtype(before)
+
+
+def clipping(optimizer, most):
+    """The optimizer, before whose steps torch clips."""
+
+    def hook(*_):
+        params = [p for group in optimizer.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(params, most)
+
+    optimizer.register_step_pre_hook(hook)
+    return optimizer
+
+
 HEAVY_BALL = {"momentum": 0.9}
 ORACLES = {
     "SGD": Oracle(torch.optim.SGD, variant=HEAVY_BALL),
@@ -87,6 +134,8 @@ ORACLES = {
     "Adam": Oracle(torch.optim.Adam, variant={"amsgrad": True}),
     "AdamW": Oracle(torch.optim.AdamW, variant={"amsgrad": True}),
     "RAdam": Oracle(torch.optim.RAdam, {"threshold": 5}, variant={"decoupled_weight_decay": True}),
+    "NAdam": Oracle(NAdam, shares_state=False),
+    "AMSGrad": Oracle(torch.optim.Adam, {}, {"amsgrad": True}, variant={"amsgrad": False}),
 }
 """By the name of our class. Those that torch has not are not here."""
 
@@ -226,3 +275,11 @@ def relative_gap(ours, theirs):
     """The largest difference, relative to the tensor's largest number where that is more than 1."""
     pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.numel()]
     return max(((a - b).abs().max() / b.abs().max().clamp(min=1)).item() for a, b in pairs)
+
+
+def through_a_file(state_dict):
+    """A checkpoint as it comes back from a file of weights only."""
+    buffer = io.BytesIO()
+    torch.save(state_dict, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)

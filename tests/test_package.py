@@ -74,7 +74,7 @@ def test_type_checkers_find_its_types():
     assert (files("gdcourse") / "py.typed").is_file()
 
 
-IMPORT_S = 0.15
+IMPORT_S = 0.4  # thirty rules and their classes for torch; they could be made when first asked for
 """What the import may take beside torch's: of the processor's time, which others' work does not lengthen."""
 
 

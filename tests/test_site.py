@@ -244,8 +244,9 @@ def test_the_table_of_claims_is_filtered_by_chapter_and_verdict(browser, address
     page.get_by_label("Verdict:").select_option("does-not-hold")
     false = [claim for claim in claims if claim.verdict == "does not hold"]
     assert shown.count() == len(false) > 0
-    page.get_by_label("Chapter:").select_option("adam")
-    assert shown.count() == len([claim for claim in false if claim.chapter == "adam"]) > 0
+    chapter = false[0].chapter
+    page.get_by_label("Chapter:").select_option(chapter.replace("_", "-"))
+    assert shown.count() == len([claim for claim in false if claim.chapter == chapter]) > 0
     assert page.locator("output").inner_text() == f"{shown.count()} of {len(claims)} claims"
     page.close()
 

@@ -3,7 +3,8 @@
 - A cell that calls ``decide("some-claim", …)`` gets the anchor ``claim-some-claim``, and what `decide`
   printed becomes a box with its formulas typeset.
 - ``{claims}`` becomes a table of all claims, or of one chapter's: ``{claims} momentum``. Each row
-  links to the slide's place in the book (or to its chapter, after the talk), and its verdict to the cell that decides it.
+  links to the slide's place in the book (after the talk, to its chapter), and its verdict to the cell that
+  decides it.
 - The build fails if a claim has no deciding cell or more than one, or if a cell decides an unknown claim.
 """
 

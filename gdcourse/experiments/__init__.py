@@ -4,8 +4,8 @@ from gdcourse.experiments import landscape, schedules
 from gdcourse.experiments.agree import largest_gap
 from gdcourse.experiments.claims import Claim, Measured, at_least, at_most, decide, expect, ledger
 from gdcourse.experiments.compare import Comparison, Tuned, compare
-from gdcourse.experiments.cost import gradient_operations, state_size, step_operations
-from gdcourse.experiments.decay import left_of
+from gdcourse.experiments.cost import gradient_operations, state_bytes, state_size, step_operations
+from gdcourse.experiments.decay import AdamL2, left_of
 from gdcourse.experiments.descend import Run, descend
 from gdcourse.experiments.entrants import method_of
 from gdcourse.experiments.landscape import sharpness
@@ -17,6 +17,7 @@ from gdcourse.experiments.train import History, Step, train
 from gdcourse.experiments.words import plain
 
 __all__ = [
+    "AdamL2",
     "Claim",
     "Comparison",
     "History",
@@ -45,6 +46,7 @@ __all__ = [
     "schedules",
     "settled",
     "sharpness",
+    "state_bytes",
     "state_size",
     "step_operations",
     "steps_in_words",

@@ -1,11 +1,34 @@
-"""What decay leaves of a weight: an experiment for weight decay in torch optimizers."""
+"""What decay leaves of a weight: Adam with the decay in its gradient, and an experiment for weight decay in
+torch optimizers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from gdcourse.rules import Adam, Scalar
+
+
+@dataclass(frozen=True, eq=False)
+class AdamL2(Adam):
+    """Adam of the loss with ½λ‖θ‖² added: λθ is a part of the gradient, and both averages see it.
+
+    Parameters
+    ----------
+    lr, beta1, beta2, eps : as in Adam.
+    weight_decay : λ ≥ 0, in units of g over θ. Default 0.01.
+
+    torch: ``torch.optim.Adam(params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)``,
+    exactly.
+    """
+
+    weight_decay: Scalar = 0.01
+
+    def step(self, theta, grad, state, at):
+        return super().step(theta, grad + self.weight_decay * theta, state, at)
 
 
 def left_of(

@@ -26,9 +26,12 @@ from gdcourse.experiments.family import (
 from gdcourse.experiments.progress import progress
 from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame, from_to
 from gdcourse.experiments.walk import stack, walk
+from gdcourse.optim.scope import matrices_only, seen_shape
 from gdcourse.problems.given import as_problem
 from gdcourse.problems.problem import Function, Problem
-from gdcourse.rules import Rule, hinted, validate
+from gdcourse.problems.shaped import Shaped
+from gdcourse.rules import Rule, hinted, per_batch_of, scope_of, validate
+from gdcourse.rules.around import name_of
 
 CACHED = 15 * 2**13
 """Bytes of θ. On a CPU, so many runs at a time take all their steps: what a step makes stays in the cache
@@ -232,6 +235,7 @@ def descend(
         raise ValueError(f"start must {wanted} for {problem.name}, got shape {tuple(theta.shape)}")
 
     seeds = as_seeds(seed)
+    given, (problem, theta) = problem, _seen_by(first, problem, theta, compile)
     tail = tuple(theta.shape[theta.ndim - problem.ndim :])
     runs = runs_shape(first, start=tuple(theta.shape[: theta.ndim - problem.ndim]), seed=seeds.shape)
     at_once = max(CACHED, KEPT // (steps + 1)) if path or names else CACHED
@@ -250,7 +254,7 @@ def descend(
     for cut in progress(cuts, "descending", len(cuts), after=1) if len(cuts) > 1 else cuts:
         shape = tuple(along.stop - along.start for along in cut) + tail
         own = _start(cut_out(theta, cut, problem.ndim), shape, problem.ndim)
-        samples = _draw(problem, cut_out(seeds, cut), steps, theta)
+        samples = _draw(problem, cut_out(seeds, cut), steps, theta, per_batch_of(first))
         walked = walk_compiled(first, problem, own, samples, steps) if compile else None
         if walked is None:
             walked = walk(_part_of(rule_at, first, runs, cut), problem, own, samples, steps, names, path)
@@ -260,6 +264,10 @@ def descend(
             rules = ((t, rule_at(t) if rule_at else first) for t in range(1, steps + 1))
             whole[name] = stack([fit.values(fit.for_at(now).at(t))[name] for t, now in rules], theta)
 
+    if isinstance(problem, Shaped):
+        shape = runs + tail
+        as_theta = [name for name, x in whole.items() if x is not None and tuple(x.shape[1:]) == shape]
+        whole |= {name: problem.back(whole[name]) for name in as_theta}
     diverged = whole["diverged_at"]
     back = _to_numpy if was_numpy else (lambda x: x)
     return Run(
@@ -269,8 +277,32 @@ def descend(
         diverged_at=diverged if runs else (int(diverged) if diverged >= 0 else None),
         recorded={name: back(whole[name]) for name in (*by_step, *names)},
         rule=rule,
-        problem=problem,
+        problem=given,
     )
+
+
+def _seen_by(rule: Rule, problem: Problem, theta: Any, compile: bool) -> tuple[Problem, Any]:
+    """A problem and θ in the shape in which a rule sees them.
+
+    Raises
+    ------
+    ValueError : a rule for matrices, and a θ that is none; or one that sees matrices, to be compiled.
+    """
+    own, scope = tuple(theta.shape[theta.ndim - problem.ndim :]), scope_of(rule)
+    if matrices_only(rule) and problem.ndim < 2:
+        raise ValueError(
+            f"{name_of(rule)} moves matrices, and θ of {problem.name} is a "
+            f"{('number', 'vector')[problem.ndim]}: gdcourse.problems.MatrixQuadratic has a matrix, and "
+            "gdcourse.problems.Function(f, ndim=2) takes one"
+        )
+    if compile and scope == "tensor":
+        raise ValueError(
+            f"compile=True is for rules that work by element or on vectors; {name_of(rule)} sees matrices"
+        )
+    seen = seen_shape(rule, own)
+    if seen == own:
+        return problem, theta
+    return Shaped(problem, own, seen), theta.reshape((*theta.shape[: theta.ndim - problem.ndim], *seen))
 
 
 def _as_array(start: Any) -> Any:
@@ -354,13 +386,15 @@ def _on_cpu(theta: Any) -> bool:
     return not isinstance(theta, torch.Tensor) or theta.device.type == "cpu"
 
 
-def _draw(problem: Problem, seeds: np.ndarray, steps: int, theta: Any) -> Any:
-    """The samples of all steps, shape ``(steps, *seeds.shape, …)``, one generator for each seed."""
-    draws = (problem.draw(np.random.default_rng(int(s)), steps) for s in seeds.ravel())
+def _draw(problem: Problem, seeds: np.ndarray, steps: int, theta: Any, each: int) -> Any:
+    """The samples of all steps, shape ``(steps, *seeds.shape, …)``, one generator for each seed; as many
+    steps in a row as ``each`` says have the same."""
+    draws = (problem.draw(np.random.default_rng(int(s)), -(-steps // each)) for s in seeds.ravel())
     drawn = [one for one in draws if one is not None]
     if not drawn:
         return None
     samples = np.stack(drawn, 1).reshape(len(drawn[0]), *seeds.shape, *drawn[0].shape[1:])
+    samples = samples.repeat(each, axis=0)[:steps] if each > 1 else samples
     is_float = samples.dtype.kind == "f"
     if not isinstance(theta, torch.Tensor):
         return samples.astype(theta.dtype) if is_float else samples

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gdcourse.experiments.shown import describe
-from gdcourse.rules import ALL, Adadelta, Method, Rule, lr_of, with_lr
+from gdcourse.rules import ALL, Adadelta, Method, Partners, Rule, lr_of, with_lr
 from gdcourse.rules.table import torchs_name, unknown_method
 
 USUAL = 0.01
@@ -54,9 +54,10 @@ def method_of(one: Entrant, params: Callable[[], list[torch.Tensor]]) -> tuple[s
     ----------
     one : a name of `gdcourse.rules.ALL`; a `Method`; a rule, whose search starts at its own learning
         rate (Adadelta's at its ε); a rule's class, of a reader's own, too, whose search starts at its
-        default, or at 0.01; a torch optimizer's class; or a function of parameters and a learning rate, named
-        ``lr`` or second, that gives a torch optimizer. The search of torch's starts where that of our rule of
-        the same name does, else at their default. A pair ``(name, one)`` gives a name.
+        default, or at 0.01; partners, whose search is over the rate of the hidden matrices' rule; a torch
+        optimizer's class; or a function of parameters and a learning rate, named ``lr`` or second, that
+        gives a torch optimizer. The search of torch's starts where that of our rule of the same name does,
+        else at their default. A pair ``(name, one)`` gives a name.
     params : as in `entrants_of`.
 
     Raises
@@ -70,7 +71,7 @@ def method_of(one: Entrant, params: Callable[[], list[torch.Tensor]]) -> tuple[s
         return one[0], method_of(one[1], params)[1]
     if isinstance(one, Method):
         return describe(one.make(one.usual), ("lr", one.tuned)), one
-    if isinstance(one, Rule):
+    if isinstance(one, (Rule, Partners)):
         return _of_rule(one)
     if isinstance(one, type) and issubclass(one, Rule):
         return one.__name__, _of_rule_class(one)
@@ -93,7 +94,7 @@ def _known(name: str) -> Method:
     return ALL[name]
 
 
-def _of_rule(rule: Rule) -> tuple[str, Method]:
+def _of_rule(rule: Rule | Partners) -> tuple[str, Method]:
     if isinstance(rule, Adadelta):
         return describe(rule, ("eps",)), Method(
             lambda eps: replace(rule, eps=eps), usual=_start(rule, rule.eps), tuned="eps"
@@ -180,7 +181,7 @@ def _differs(value: Any, default: Any) -> bool:
         return True
 
 
-def _start(rule: Rule, value: Any) -> float:
+def _start(rule: Rule | Partners, value: Any) -> float:
     """A rule's own value, where its search starts."""
     if getattr(value, "shape", ()) or not float(value) > 0:
         raise ValueError(

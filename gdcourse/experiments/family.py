@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from gdcourse.optim.scope import check_runs_apart
-from gdcourse.rules import Rule
+from gdcourse.rules import Partners, Rule
 
 
-def runs_shape(rule: Rule, **others: tuple[int, ...]) -> tuple[int, ...]:
+def runs_shape(rule: Rule | Partners, **others: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of the family that a rule's array hyperparameters and other named shapes span.
 
     Raises
@@ -31,13 +31,13 @@ def runs_shape(rule: Rule, **others: tuple[int, ...]) -> tuple[int, ...]:
 
 def with_arrays(rule: Any) -> Any:
     """The rule, with arrays where its hyperparameters are lists or tuples; anything else as it is."""
-    if not isinstance(rule, Rule) or not is_dataclass(rule):
+    if not isinstance(rule, (Rule, Partners)) or not is_dataclass(rule):
         return rule
     given = _hyperparameters(rule)
-    changed = {
+    changed: dict[str, Any] = {
         name: with_arrays(value) if isinstance(value, Rule) else np.asarray(value)
         for name, value in given.items()
-        if isinstance(value, (Rule, list, tuple))
+        if isinstance(value, (Rule, list, tuple)) and name not in getattr(rule, "fixed", ())
     }
     return replace(rule, **changed) if any(given[name] is not changed[name] for name in changed) else rule
 
@@ -163,11 +163,11 @@ def zeros_like(theta: Any) -> Any:
     return torch.zeros_like(theta) if isinstance(theta, torch.Tensor) else np.zeros_like(theta)
 
 
-def _hyperparameters(rule: Rule) -> dict[str, Any]:
+def _hyperparameters(rule: Rule | Partners) -> dict[str, Any]:
     return {f.name: getattr(rule, f.name) for f in fields(rule)}  # type: ignore[arg-type]
 
 
-def _array_shapes(rule: Rule) -> dict[str, tuple[int, ...]]:
+def _array_shapes(rule: Rule | Partners) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     for name, value in _hyperparameters(rule).items():
         if isinstance(value, Rule):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gdcourse.experiments.progress import is_static
-from gdcourse.rules import Rule
+from gdcourse.rules import Partners, Rule
 
 LONGEST = 120
 """Characters of a description that is longer elsewhere."""
@@ -55,7 +55,7 @@ def table(facts: Mapping[str, str], title: str) -> str:
 
 def describe(thing: Any, without: tuple[str, ...] = ()) -> str:
     """A rule with its hyperparameters but those named, arrays by their shape; else what it is called."""
-    if isinstance(thing, Rule) and is_dataclass(thing):
+    if isinstance(thing, (Rule, Partners)) and is_dataclass(thing):
         parts = []
         for f in fields(thing):
             value = getattr(thing, f.name)

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from gdcourse.experiments.descend import CACHED
 from gdcourse.experiments.family import (
+    Cut,
     Fit,
     as_seeds,
     carried,
@@ -26,6 +27,7 @@ from gdcourse.experiments.family import (
     zeros_like,
 )
 from gdcourse.experiments.progress import progress
+from gdcourse.experiments.shares import Share, shares_of
 from gdcourse.experiments.shown import Shown, describe, divergence, draw, frame, from_to
 from gdcourse.optim.bucket import Bucket
 from gdcourse.optim.kernels import Failed, kernel
@@ -34,7 +36,7 @@ from gdcourse.optim.update import by_torch, program_over, warn_uncompiled
 from gdcourse.problems.data import Split
 from gdcourse.problems.modules import Modules, as_network, kind_of
 from gdcourse.problems.network import accuracy_of
-from gdcourse.rules import Rule, hinted, lr_of, validate, with_lr
+from gdcourse.rules import Partners, Rule, hinted, lr_of, per_batch_of, validate, with_lr
 
 MakeOptimizer = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
 Schedule = Callable[[int], float]
@@ -180,7 +182,7 @@ class History(Shown):
 def train(
     network: Any,
     data: Any,
-    optimizer: Rule | MakeOptimizer,
+    optimizer: Rule | Partners | MakeOptimizer,
     *,
     steps: int | None = None,
     epochs: int | None = None,
@@ -206,24 +208,30 @@ def train(
         of your own: see `gdcourse.problems.as_data`.
     optimizer : an update rule. Hyperparameters that are arrays train a whole grid as one stacked
         program; their shapes broadcast with the seeds', the last axis: ``Adam(lr=grid[:, None])`` and
-        five seeds are ``(len(grid), 5)`` trainings. On a CPU the rule gets NumPy arrays.
+        five seeds are ``(len(grid), 5)`` trainings. On a CPU the rule gets NumPy arrays. What it is called
+        on, its ``scope`` says: all parameters in one vector, or each part of the network by itself. A rule
+        for hidden matrices (Muon) needs a partner for the rest:
+        ``gdcourse.Partners(Muon(), rest=Adam(0.003))``.
         Or a function from a list of parameters to a torch optimizer, such as
         ``lambda params: torch.optim.Adam(params, lr=1e-3)``, called once for each seed.
-    steps : T, how many updates. Default 300.
-    epochs : how many passes over the training examples, in place of ``steps``.
+    steps : T, how many gradients. Default 300. A rule may ask for several in a row on each mini-batch (SAM
+        for two).
+    epochs : how many passes over the training examples with one gradient each, in place of ``steps``.
     batch : examples in a mini-batch; None for all of the training split. Default 64.
     seed : of the starting weights and of the order of the examples; a sequence trains once with each.
         Default 0.
     examine : how many times, spread evenly, to measure loss and accuracy on the validation split after
         the start. Default 10.
     keep : whether to keep the parameters at those steps. Default False.
-    schedule : what step t's learning rate is multiplied by, for a rule; a function of t = 1, 2, …, T.
+    schedule : what step t's learning rate is multiplied by, for a rule (both partners'); a function of
+        t = 1, 2, …, T.
     callback : called after each step with a `Step`. If it returns True, the training ends there, and T is
         that step.
     loss : of outputs and targets, for a torch module. Default: the mean cross-entropy.
     dtype, device : of the training, as torch names them. Default: the data's; float64 for whole numbers,
         float32 for letters.
-    compile : whether the update of a rule runs as one kernel that inductor makes, for all networks at once.
+    compile : whether the update of a rule runs as one kernel that inductor makes, for all networks at once
+        (of a rule that moves each part by itself, a kernel for each shape; SOAP's runs uncompiled).
         The first update compiles it, which takes some seconds; other hyperparameters or a schedule compile
         nothing anew, another number of networks does. Where that fails, a warning says why, and the
         rule runs uncompiled. Default False.
@@ -239,7 +247,9 @@ def train(
     steps = _steps_of(steps, epochs, batch, len(data.train))
     _check_sizes(steps, batch, examine, len(data.train))
     seeds = as_seeds(seed)
-    order = np.stack([batches(int(s), len(data.train), batch, steps) for s in seeds.ravel()], 1)
+    each = _per_batch(optimizer)
+    passed = [batches(int(s), len(data.train), batch, -(-steps // each)) for s in seeds.ravel()]
+    order = np.stack(passed, 1).repeat(each, axis=0)[:steps]
     picks = torch.as_tensor(order, device=data.train.y.device).unflatten(1, seeds.shape or (1,))
     if not seeds.ndim:
         picks = picks[:, 0]
@@ -276,6 +286,19 @@ def batches(seed: int, examples: int, batch: int | None, steps: int) -> np.ndarr
     return np.concatenate([np.zeros(0, int), *passes])[: steps * batch].reshape(steps, batch)
 
 
+def _per_batch(optimizer: Any) -> int:
+    """How many gradients in a row are taken on each mini-batch."""
+    if isinstance(optimizer, Partners):
+        both = {per_batch_of(rule) for rule in (optimizer.hidden, optimizer.rest) if isinstance(rule, Rule)}
+        if len(both) > 1:
+            raise ValueError(
+                f"partners must take equally many gradients of a mini-batch, {min(both)} and {max(both)}: "
+                "SAM around the one needs SAM around the other"
+            )
+        return max(both, default=1)
+    return per_batch_of(optimizer) if isinstance(optimizer, Rule) else 1
+
+
 def _steps_of(steps: int | None, epochs: int | None, batch: int | None, examples: int) -> int:
     if steps is not None and epochs is not None:
         raise ValueError(f"give steps or epochs, not both; got steps={steps!r} and epochs={epochs!r}")
@@ -310,19 +333,15 @@ def _mover(
     """What moves θ."""
     if isinstance(optimizer, type) and issubclass(optimizer, Rule):
         validate(optimizer)  # type: ignore[arg-type]  # raises: a class is not a rule yet
-    if isinstance(optimizer, Rule):
-        if scope_of(optimizer) == "tensor":
-            raise ValueError(
-                f"{type(optimizer).__name__} sees each parameter in its own shape (scope = 'tensor'), and "
-                "here the layers of a network lie in one vector: give lambda params: "
-                "gdcourse.optim.from_rule(rule, params)"
-            )
-        return (_ByKernel if compile else _ByRule)(optimizer, schedule, theta, seeds.shape)
+    if isinstance(optimizer, (Rule, Partners)):
+        validate(optimizer)
+        shares = [share.on(theta.device) for share in shares_of(optimizer, network)]
+        return (_ByKernel if compile else _ByRule)(optimizer, schedule, theta, seeds.shape, shares)
     asked = schedule is not None or compile
     if not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer) or asked:
         raise TypeError(
-            "optimizer must be a rule, or (without schedule and compile) a function from parameters to a "
-            "torch optimizer, as in lambda params: torch.optim.Adam(params, lr=1e-3); got "
+            "optimizer must be a rule, or Partners, or (without schedule and compile) a function from "
+            "parameters to a torch optimizer, as in lambda params: torch.optim.Adam(params, lr=1e-3); got "
             f"{type(optimizer).__name__ if isinstance(optimizer, torch.optim.Optimizer) else repr(optimizer)}"
         )
     return _ByTorch(optimizer, network, theta)
@@ -394,91 +413,182 @@ def _stops(callback: Callback, t: int, loss: torch.Tensor, seen: _Seen, mover: A
 
 
 class _ByRule:
-    """Moves all the networks of a grid by one rule.
+    """Moves all the networks of a grid by one rule, or by partners.
 
     On a CPU the rule gets a few networks after the other, as NumPy arrays: what it makes on the way stays in
-    the cache, and NumPy takes half as long as torch for so few numbers.
+    the cache, and NumPy takes half as long as torch for so few numbers. A rule that sees matrices gets
+    tensors: NumPy's products of matrices have threads of their own, which `torch.set_num_threads` does not
+    reach.
     """
 
-    def __init__(self, rule: Rule, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple) -> None:
-        validate(rule)
-        runs = runs_shape(rule, seed=seeds)
-        check_family(rule, runs, _for_rules(theta))
-        self.point = theta.expand(*runs, theta.shape[-1]).clone()  # where gradients are taken, overwritten
-        points = _for_rules(self.point)
-        few = CACHED // (theta.shape[-1] * theta.itemsize) if isinstance(points, np.ndarray) else prod(runs)
-        self.cuts = [(*cut, slice(None)) for cut in cuts_of(runs, few)]
-        self.fit, self.schedule, self.given = Fit(points, ndim=1), schedule, rule
-        self._set(rule)
-        self.thetas = [points[cut] + 0 for cut in self.cuts]  # copies
-        self.states = [
-            own.init(theta, zeros_like(theta)) for own, theta in zip(self.rules, self.thetas, strict=True)
-        ]
-
-    def _set(self, rule: Rule) -> None:
-        self.for_at, for_step = self.fit.for_at(rule), self.fit.for_step(rule)
-        self.rules = [part(for_step, cut) for cut in self.cuts]
+    def __init__(
+        self,
+        optimizer: Any,
+        schedule: Schedule | None,
+        theta: torch.Tensor,
+        seeds: tuple,
+        shares: list[Share],
+    ) -> None:
+        runs, self.point = _family(optimizer, theta, seeds, shares)  # the point is overwritten
+        self.schedule, self.given = schedule, optimizer
+        self.groups = [_Group(share, optimizer, self.point, runs) for share in shares]
 
     @property
     def theta(self) -> torch.Tensor:
         theta = torch.empty_like(self.point)
-        for cut, own in zip(self.cuts, self.thetas, strict=True):
-            _for_rules(theta)[cut] = own
+        for group in self.groups:
+            group.write(theta, lambda block: block.theta)
         return theta
 
     def look(self, t: int) -> torch.Tensor:
         if self.schedule is not None:
-            self._set(_scheduled(self.given, self.schedule, t))
-        points = _for_rules(self.point)
+            now = _scheduled(self.given, self.schedule, t)
+            for group in self.groups:
+                group.set(now)
         with np.errstate(all="ignore"):
-            for cut, rule, theta, state in zip(self.cuts, self.rules, self.thetas, self.states, strict=True):
-                points[cut] = rule.look(theta, state)
+            for group in self.groups:
+                group.write(self.point, lambda block: block.rule.look(block.theta, block.state))
         return self.point
 
     def update(self, t: int, grad: torch.Tensor) -> None:
-        grads = _for_rules(grad)
         with np.errstate(all="ignore"):
-            at = self.fit.values(self.for_at.at(t))
-            for i, cut in enumerate(self.cuts):
-                here = {name: cut_out(v, cut) if hasattr(v, "shape") else v for name, v in at.items()}
-                self.thetas[i], new = self.rules[i].step(self.thetas[i], grads[cut], self.states[i], here)
-                self.states[i] = carried(self.states[i], new)
+            for group in self.groups:
+                group.step(t, grad)
+
+
+class _Group:
+    """One share of all the networks' parameters, in blocks."""
+
+    def __init__(self, share: Share, optimizer: Any, point: torch.Tensor, runs: tuple[int, ...]) -> None:
+        self.share = share
+        points = self._seen(point)
+        self.fit, few = Fit(points, ndim=len(share.shape)), prod(runs)
+        if isinstance(points, np.ndarray):
+            few = CACHED // (prod(share.shape) * points.itemsize)
+        self.blocks = [_Block(share, cut, points) for cut in cuts_of(runs, few)]
+        self.set(optimizer)
+        for block in self.blocks:
+            block.begin()
+
+    def _seen(self, tensor: torch.Tensor) -> Any:
+        return tensor if len(self.share.shape) > 1 else _for_rules(tensor)
+
+    def set(self, optimizer: Any) -> None:
+        """Take this share's rule of an optimizer."""
+        rule = self.share.rule(optimizer)
+        self.for_at, for_step = self.fit.for_at(rule), self.fit.for_step(rule)
+        for block in self.blocks:
+            block.rule = part(for_step, block.cut)
+
+    def write(self, theta: torch.Tensor, of: Callable[[_Block], Any]) -> None:
+        """Write into θ of all what a function gives for each block."""
+        flat = self._seen(theta)
+        for block in self.blocks:
+            self.share.put(flat[block.runs], of(block))
+
+    def step(self, t: int, grad: torch.Tensor) -> None:
+        """Step t of all blocks."""
+        at, grads = self.fit.values(self.for_at.at(t)), self._seen(grad)
+        for block in self.blocks:
+            block.step(grads, at)
+
+
+class _Block:
+    """Some networks' share of the parameters: their θ and state, and the rule with their hyperparameters.
+
+    Parameters
+    ----------
+    share : of which parameters.
+    runs : which networks of the family.
+    theta : θ of the family.
+    """
+
+    rule: Rule
+
+    def __init__(self, share: Share, runs: Cut, theta: Any) -> None:
+        self.share, self.runs = share, runs
+        self.cut = (*runs, *[slice(None)] * len(share.shape))
+        self.theta = share.of(theta[runs]) + 0  # a copy
+
+    def begin(self) -> None:
+        self.state = self.rule.init(self.theta, zeros_like(self.theta))
+
+    def step(self, grad: Any, at: dict[str, Any]) -> None:
+        here = {name: cut_out(v, self.cut) if hasattr(v, "shape") else v for name, v in at.items()}
+        self.theta, new = self.rule.step(self.theta, self.share.of(grad[self.runs]), self.state, here)
+        self.state = carried(self.state, new)
 
 
 class _ByKernel:
-    """Moves all the networks of a grid by one compiled kernel of the rule."""
+    """Moves all the networks of a grid by one compiled kernel of the rule; by one for each share of their
+    parameters, if there are several."""
 
-    def __init__(self, rule: Rule, schedule: Schedule | None, theta: torch.Tensor, seeds: tuple) -> None:
-        validate(rule)
-        runs = runs_shape(rule, seed=seeds)
-        check_family(rule, runs, theta)
-        self.now = theta.expand(*runs, theta.shape[-1]).clone()  # overwritten
-        self.fit, self.schedule, self.given = Fit(self.now, ndim=1), schedule, rule
-        self.state = first_state(self.fit.for_step(rule), self.now)
+    def __init__(
+        self,
+        optimizer: Any,
+        schedule: Schedule | None,
+        theta: torch.Tensor,
+        seeds: tuple,
+        shares: list[Share],
+    ) -> None:
+        _, self.point = _family(optimizer, theta, seeds, shares)
+        self.schedule, self.given, self.shares = schedule, optimizer, shares
+        self.now = [share.of(self.point).clone() for share in shares]  # overwritten
+        self.fits = [Fit(now, ndim=len(share.shape)) for now, share in zip(self.now, shares, strict=True)]
+        self.states = [
+            first_state(fit.for_step(share.rule(optimizer)), now)
+            for fit, share, now in zip(self.fits, shares, self.now, strict=True)
+        ]
         self.compiles = True
 
     @property
     def theta(self) -> torch.Tensor:
-        return self.now.clone()
+        return self._written(self.now).clone()
 
     def look(self, t: int) -> torch.Tensor:
         self.rule = self.given if self.schedule is None else _scheduled(self.given, self.schedule, t)
-        return self.fit.for_step(self.rule).look(self.now, self.state)
+        return self._written(
+            [
+                fit.for_step(share.rule(self.rule)).look(now, state)
+                for fit, share, now, state in zip(self.fits, self.shares, self.now, self.states, strict=True)
+            ]
+        )
+
+    def _written(self, values: list[torch.Tensor]) -> torch.Tensor:
+        if len(values) == 1 and values[0].shape == self.point.shape:
+            return values[0]
+        for share, value in zip(self.shares, values, strict=True):
+            share.put(self.point, value)
+        return self.point
 
     def update(self, t: int, grad: torch.Tensor) -> None:
-        with np.errstate(all="ignore"):
-            at = self.fit.values(self.fit.for_at(self.rule).at(t))
-        bucket = Bucket(self.now, self.state, grad)
-        if self.compiles:
-            values = self.fit.for_step(self.rule), at
-            tensors = self.now, self.state, grad
-            try:
-                kernel(program_over(one_step), tensors, values, any_length=False)(*tree_leaves(tensors))
-                return
-            except Failed as error:
-                self.compiles = False
-                warn_uncompiled(str(error))
-        by_torch(one_step, bucket, (self.fit.for_step(self.rule), at))
+        for share, fit, now, state in zip(self.shares, self.fits, self.now, self.states, strict=True):
+            with np.errstate(all="ignore"):
+                at = fit.values(fit.for_at(share.rule(self.rule)).at(t))
+            tensors = now, state, share.of(grad).contiguous()
+            values = fit.for_step(share.rule(self.rule)), at
+            if not (self.compiles and self._by_kernel(tensors, values)):
+                by_torch(one_step, Bucket(*tensors), values)
+
+    def _by_kernel(self, tensors: tuple[Any, ...], values: tuple[Any, ...]) -> bool:
+        if scope_of(values[0]) == "tensor" and any(isinstance(x, bool) for x in values[1].values()):
+            return False  # what is done at some steps only, such as SOAP's basis, would be at all
+        try:
+            kernel(program_over(one_step), tensors, values, any_length=False)(*tree_leaves(tensors))
+        except Failed as error:
+            self.compiles = False
+            warn_uncompiled(str(error))
+        return self.compiles
+
+
+def _family(
+    optimizer: Any, theta: torch.Tensor, seeds: tuple, shares: list[Share]
+) -> tuple[tuple[int, ...], torch.Tensor]:
+    """The shape of a family of networks, and their θ."""
+    runs = runs_shape(optimizer, seed=seeds)
+    for rule in {id(rule): rule for rule in (share.rule(optimizer) for share in shares)}.values():
+        check_family(rule, runs, _for_rules(theta))
+    return runs, theta.expand(*runs, theta.shape[-1]).clone()
 
 
 def one_step(
@@ -489,8 +599,10 @@ def one_step(
     return stepped, carried(state, new)
 
 
-def _scheduled(rule: Rule, schedule: Schedule, t: int) -> Rule:
-    rule = with_lr(rule, lr_of(rule) * schedule(t))
+def _scheduled(optimizer: Any, schedule: Schedule, t: int) -> Any:
+    if isinstance(optimizer, Partners):
+        return Partners(*[_scheduled(rule, schedule, t) for rule in (optimizer.hidden, optimizer.rest)])
+    rule = with_lr(optimizer, lr_of(optimizer) * schedule(t))
     validate(rule)
     return rule
 

@@ -7,13 +7,15 @@ parameter and each tensor of its state has a storage of its own, always."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
-from gdcourse.rules import Values
+from gdcourse.optim.groups import Group, memory_of
+from gdcourse.optim.scope import is_ours, joins, scope_of, seen_shape
+from gdcourse.rules import Rule, Values
 
 SMALL = {"cpu": 2**12}
 """Elements, by type of device: a parameter of fewer is joined with others. From there on, copying one to and
@@ -25,15 +27,37 @@ SMALL_ELSEWHERE = 2**16
 MANY = 4
 """Parameters. Fewer are sooner moved one by one."""
 
+STACKED = 2**12
+"""Elements. Matrices of no more move in a stack, in one call for all; from there on the products take the
+time, and a call is nothing beside it."""
+
+STACK = 2**17
+"""Elements of a stack, and of what a rule makes of it on the way: few enough for the processor's cache."""
+
+
+class Part(NamedTuple):
+    """A parameter that moves, with its state and its gradient."""
+
+    param: torch.Tensor
+    state: Group
+    grad: torch.Tensor
+
 
 class Bucket:
     """Tensors that a rule's step reads and overwrites: ``point``, ``memory`` by name, ``grads`` (one, or
-    none), all of one shape. `write` hands them back. ``whole``: whether it must not be cut."""
+    none), all of one shape. `write` hands them back. ``states`` are those of the parameters that it moves.
+    ``whole``: whether it must not be cut. ``numpy``: whether NumPy may compute it."""
 
     whole = True
+    numpy = True
+    states: list[Group]
 
     def __init__(self, point: torch.Tensor, memory: Values, *grads: torch.Tensor) -> None:
         self.point, self.memory, self.grads = point, memory, grads
+
+    def tensors(self) -> list[Any]:
+        """All that is read, in a row."""
+        return [self.point, *self.memory.values(), *self.grads]
 
     def read(self) -> None:
         """Take the parameters' numbers again, if they are copied: they have moved since."""
@@ -47,17 +71,18 @@ class Bucket:
 
 
 class Single(Bucket):
-    """One parameter, moved where it lies. ``state`` is what it is kept in, and ``memory`` the rule's part."""
+    """One parameter, moved where it lies. ``memory`` is what the rule reads and overwrites of ``state``."""
 
     def __init__(
-        self, param: torch.Tensor, state: Values, memory: Values, grad: torch.Tensor | None, whole: bool
+        self, param: torch.Tensor, memory: Values, grad: torch.Tensor | None, state: Group, whole: bool
     ) -> None:
         if grad is not None and (grad.requires_grad or grad.is_neg()):
             grad = grad.detach().resolve_neg()
-        self.param = param.detach()
-        point = self.param.resolve_neg() if param.is_neg() else self.param  # a copy, or itself
-        super().__init__(point, memory, *([] if grad is None else [grad]))
-        self.state, self.whole = state, whole
+        self.param = self.point = param.detach()
+        if param.is_neg():
+            self.point = self.param.resolve_neg()  # a copy
+        self.memory, self.grads = memory, () if grad is None else (grad,)
+        self.states, self.whole = [state], whole
 
     def storages(self) -> set[int]:
         return {_storage(self.param)}
@@ -68,40 +93,36 @@ class Single(Bucket):
     def write(self) -> None:
         if self.point is not self.param:
             self.param.copy_(self.point)
-        self.state.update(self.memory)  # what is no tensor is new
+        self.states[0].update(self.memory)  # what is no tensor is new
 
 
 class Rows(Bucket):
     """Those rows of a parameter that occur in its sparse gradient."""
 
-    def __init__(self, param: torch.Tensor, state: Values, grad: torch.Tensor) -> None:
-        grad = grad.coalesce()  # a new one: each row once, added up
-        self.rows, self.param, self.state = tuple(grad.indices()), param, state
-        memory = {name: value[self.rows] for name, value in state.items()}
-        super().__init__(param.detach()[self.rows], memory, grad.values())
+    def __init__(self, part: Part) -> None:
+        grad = part.grad.coalesce()  # a new one: each row once, added up
+        self.rows, self.param, self.states = tuple(grad.indices()), part.param, [part.state]
+        memory = {name: value[self.rows] for name, value in memory_of(part.state).items()}
+        super().__init__(part.param.detach()[self.rows], memory, grad.values())
 
     def write(self) -> None:
         self.param[self.rows] = self.point
         for name, value in self.memory.items():
-            self.state[name][self.rows] = value
+            self.states[0][name][self.rows] = value
 
 
 class Joined(Bucket):
-    """Parameters of one dtype and device, one after the other in a vector."""
+    """Parameters of one dtype and device, one after the other in a vector. What of their state is no number
+    for each element is one for all of them, and stands in each of their states."""
 
-    def __init__(
-        self,
-        params: list[torch.Tensor],
-        states: list[Values],
-        grads: list[torch.Tensor] | None = None,
-        whole: bool = False,
-    ) -> None:
-        self.params = [param.detach() for param in params]
-        self.parts = {name: [state[name] for state in states] for name in states[0]}
-        memory = {name: _flatten_dense_tensors(parts) for name, parts in self.parts.items()}
-        given = [] if grads is None else [_flatten_dense_tensors([grad.detach() for grad in grads])]
-        super().__init__(_flatten_dense_tensors(self.params), memory, *given)
-        self.whole = whole
+    def __init__(self, parts: list[Part], whole: bool) -> None:
+        self.params, self.whole = [part.param.detach() for part in parts], whole
+        self.states = [part.state for part in parts]
+        memories = [memory_of(state) for state in self.states]
+        self.parts = {name: [memory[name] for memory in memories] for name in memories[0]}
+        memory = {name: self._joined(parts) for name, parts in self.parts.items()}
+        grad = _flatten_dense_tensors([part.grad.detach() for part in parts])
+        super().__init__(_flatten_dense_tensors(self.params), memory, grad)
 
     def storages(self) -> set[int]:
         return {_storage(param) for param in self.params}
@@ -114,40 +135,173 @@ class Joined(Bucket):
             (self.params, self.point),
             *((self.parts[n], x) for n, x in self.memory.items()),
         ]:
-            torch._foreach_copy_(into, list(_unflatten_dense_tensors(vector, into)))
+            if self._by_element(into):
+                torch._foreach_copy_(into, list(_unflatten_dense_tensors(vector, into)))
+            else:
+                torch._foreach_copy_(into, [vector.view_as(part) for part in into])
+
+    def _by_element(self, parts: list[torch.Tensor]) -> bool:
+        return not self.whole or all(a.shape == p.shape for a, p in zip(parts, self.params, strict=True))
+
+    def _joined(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        return _flatten_dense_tensors(parts) if self._by_element(parts) else parts[0].reshape(-1).clone()
 
 
-def joined(
-    params: list[torch.Tensor], key: Callable[[torch.Tensor], Any], all_together: bool
-) -> tuple[list[list[torch.Tensor]], list[torch.Tensor]]:
+class Matrices(Bucket):
+    """Parameters of one shape as the matrix, shape ``(n, m)``, that a rule sees: one by itself, several in a
+    stack, ``(k, n, m)``. What of their states has a parameter's shape goes along."""
+
+    numpy = False  # its products have threads of their own, which torch.set_num_threads does not reach
+
+    def __init__(self, parts: list[Part], seen: tuple[int, ...]) -> None:
+        self.params, self.seen = [part.param.detach() for part in parts], seen
+        self.states = [part.state for part in parts]
+        memories = [memory_of(state) for state in self.states]
+        self.parts = {name: [memory[name] for memory in memories] for name in memories[0]}
+        self.read()
+        memory = {name: self._stacked(parts) for name, parts in self.parts.items()}
+        grad = self._stacked([part.grad.detach().resolve_neg() for part in parts])
+        super().__init__(self.point, memory, grad)
+        self.before = dict(memory)
+
+    def storages(self) -> set[int]:
+        return {_storage(param) for param in self.params}
+
+    def read(self) -> None:
+        self.point = self._stacked([param.resolve_neg() for param in self.params])
+
+    def write(self) -> None:
+        self._hand_back(self.params, self.point)
+        for name, value in self.memory.items():
+            if value is self.before[name]:  # overwritten
+                self._hand_back(self.parts[name], value)
+            else:  # what is no tensor, or has changed its shape, is new
+                self.states[0][name] = value
+
+    def _stacked(self, parts: list[Any]) -> Any:
+        own = self.params[0].shape
+        seen = [
+            x.reshape(self.seen) if getattr(x, "shape", None) == own and own != self.seen else x
+            for x in parts
+        ]
+        return seen[0] if len(seen) == 1 else torch.stack(seen)
+
+    def _hand_back(self, parts: list[torch.Tensor], values: torch.Tensor) -> None:
+        if len(parts) > 1:
+            torch._foreach_copy_(parts, [x.reshape(parts[0].shape) for x in values.unbind()])
+        elif values is not parts[0]:
+            parts[0].copy_(values.reshape(parts[0].shape))
+
+
+# ---- which parameters move together ----
+
+Key = Callable[[Group], Any]
+"""What must be the same of two parameters' states for them to move in one call."""
+
+
+def buckets(parts: list[Part], rule: Rule, key: Key, compiles: bool) -> Iterator[Bucket]:
+    """In which calls of the rule the parameters of a group move.
+
+    Raises
+    ------
+    ValueError : they do not fit into one vector, or one is not to be had as one, and the rule asks for that.
+    """
+    scope = scope_of(rule)
+    sparse = [part for part in parts if part.grad.layout is not torch.strided]
+    dense = [part for part in parts if part.grad.layout is torch.strided] if sparse else parts
+    lists: list[list[Part]] = []
+    alone = dense
+    if scope == "tensor":
+        # of one shape together, if the rule is known to keep them apart; by a kernel each, for another number
+        # of them would be another kernel
+        together = is_ours(rule) and not compiles
+        for some in stacks(dense, key) if together else [[part] for part in dense]:
+            yield Matrices(some, seen_shape(rule, some[0].param.shape))
+        alone = []
+    elif scope == "vector":
+        lists, alone = each(dense)
+    elif joins(rule):
+        lists, alone = joined(dense, key, scope == "all")
+    if scope == "all" and len(lists) + len(alone) + len(sparse) > 1:
+        raise ValueError(
+            f"{type(rule).__name__} sums over all parameters of a group (scope = 'all'), and these "
+            "do not fit into one vector: they must be plain tensors of one dtype and device that share "
+            "no memory, with dense gradients, have had equally many, and have a state of their shape"
+        )
+    whole = scope != "element"
+    for some in lists:
+        yield Joined(some, whole)
+    for param, state, grad in alone:
+        yield Single(param, memory_of(state), grad, state, whole)
+    for part in sparse:
+        yield Rows(part)
+
+
+def joined(parts: list[Part], key: Key, all_together: bool) -> tuple[list[list[Part]], list[Part]]:
     """Lists of tiny parameters that move together, because they are equal by ``key``; and those that move
     alone: the larger ones, those that share their memory, and any that is more than a plain tensor
     (distributed, fake, or the negative of what lies there).
 
     ``all_together``: whether neither size nor number matters.
     """
-    small = [
-        param
-        for param in params
-        if all_together or param.numel() < SMALL.get(param.device.type, SMALL_ELSEWHERE)
-    ]
+    bounds = {device: SMALL.get(device.type, SMALL_ELSEWHERE) for device in {p.param.device for p in parts}}
+    small = [part for part in parts if all_together or part.param.numel() < bounds[part.param.device]]
     if len(small) < MANY and not all_together:
-        return [], params
-    storages = Counter([_storage(param) for param in small if _is_plain(param)])
-    together: dict[Any, list[torch.Tensor]] = {}
-    for param in small:
-        if _is_plain(param) and (storages[_storage(param)] == 1 or not param.numel()):
-            together.setdefault((param.dtype, param.device, key(param)), []).append(param)
+        return [], parts
+    storages = Counter([_storage(part.param) for part in small if _lies_there(part.param)])
+    together: dict[Any, list[Part]] = {}
+    for part in small:
+        param = part.param
+        if _lies_there(param) and (storages[_storage(param)] == 1 or not param.numel()):
+            together.setdefault((param.dtype, param.device, key(part.state)), []).append(part)
     lists = [some for some in together.values() if len(some) >= MANY or all_together]
-    inside = {id(param) for some in lists for param in some}
-    return lists, [param for param in params if id(param) not in inside]
+    inside = {id(part) for some in lists for part in some}
+    return lists, [part for part in parts if id(part) not in inside]
+
+
+def each(parts: list[Part]) -> tuple[list[list[Part]], list[Part]]:
+    """As `joined`, where each is a vector by itself; one that is more than a plain tensor moves as it is, and
+    must have one axis.
+
+    Raises
+    ------
+    ValueError : it has more.
+    """
+    alone = [part for part in parts if not _lies_there(part.param)]
+    for param, *_ in alone:
+        if param.ndim > 1:
+            raise ValueError(
+                f"a parameter of shape {tuple(param.shape)} is no plain tensor (distributed, say): it "
+                "cannot be taken as one vector, as this rule asks (scope = 'vector')"
+            )
+    return [[part] for part in parts if _lies_there(part.param)], alone
+
+
+def stacks(parts: list[Part], key: Key) -> list[list[Part]]:
+    """Lists of parameters that move as one stack: those of one shape that are equal by ``key``, unless they
+    are large, share their memory, or are more than plain tensors; each of these is a list of its own."""
+    storages = Counter([_storage(part.param) for part in parts if _lies_there(part.param)])
+    lists: dict[Any, list[Part]] = {}
+    for place, part in enumerate(parts):
+        param = part.param
+        alone = param.numel() > STACKED or not _lies_there(param) or storages[_storage(param)] > 1
+        own: Any = place if alone else (param.shape, param.dtype, param.device, key(part.state))
+        lists.setdefault(own, []).append(part)
+    cut = []
+    for some in lists.values():
+        most = max(1, STACK // max(1, some[0].param.numel()))
+        cut += [some[start : start + most] for start in range(0, len(some), most)]
+    return cut
 
 
 def _storage(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def _is_plain(param: torch.Tensor) -> bool:
-    kind = type(param)
-    plain = kind is torch.nn.Parameter or kind is torch.Tensor
-    return plain and param.layout == torch.strided and not (param.is_inference() or param.is_neg())
+PLAIN: set[type] = {torch.Tensor, torch.nn.Parameter}
+"""What is a tensor and nothing more: not distributed, fake, or somebody's own kind."""
+
+
+def _lies_there(param: torch.Tensor) -> bool:
+    """Whether a parameter's numbers lie in a memory of its own kind, as they are."""
+    return type(param) in PLAIN and param.layout is torch.strided and not param.is_neg()

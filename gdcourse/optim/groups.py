@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
 import torch
 
-from gdcourse.rules import ALL, Rule, Values, validate
+from gdcourse.rules import (
+    ALL,
+    Adagrad,
+    Adam,
+    AdamW,
+    AMSGrad,
+    GradientDescent,
+    Momentum,
+    NAdam,
+    Nesterov,
+    RAdam,
+    RMSProp,
+    Rule,
+    Values,
+    validate,
+)
+from gdcourse.rules.around import Around, chain_of, inside
+from gdcourse.rules.muon import Muon
+from gdcourse.rules.names import INSTEAD
 from gdcourse.rules.validate import check
 
 Group = dict[str, Any]
@@ -23,22 +42,35 @@ OURS = {"params", "param_names", "maximize", "compile"}
 @dataclass
 class Settings:
     """A group's hyperparameters, as one step reads them: its rule, and what `update` takes beside it. ``lr``
-    and ``weight_decay`` are None where the rule has its own, or there is no decay."""
+    and ``weight_decay`` are None where the rule has its own, or there is no decay. ``looks`` : what a rule
+    that looks ahead leaves in the states, by name; None for one that does not."""
 
     rule: Rule
     lr: Any
     weight_decay: Any
     maximize: bool
+    looks: Group | None
     _made: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
 
+    def stage(self, state: Group) -> tuple[int, Before]:
+        """Which step is next for a parameter with this state, and by which hyperparameters its point was
+        made. Those for which it is the same can move in one call."""
+        return int(state["step"]) + 1, None if self.looks is None else looked_by(self.looks, state)
+
     def at(self, t: int, before: Before) -> tuple[Any, ...]:
-        """What `update` takes beside the tensors, for parameters that move for the t-th time, and whose point
-        was made by the hyperparameters ``before`` (None: by these, or the rule does not look ahead)."""
+        """What `update` takes beside the tensors, for parameters at this stage."""
         key = t, before
         if key not in self._made:
             former = as_before(self.rule, before)
             self._made[key] = self.rule, former, self.rule.at(t), self.lr, self.weight_decay, self.maximize
         return self._made[key]
+
+    def note(self, states: list[Group], t: int) -> None:
+        """Write into the states of parameters that they have moved for the t-th time, and by what."""
+        for state in states:
+            state["step"].fill_(t)
+        if self.looks is not None:
+            note_look(self.looks, states)
 
 
 def settings_of(rule: Rule, group: Group) -> Settings:
@@ -46,38 +78,42 @@ def settings_of(rule: Rule, group: Group) -> Settings:
     lr = None if has(rule, "lr") else number("lr", group["lr"])
     decay = None if has(rule, "weight_decay") else number("weight_decay", group["weight_decay"])
     decays = isinstance(decay, torch.Tensor) or decay
-    return Settings(from_group(rule, group), lr, decay if decays else None, group["maximize"])
+    rule = from_group(rule, group)
+    ahead = {LOOK + name: x for name, x in values_of(rule).items()} if looks(rule) else None
+    return Settings(rule, lr, decay if decays else None, group["maximize"], ahead)
 
 
 def to_group(rule: Rule) -> Group:
     """A rule's hyperparameters under torch's names."""
-    renamed = renamed_of(_kind(rule))
-    group = {renamed.get(name, name): getattr(rule, name) for name in names_of(_kind(rule))}
+    values, renamed = values_of(rule), renamed_of(*kinds_of(rule))
+    group = {renamed.get(name, name): value for name, value in values.items()}
     if "betas" in renamed.values():
-        group["betas"] = (rule.beta1, rule.beta2)  # type: ignore[attr-defined]
+        group["betas"] = (values["beta1"], values["beta2"])
     return group
 
 
 def from_group(rule: Rule, group: Group) -> Rule:
     """The same rule with a parameter group's hyperparameters, each a single Python number, so that what
     depends on t alone is computed in double precision; on another device than the CPU, a tensor stays one."""
-    renamed = renamed_of(_kind(rule))
-    values = {name: group[renamed.get(name, name)] for name in names_of(_kind(rule))}
+    kinds = kinds_of(rule)
+    renamed = renamed_of(*kinds)
+    values = {name: group[renamed.get(name, name)] for name in numbers_of(*kinds)}
     if "betas" in renamed.values():
         values["beta1"], values["beta2"] = pair(group["betas"])
-    return replace(rule, **{name: number(name, value) for name, value in values.items()})  # type: ignore[type-var]
+    return with_values(rule, {name: number(name, value) for name, value in values.items()})
 
 
 def check_group(rule: Rule, group: Group) -> None:
     """Raise if a group's hyperparameters are not what the rule and the optimizer admit."""
     owner = type(rule).__name__
-    for name, key in renamed_of(_kind(rule)).items():
+    for name, key in renamed_of(*kinds_of(rule)).items():
         if name in group:
             raise ValueError(f"Invalid key in a parameter group: {name!r} ({owner}'s is called {key!r} here)")
     if "compile" in group:
         raise ValueError(
             "Invalid key in a parameter group: 'compile' (it is the whole optimizer's: give it there)"
         )
+    without_options(type(rule), group)  # raises for one that this is not
     validate(from_group(rule, group))
     for name in ("lr", "weight_decay"):
         if not has(rule, name):
@@ -93,12 +129,15 @@ LOOK = "look_"
 
 def looks(rule: Rule) -> bool:
     """Whether the rule takes its gradient elsewhere than at θ."""
+    inner = inside(rule)
+    if inner is not None and type(rule).look is Around.look:
+        return looks(inner)
     return type(rule).look is not Rule.look
 
 
 def look_names(rule: Rule) -> list[str]:
     """The entries of the state that tell by which hyperparameters a point was made; none for most rules."""
-    return [LOOK + name for name in names_of(_kind(rule))] if looks(rule) else []
+    return [LOOK + name for name in numbers_of(*kinds_of(rule))] if looks(rule) else []
 
 
 Before = tuple[float | None, ...] | None
@@ -111,23 +150,20 @@ def as_before(rule: Rule, before: Before) -> Rule:
     """What the point of a parameter rests on: a schedule may have changed γ since `look` was called."""
     if not looks(rule):
         return Rule()
-    names = names_of(_kind(rule))
+    names = numbers_of(*kinds_of(rule))
     known = {name: x for name, x in zip(names, before or (), strict=before is not None) if x is not None}
-    return replace(rule, **known)  # type: ignore[type-var]
+    return with_values(rule, known)
 
 
-def looked_by(rule: Rule, state: Group) -> Before:
-    """The hyperparameters by which a parameter's point was made."""
-    if not looks(rule):
-        return None
-    values = tuple([float(state[name]) if name in state else None for name in look_names(rule)])
+def looked_by(names: Iterable[str], state: Group) -> Before:
+    """The hyperparameters by which a parameter's point was made; ``names`` are the rule's `look_names`."""
+    values = tuple([float(state[name]) if name in state else None for name in names])
     return None if all(x is None for x in values) else values
 
 
-def note_look(rule: Rule, states: list[Group]) -> None:
+def note_look(values: Group, states: list[Group]) -> None:
     """Write into parameters' states by which hyperparameters their points have been made."""
-    for name in look_names(rule):
-        value = getattr(rule, name.removeprefix(LOOK))
+    for name, value in values.items():
         for state in states:
             if isinstance(value, torch.Tensor):
                 state.pop(name, None)
@@ -139,26 +175,66 @@ def note_look(rule: Rule, states: list[Group]) -> None:
 
 def memory_of(state: Group) -> Values:
     """What of a parameter's state is the rule's."""
-    return {name: x for name, x in state.items() if name != "step" and name[:5] != LOOK}
+    memory = state.copy()
+    memory.pop("step", None)
+    for name in [name for name in memory if name[:5] == LOOK]:
+        del memory[name]
+    return memory
 
 
 # ---- names ----
 
 
-def _kind(rule: Rule) -> Any:
+def kinds_of(rule: Rule) -> tuple[Any, ...]:
+    """The classes of a rule, of the one that it is around, and so on."""
+    return (type(rule),) if inside(rule) is None else tuple(map(type, chain_of(rule)))
+
+
+def kind_of(rule: Rule) -> Any:
     """A rule's class, of which a type checker does not ask whether it can be hashed."""
     return type(rule)
 
 
 @cache
 def names_of(kind: Any) -> tuple[str, ...]:
-    """The names of a rule's hyperparameters."""
+    """The names of a rule's fields."""
     return tuple(field.name for field in fields(kind) if field.init) if is_dataclass(kind) else ()
 
 
+@cache
+def numbers_of(*kinds: Any) -> tuple[str, ...]:
+    """The names of the hyperparameters of a rule, and of those inside.
+
+    Raises
+    ------
+    ValueError : two of the rules have one of the same name, which a group could not hold.
+    """
+    inner = {"inner_rule"} if len(kinds) > 1 else set()
+    names = [name for kind in kinds for name in names_of(kind) if name not in inner]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        called = " and ".join(kind.__name__ for kind in kinds if twice[0] in names_of(kind))
+        raise ValueError(f"{called} both have {twice[0]!r}, and a parameter group has one: rename it in one")
+    return tuple(names)
+
+
+def values_of(rule: Rule) -> Group:
+    """The hyperparameters of a rule and of those inside, by name."""
+    values = {name: getattr(one, name) for one in chain_of(rule) for name in names_of(kind_of(one))}
+    return {name: values[name] for name in numbers_of(*kinds_of(rule))}
+
+
+def with_values(rule: Rule, values: Group) -> Rule:
+    """The same rule with these values of hyperparameters, its own and those of the rules inside."""
+    inner = inside(rule)
+    own = {name: values[name] for name in names_of(kind_of(rule)) if name in values}
+    if inner is not None:
+        own["inner_rule"] = with_values(inner, values)
+    return replace(rule, **own)  # type: ignore[type-var]
+
+
 def has(rule: Rule, name: str) -> bool:
-    """Whether the rule has a hyperparameter of this name."""
-    return name in names_of(_kind(rule))
+    """Whether the rule has a hyperparameter of this name, or one inside has."""
+    return name in numbers_of(*kinds_of(rule))
 
 
 def torchs_names(kind: Any) -> dict[str, str]:
@@ -167,14 +243,53 @@ def torchs_names(kind: Any) -> dict[str, str]:
 
 
 @cache
-def renamed_of(kind: Any) -> dict[str, str]:
-    """Which hyperparameters go by another name in torch; a name that the rule itself uses is not taken."""
-    names = names_of(kind)
-    by_the_table = next((method.torch for method in ALL.values() if method.kind is kind), {})
-    renamed = {"gamma": "momentum", **by_the_table}
+def renamed_of(*kinds: Any) -> dict[str, str]:
+    """Which hyperparameters go by another name in torch; a name that a rule itself uses is not taken."""
+    names = numbers_of(*kinds)
+    by_the_table = [method.torch for method in ALL.values() if method.kind in kinds]
+    renamed = {"gamma": "momentum"}
+    for torchs in by_the_table:
+        renamed |= torchs
     if "beta1" in names and "beta2" in names:
         renamed |= {"beta1": "betas", "beta2": "betas"}
     return {name: key for name, key in renamed.items() if name in names and key not in names}
+
+
+# ---- torch's other arguments ----
+
+OPTIONS: dict[Any, Group] = {
+    GradientDescent: {"momentum": 0, "dampening": 0, "nesterov": False},
+    Momentum: {"dampening": 0, "nesterov": False},
+    Nesterov: {"dampening": 0, "nesterov": True},
+    Adagrad: {"lr_decay": 0, "initial_accumulator_value": 0},
+    RMSProp: {"momentum": 0, "centered": False},
+    Adam: {"amsgrad": False, "decoupled_weight_decay": False},
+    AdamW: {"amsgrad": False, "decoupled_weight_decay": True},
+    AMSGrad: {"amsgrad": True, "decoupled_weight_decay": False},
+    RAdam: {"decoupled_weight_decay": False},
+    NAdam: {"decoupled_weight_decay": False},
+    Muon: {"nesterov": True, "adjust_lr_fn": None},
+}
+"""Arguments of torch's that choose the formula, by rule, at the values that choose this one."""
+
+
+def without_options(kind: Any, given: Group) -> Group:
+    """Arguments, or what a group holds, without those of torch's that choose the formula.
+
+    Raises
+    ------
+    ValueError : one of them chooses another than this rule's.
+    """
+    options = OPTIONS.get(kind, {})
+    for name in options.keys() & given.keys():
+        if given[name] != options[name]:
+            owner = next(method.optim or name for name, method in ALL.items() if method.kind is kind)
+            reason = INSTEAD.get((owner, name), "another method, which is not here")
+            raise ValueError(
+                f"Invalid {name}: {given[name]!r} (not supported by {owner}, whose {name} is "
+                f"{options[name]!r}: {reason})"
+            )
+    return {name: value for name, value in given.items() if name not in options}
 
 
 # ---- checks ----
@@ -186,7 +301,7 @@ def check_rule(rule: Rule) -> None:
         validate(rule)  # raises, and says what is wrong
     if not is_dataclass(type(rule)):
         raise TypeError(f"{type(rule).__name__} must be a dataclass: its fields are the hyperparameters")
-    if taken := OURS & set(names_of(_kind(rule))):
+    if taken := OURS & set(numbers_of(*kinds_of(rule))):
         raise ValueError(f"{type(rule).__name__} must not have a field {taken.pop()!r}: groups use the name")
 
 

@@ -12,16 +12,18 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from operator import itemgetter
 from threading import RLock, Timer
 from typing import Any, NamedTuple
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
 from gdcourse.optim.groups import names_of
+from gdcourse.optim.scope import Writes
 from gdcourse.problems.problem import Problem
 from gdcourse.rules import Rule
 
@@ -64,6 +66,7 @@ def kernel(
     Raises
     ------
     Failed : torch cannot compile it, for want of a C++ compiler or because it is more than arithmetic.
+    ValueError : a rule writes into what it is given.
     """
     numbers: list[float] = [1.0]
     arrays: list[torch.Tensor] = []
@@ -72,11 +75,13 @@ def kernel(
     like = tuple([_like(x, any_length) for x in leaves] + [_like(x, False) for x in arrays])
     try:
         run = _compiled(program, form, spec, like, len(numbers), torch.get_num_threads())
+    except Writes:
+        raise
     except Exception as error:  # of whichever of the compiler's many kinds
         lines = [line for line in str(error).strip().splitlines() if not line.endswith("raised:")]
         raise Failed(f"{type(error).__name__}: {lines[0] if lines else ''}") from error
     vector = _on_device(numbers, leaves[0].device)
-    return lambda *leaves: run(vector, *leaves, *arrays)
+    return partial(run, vector) if not arrays else lambda *leaves: run(vector, *leaves, *arrays)
 
 
 def _like(x: torch.Tensor, any_length: bool) -> Like:
@@ -96,12 +101,6 @@ def _stand_in(like: Like) -> torch.Tensor:
 def _compiled(
     program: Callable[..., Any], form: Any, spec: Any, like: tuple[Like, ...], count: int, threads: int
 ) -> Callable[..., Any]:
-    from torch._guards import TracingContext, detect_fake_mode, tracing
-    from torch._inductor import config
-    from torch._inductor.compile_fx import compile_fx_inner
-    from torch._inductor.decomposition import select_decomp_table
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     made: list[Any] = []
 
     def flat(numbers: torch.Tensor, *leaves: torch.Tensor) -> list[torch.Tensor]:
@@ -117,6 +116,12 @@ def _compiled(
     any_length = any(one.shape is None for one in like)
     numbers = torch.ones(count, dtype=torch.float64, device=like[0].device)
     with ONE_AT_A_TIME, _told(), torch.no_grad():
+        from torch._guards import TracingContext, detect_fake_mode, tracing
+        from torch._inductor import config
+        from torch._inductor.compile_fx import compile_fx_inner
+        from torch._inductor.decomposition import select_decomp_table
+        from torch.fx.experimental.proxy_tensor import make_fx
+
         trace = make_fx(
             flat,
             decomposition_table=select_decomp_table(),
@@ -167,14 +172,17 @@ def _straight(run: Any, stand_ins: list[torch.Tensor]) -> Callable[..., Any]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Say what is going on, if it takes more than a moment."""
+    """Say what is going on, if it takes more than a moment, and leave out what torch warns of in its own
+    insides, which is an error where somebody has made errors of warnings."""
     line = "gdcourse: compiling a kernel (some seconds, once for each kind of rule) …"
     quiet = os.environ.get("GDCOURSE_STATIC", "") not in ("", "0")
     timer = Timer(1.5, lambda: None if quiet else print(line, file=sys.stderr, flush=True))
     timer.daemon = True
     timer.start()
     try:
-        yield
+        with catch_warnings():
+            simplefilter("ignore")
+            yield
     finally:
         timer.cancel()
 

@@ -12,9 +12,11 @@ import torch
 
 from gdcourse import rules
 from gdcourse.optim.groups import Group, memory_of, number
-from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, pull_one
-from gdcourse.optim.state_dict import check_parts, check_torchs, shapes_of
-from gdcourse.optim.update import SLOW, Ways, former, never_traced, working_dtype
+from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, kind_of, pulled
+from gdcourse.optim.state_dict import check_is_one, check_parts, check_torchs, shapes_of
+from gdcourse.optim.together import Together
+from gdcourse.optim.update import SLOW, Ways, former, never_traced, pull, working_dtype
+from gdcourse.rules.around import chain_of
 from gdcourse.rules.validate import check
 
 
@@ -68,8 +70,8 @@ class Lookahead(torch.optim.Optimizer):
     Raises
     ------
     TypeError : not an optimizer, or k or alpha not a number.
-    ValueError : k or alpha out of range; another pullback_momentum, or "pullback" around LBFGS; a Lookahead
-        around a Lookahead.
+    ValueError : k or alpha out of range; another pullback_momentum, or "pullback" around LBFGS or SOAP; a
+        Lookahead around a Lookahead or a Together.
 
     Source: Zhang, Lucas, Hinton and Ba (2019), Algorithm 1; the talk's slide "Lookahead". "reset" and
     "pullback": the authors' code, where they reach the momentum of SGD only. torch has none.
@@ -95,6 +97,12 @@ class Lookahead(torch.optim.Optimizer):
             raise TypeError(f"{optimizer!r} is not an Optimizer: Lookahead needs a torch optimizer{hint}")
         if isinstance(optimizer, Lookahead):
             raise ValueError("Invalid optimizer: a Lookahead around a Lookahead is not supported")
+        if isinstance(optimizer, Together):
+            raise ValueError(
+                "Invalid optimizer: a Lookahead around a Together is not supported: put one around each of "
+                "its optimizers, as in Together(Lookahead(gd.optim.Muon(hidden)), "
+                "Lookahead(gd.optim.Adam(rest)))"
+            )
         _check_pullback(pullback_momentum, optimizer)
         # The base class's own constructor would copy the groups; this one shares them.
         own = {"rule": _rule(k, alpha), "pullback_momentum": pullback_momentum}
@@ -134,10 +142,11 @@ class Lookahead(torch.optim.Optimizer):
         if isinstance(self.optimizer, RuleOptimizer):
             self.optimizer.pull(self.rule, self.state)
         else:
+            values = self.rule, rules.Rule()
             with Ways(compiles=False) as ways:
                 for param in self._params():
                     state = self.optimizer.state.get(param, {})
-                    pull_one(param, state, self.rule, self.state[param], None, ways)
+                    ways.run(pull, pulled(param, state, self.state[param], values), values)
                 ways.finish()
         if self.pullback_momentum == "reset":
             self._begin_anew()
@@ -210,7 +219,7 @@ class Lookahead(torch.optim.Optimizer):
     def _own(self) -> Group:
         how = self.pullback_momentum
         numbers = {"k": self.rule.k, "alpha": self.rule.alpha, "steps": self.steps}
-        return {"around": _kind(self.optimizer), **numbers, "pullback_momentum": how}
+        return {"around": kind_of(self.optimizer), **numbers, "pullback_momentum": how}
 
     def load_state_dict(self, state_dict: Group) -> None:
         """Load what `state_dict` gave, into an optimizer around the same kind of optimizer and parameters.
@@ -221,6 +230,7 @@ class Lookahead(torch.optim.Optimizer):
             then nothing was loaded. Whether the inner state has the right names and shapes is known of
             optimizers of this package and torch's; one from elsewhere finds out at its next step.
         """
+        check_is_one(state_dict)
         state_dict = dict(state_dict)
         for before in self._optimizer_load_state_dict_pre_hooks.values():
             changed = before(self, state_dict)
@@ -261,7 +271,7 @@ class Lookahead(torch.optim.Optimizer):
         held : the slow weights and former moments, by parameter.
         inner : the inner optimizer's checkpoint.
         """
-        around, params, keys = _kind(self.optimizer), self._params(), _keys(inner)
+        around, params, keys = kind_of(self.optimizer), self._params(), _keys(inner)
         if own["around"] != around:
             raise ValueError(f"loaded state dict is a Lookahead's around {own['around']}: must be {around}")
         if not (isinstance(own["steps"], int) and own["steps"] >= 0):
@@ -366,16 +376,21 @@ def _keys(saved: Group) -> list[Any]:
 
 PULLBACKS = ("none", "reset", "pullback")
 
-COUNTS: dict[type[torch.optim.Optimizer], set[str]] = {
+COUNTS: dict[type, set[str]] = {
     torch.optim.NAdam: {"mu_product"},
     torch.optim.ASGD: {"eta", "mu"},
+    rules.NAdam: {"product"},
 }
-"""What else than ``step`` follows from the step count alone in the state of torch's optimizers."""
+"""What else than ``step`` follows from the step count alone in the state of torch's optimizers, and of our
+rules."""
 
 
 def _moments(optimizer: torch.optim.Optimizer, state: Group) -> dict[str, torch.Tensor]:
     """What of a parameter's state is pulled back."""
-    counts = {"step"}.union(*[names for kind, names in COUNTS.items() if isinstance(optimizer, kind)])
+    ours = chain_of(optimizer.rule) if isinstance(optimizer, RuleOptimizer) else []
+    counts = {"step"}.union(
+        *[names for kind, names in COUNTS.items() if any(isinstance(one, kind) for one in (optimizer, *ours))]
+    )
     return {
         name: value
         for name, value in (memory_of(state) if isinstance(optimizer, RuleOptimizer) else state).items()
@@ -398,17 +413,17 @@ def _check_pullback(pullback_momentum: Any, optimizer: torch.optim.Optimizer) ->
     if pullback_momentum not in PULLBACKS:
         allowed = ", ".join(map(repr, PULLBACKS))
         raise ValueError(f"Invalid pullback_momentum: {pullback_momentum!r} (must be one of {allowed})")
+    ours = chain_of(optimizer.rule) if isinstance(optimizer, RuleOptimizer) else []
+    if pullback_momentum == "pullback" and any(isinstance(rule, rules.SOAP) for rule in ours):
+        raise ValueError(
+            "Invalid pullback_momentum: 'pullback' (between two of SOAP's bases lies none: must be 'none' or "
+            "'reset')"
+        )
     if pullback_momentum == "pullback" and isinstance(optimizer, torch.optim.LBFGS):
         raise ValueError(
             "Invalid pullback_momentum: 'pullback' (the state of LBFGS is a list of past steps, not moments: "
             "must be 'none' or 'reset')"
         )
-
-
-def _kind(optimizer: torch.optim.Optimizer) -> str:
-    """An optimizer's package and method: state of torch's Adam is not for ours."""
-    method = type(optimizer.rule if isinstance(optimizer, RuleOptimizer) else optimizer)
-    return f"{method.__module__.partition('.')[0]}.{method.__name__}"
 
 
 def _rule(k: Any, alpha: Any) -> rules.Lookahead:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
+from functools import wraps
 from inspect import Parameter, Signature, getdoc, signature
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from gdcourse import rules
-from gdcourse.optim.groups import pair, torchs_names
+from gdcourse.optim.groups import OPTIONS, pair, torchs_names, without_options
 from gdcourse.optim.lookahead import Lookahead
 from gdcourse.optim.optimizer import RuleOptimizer
 from gdcourse.rules import ALL, Method, Rule
@@ -109,7 +110,7 @@ def positional(kind: type[Rule], keys: list[str]) -> list[str]:
     return [*takewhile(lambda key: key in keys, order)]
 
 
-USUAL = ("lr", "momentum", "alpha", "rho", "betas", "eps", "weight_decay")
+USUAL = ("lr", "momentum", "rho", "betas", "alpha", "eps", "weight_decay")
 TWINS_NAME = {"GradientDescent": "SGD", "Momentum": "SGD", "Nesterov": "SGD"}
 """What torch calls the optimizer, where it is not the rule's name."""
 
@@ -139,14 +140,17 @@ def docstring_of(kind: type[Rule]) -> str:
     entries = [f"{', '.join(common)} : as in `RuleOptimizer`.", *([] if "lr" in renamed else [RATE])]
     entries += _entries(described, renamed)
     for name, key in renamed.items():  # in the call of torch's that the notes give
-        notes = notes.replace("betas=(beta1, beta2)", "betas=betas")
-        notes = re.sub(rf"=\b{name}\b(?!\()", f"={key}", notes)
+        notes = re.sub(r"betas=\(beta1,\s+beta2\)", "betas=betas", notes)
+        own = f"betas[{name == 'beta2':d}]" if key == "betas" else key
+        notes = re.sub(rf"(?:(?<=[=(])|(?<=,\s))\b{name}\b(?![(=])", own, notes)
     parameters = "Parameters\n----------\n" + "\n".join(entries)
     looks = LOOKS if kind.look is not Rule.look else ""
+    options = [f"``{key}={value!r}``" for key, value in OPTIONS.get(kind, {}).items()]
+    deaf = f"torch's {', '.join(options)} may be given, too: they choose this formula." if options else ""
     cycles = "" if {"momentum", "betas"} & {*renamed.values()} else CYCLES
     title = f"`gdcourse.{kind.__name__}` as an optimizer for torch.\n\n"
     return "\n\n".join(
-        part.strip() for part in (title + head + looks + cycles, parameters, notes) if part.strip()
+        part.strip() for part in (title + head + looks + cycles, parameters, deaf, notes) if part.strip()
     )
 
 
@@ -179,7 +183,20 @@ def class_of(name: str) -> type[MethodOptimizer]:
         "__init__": own,
         "method": method,
     }
-    return type(method.optim or name, (MethodOptimizer,), contents)
+    made: Any = type(method.optim or name, (MethodOptimizer,), contents)
+    made.__init__ = deaf_to_options(made.__init__, method.kind)
+    return made
+
+
+def deaf_to_options(init: Any, kind: type[Rule]) -> Any:
+    """A constructor that takes torch's arguments for other formulas, too, where they choose this one. They
+    are not in its signature: there is nothing to choose."""
+
+    @wraps(init)
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        init(*args, **without_options(kind, kwargs))
+
+    return __init__
 
 
 CLASSES = {
@@ -209,6 +226,38 @@ if TYPE_CHECKING:  # for type checkers and editors; a class that is not named he
 
     class RAdam(MethodOptimizer): ...
 
+    class SignSGD(MethodOptimizer): ...
+
+    class Lion(MethodOptimizer): ...
+
+    class NAdam(MethodOptimizer): ...
+
+    class AMSGrad(MethodOptimizer): ...
+
+    class AdaBelief(MethodOptimizer): ...
+
+    class AdEMAMix(MethodOptimizer): ...
+
+    class ADOPT(MethodOptimizer): ...
+
+    class ScheduleFreeSGD(MethodOptimizer): ...
+
+    class ScheduleFree(MethodOptimizer): ...
+
+    class Prodigy(MethodOptimizer): ...
+
+    class LAMB(MethodOptimizer): ...
+
+    class Adafactor(MethodOptimizer): ...
+
+    class Muon(MethodOptimizer): ...
+
+    class NorMuon(MethodOptimizer): ...
+
+    class Shampoo(MethodOptimizer): ...
+
+    class SOAP(MethodOptimizer): ...
+
 
 def from_rule(
     rule: rules.Rule,
@@ -227,7 +276,8 @@ def from_rule(
     Parameters
     ----------
     rule : an update rule whose hyperparameters are single numbers. What it is given, its ``scope`` says (see
-        `Rule`): with "element", many parameters in one vector, or a piece of one.
+        `Rule`): with "element", many parameters in one vector, or a piece of one; with "tensor", each
+        parameter as a matrix, or a stack of such.
     params, weight_decay, maximize, compile, foreach, fused, capturable, differentiable : as in
     `RuleOptimizer`, where the names of the groups' keys and
         the errors are listed, too.

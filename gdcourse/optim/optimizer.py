@@ -6,14 +6,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
-from gdcourse.optim.bucket import Bucket, Joined, Rows, Single, joined
+from gdcourse.optim.bucket import Part, Single, buckets
 from gdcourse.optim.groups import (
     COMMON,
+    OPTIONS,
     Group,
     as_before,
     check_group,
@@ -22,15 +25,13 @@ from gdcourse.optim.groups import (
     has,
     look_names,
     looked_by,
-    looks,
     memory_of,
-    note_look,
     number,
     settings_of,
     to_group,
 )
-from gdcourse.optim.scope import check_scope, joins
-from gdcourse.optim.state_dict import check_parts, check_saved, from_torch, to_torch
+from gdcourse.optim.scope import check_scope, initial, seen_shape
+from gdcourse.optim.state_dict import check_is_one, check_parts, check_saved, from_torch, to_torch
 from gdcourse.optim.update import (
     SLOW,
     Ways,
@@ -42,6 +43,7 @@ from gdcourse.optim.update import (
     working_dtype,
 )
 from gdcourse.rules import Adagrad, GradientDescent, Lookahead, Rule, Values, hinted
+from gdcourse.rules.around import name_of
 
 ROW_BY_ROW = (GradientDescent, Adagrad)
 """The rules that leave everything as it is where the gradient is 0, so that a sparse gradient's rows are all
@@ -65,14 +67,24 @@ class RuleOptimizer(torch.optim.Optimizer):
       many gradients p has had. So a parameter whose first gradient comes late gets the bias correction
       of a first step. A parameter without a gradient is left alone.
 
-    ``p.grad`` is only read. A sparse gradient moves the rows that occur in it, uncompiled, with gradient
-    descent and Adagrad; the other rules would have to move all rows, and refuse it.
+    ``p.grad`` is only read: a rule that writes into it, or into θ, is refused. A sparse gradient moves the
+    rows that occur in it, uncompiled, with gradient descent and Adagrad; the other rules would have to move
+    all rows, and refuse it.
+
+    Where a rule raises, each parameter is as before the step, or as after it, with its state and its count;
+    only one that is computed in pieces may be left with some of them moved. What torch would refuse is found
+    before any has moved.
 
     The square of a gradient is infinite in float32 from 1.8e19 on, and 0 below about 1e-23. Where a
     method divides by the root of such squares, nothing becomes NaN, and what happens is what happens in
     torch's: under ∞ the element rests for good, as sums and averages keep it; under 0 the divisor is ε, and
     an element without any gradient rests even if ε is 0, where torch's becomes NaN. Clip gradients as large
     as that, or use float64.
+
+    A rule that sees matrices (``scope = "tensor"``) gets each parameter as one: the first axis is the rows,
+    all others are the columns, and a vector is one row. Small matrices of one shape move in a stack, in one
+    call. A rule for hidden matrices alone, such as Muon, refuses vectors; `hidden_matrices` proposes which
+    parameters to give it, and `Together` makes one optimizer of it and its partner.
 
     How it runs: the tiny parameters of a group are joined in one vector for the step, and the rule is called
     once for all of them; any other is moved where it lies. On a CPU this package's rules are called on
@@ -85,7 +97,9 @@ class RuleOptimizer(torch.optim.Optimizer):
     some seconds. It is not compiled again for another learning rate, a schedule, another size, a group that
     joins, a parameter that rests or starts late; it is after `torch.set_num_threads`. Where compiling fails,
     for want of a C++ compiler or because the rule asks for more than arithmetic and `where`, a warning says
-    so and the rule runs uncompiled. A rule whose ``scope`` is not "element" runs uncompiled.
+    so and the rule runs uncompiled. A rule that sees matrices gets a kernel for each of their shapes, in
+    which the products are torch's own; one that does something at some steps only (SOAP) and one that sees
+    vectors, or all parameters in one, run uncompiled.
 
     Parameters
     ----------
@@ -101,12 +115,13 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     Raises
     ------
-    TypeError : not a rule, not tensors, or a hyperparameter that is not a number; at a step, a sparse
-        gradient, unless as said above.
-    RuntimeError : at a step, a sparse gradient with weight decay, which moves all rows.
+    TypeError : not a rule, not tensors, or a hyperparameter that is not a number.
+    RuntimeError : at a step, a sparse gradient, unless as said above, or with weight decay, which moves all
+        rows; a parameter that was made in `torch.inference_mode`, outside of it.
     ValueError : a hyperparameter out of range, whether given here or in a group; no parameters; a
-        complex parameter; a rule that says it works element by element and does not; ``fused=True``,
-        ``capturable=True`` or ``differentiable=True``.
+        complex parameter; a rule that says it works element by element and does not, or that writes into
+        what it is given (where only trying it tells, at a step); ``fused=True``, ``capturable=True`` or
+        ``differentiable=True``; an argument of torch's that chooses another formula.
     """
 
     def __init_subclass__(cls, **settings: Any) -> None:
@@ -152,7 +167,11 @@ class RuleOptimizer(torch.optim.Optimizer):
         group = self.param_groups[-1]
         try:
             check_group(self.rule, group)
+            for name in OPTIONS.get(type(self.rule), {}):
+                group.pop(name, None)  # a schedule would take it for one that counts
             for param in group["params"]:
+                if not is_lazy(param):
+                    seen_shape(self.rule, param.shape)  # raises for a vector that a rule of matrices got
                 if param.is_complex():
                     raise ValueError(
                         f"optimizer got a complex parameter of shape {tuple(param.shape)}: only real ones "
@@ -170,87 +189,68 @@ class RuleOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._check_sparse()
-        ahead = looks(self.rule)
+        moving = [self._moving(group) for group in self.param_groups]  # raises before anything has moved
         with Ways(self.compile and not self._failed) as ways:
-            moved = []
-            for group in self.param_groups:
+            for group, with_grads in zip(self.param_groups, moving, strict=True):
                 settings = settings_of(self.rule, group)
-                for states, bucket in self._buckets(group):
-                    t = int(states[0]["step"]) + 1
-                    before = looked_by(self.rule, states[0]) if ahead else None
-                    ways.run(update, bucket, settings.at(t, before))
-                    moved.append((settings.rule, t, states))
+                parts = [Part(param, self._begun(param), grad) for param, grad in with_grads]
+                for bucket in buckets(parts, self.rule, settings.stage, self.compile):
+                    t, before = settings.stage(bucket.states[0])
+                    values = settings.at(t, before)
+                    ways.run(update, bucket, values, then=partial(settings.note, bucket.states, t))
             ways.finish()
-            for rule, t, states in moved:
-                for state in states:
-                    _count(state["step"], t)
-                if ahead:
-                    note_look(rule, states)
         self._note_failure(ways)
         return loss
 
-    def _buckets(self, group: Group) -> Iterator[tuple[list[Group], Bucket]]:
-        """What of a group moves now, and in which calls of the rule, with the states of its parameters."""
-        moving = [param for param in group["params"] if param.grad is not None]
-        for param in moving:
-            self._begin(param)
-        state, whole = self.state, self.rule.scope != "element"
-        sparse = [param for param in moving if param.grad.layout is not torch.strided]
-        dense = [param for param in moving if param.grad.layout is torch.strided] if sparse else moving
-        lists, alone = (
-            joined(dense, self._moves_by, self.rule.scope == "all") if joins(self.rule) else ([], dense)
-        )
-        if self.rule.scope == "all" and len(lists) + len(alone) + len(sparse) > 1:
-            raise ValueError(
-                f"{type(self.rule).__name__} sums over all parameters of a group (scope = 'all'), and these "
-                "do not fit into one vector: they must be plain tensors of one dtype and device that share "
-                "no memory, with dense gradients, have had equally many, and have a state of their shape"
-            )
-        for params in lists:
-            states = [state[param] for param in params]
-            grads: list[Any] = [param.grad for param in params]
-            yield states, Joined(params, [*map(memory_of, states)], grads, whole)
-        for param in alone:
-            own = state[param]
-            yield [own], Single(param, own, memory_of(own), param.grad, whole)
-        for param in sparse:
-            own = state[param]
-            yield [own], Rows(param, memory_of(own), param.grad)
+    def _moving(self, group: Group) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Each parameter of a group that has a gradient, with that.
 
-    def _moves_by(self, param: torch.Tensor) -> Any:
-        """What must be the same for two parameters to move in one call: steps done, and what they rest on."""
-        state = self.state[param]
-        return float(state["step"]), looked_by(self.rule, state)
+        Raises
+        ------
+        RuntimeError : a gradient is sparse and this rule would have to move all rows, or torch does not let a
+            parameter be written into.
+        """
+        moving = []
+        for param in group["params"]:
+            grad = param.grad
+            if grad is None:
+                continue
+            if grad.layout is not torch.strided:
+                self._check_sparse(param, group)
+            if param.is_inference() and not torch.is_inference_mode_enabled():
+                raise RuntimeError(
+                    "Inplace update to inference tensor outside InferenceMode is not allowed. The parameter "
+                    f"of shape {tuple(param.shape)} was made in torch.inference_mode(): clone it outside"
+                )
+            moving.append((param, grad))
+        return moving
 
-    def _begin(self, param: torch.Tensor) -> None:
-        """Give a parameter its first state, if it has none."""
-        state = self.state[param]
+    def _begun(self, param: torch.Tensor) -> Group:
+        """A parameter's state; its first, if it has none."""
+        state = self.state.get(param)
         if not state:
-            first = first_state(param, self.rule)
-            state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")
+            with torch.inference_mode(False), torch.no_grad():  # so that it can be written into outside, too
+                first = {"step": torch.tensor(0.0, dtype=torch.float32, device="cpu")}
+                first |= first_state(param, self.rule)
+            state = self.state[param]
             state.update(first)
         elif type(state["step"]) is not torch.Tensor:
             state["step"] = torch.as_tensor(state["step"], dtype=torch.float32, device="cpu")
+        return state
 
-    def _check_sparse(self) -> None:
-        """Raise, before anything has moved, if a gradient is sparse and this rule would have to move all
-        rows."""
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is None or param.grad.layout is torch.strided:
-                    continue
-                if type(self.rule) not in ROW_BY_ROW:
-                    raise RuntimeError(
-                        f"{type(self).__name__} does not support sparse gradients, got one for a parameter "
-                        f"of shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False)"
-                        "), and SGD and Adagrad take sparse ones"
-                    )
-                if number("weight_decay", group["weight_decay"]):
-                    raise RuntimeError(
-                        "weight_decay option is not compatible with sparse gradients: it moves all rows; "
-                        f"give the parameter of shape {tuple(param.shape)} a group with weight_decay=0"
-                    )
+    def _check_sparse(self, param: torch.Tensor, group: Group) -> None:
+        """Raise if this rule would have to move all rows of a parameter, whose gradient is sparse."""
+        if type(self.rule) not in ROW_BY_ROW:
+            raise RuntimeError(
+                f"{type(self).__name__} does not support sparse gradients, got one for a parameter "
+                f"of shape {tuple(param.shape)}; dense ones are allowed (Embedding(..., sparse=False)"
+                "), and SGD and Adagrad take sparse ones"
+            )
+        if number("weight_decay", group["weight_decay"]):
+            raise RuntimeError(
+                "weight_decay option is not compatible with sparse gradients: it moves all rows; "
+                f"give the parameter of shape {tuple(param.shape)} a group with weight_decay=0"
+            )
 
     def _note_failure(self, ways: Ways) -> None:
         if ways.failure:
@@ -261,34 +261,35 @@ class RuleOptimizer(torch.optim.Optimizer):
     def pull(self, lookahead: Lookahead, held: dict[torch.Tensor, Group]) -> None:
         """Lookahead's synchronisation: ``held[p]["slow"]`` is pulled towards θ, and θ goes there. Likewise
         each ``held[p]["former_…"]``, if there are any, and the state that goes by the rest of its name."""
-        with Ways(self.compile and not self._failed) as ways, Ways(False) as plain:
+        made: dict[Any, tuple[Lookahead, Rule]] = {}
+        with Ways(self.compile and not self._failed) as ways:
             for param in chain.from_iterable(group["params"] for group in self.param_groups):
-                state = self.state.get(param)
-                if state:
-                    before = as_before(self.rule, looked_by(self.rule, state))
-                    pull_one(param, memory_of(state), lookahead, held[param], before, ways)
-                else:  # it has never moved
-                    pull_one(param, {}, lookahead, held[param], None, plain)
+                state = self.state.get(param, {})
+                key = bool(state), looked_by(look_names(self.rule), state)
+                if key not in made:
+                    made[key] = lookahead, self._rests_on(param)
+                bucket = pulled(param, memory_of(state), held[param], made[key])
+                bucket.whole = not state  # it has never moved, and a kernel of its own would not pay
+                ways.run(pull, bucket, made[key])
             ways.finish()
-            plain.finish()
         self._note_failure(ways)
+
+    def _rests_on(self, param: torch.Tensor) -> Rule:
+        """The rule by which a parameter's point was made of θ; one that does not look ahead for a point that
+        is θ."""
+        state = self.state.get(param)
+        return as_before(self.rule, looked_by(look_names(self.rule), state)) if state else Rule()
 
     def theta(self, param: torch.Tensor) -> torch.Tensor:
         """θ of one parameter, as a new tensor; in float32 where the parameter is of half precision."""
         point = param.detach().to(working_dtype(param))
-        state = self.state.get(param)
-        if state:
-            point = as_before(self.rule, looked_by(self.rule, state)).unlook(point, memory_of(state))
-        return point.clone()
+        return self._rests_on(param).unlook(point, memory_of(self.state.get(param, {}))).clone()
 
     @torch.no_grad()
     def set_theta(self, param: torch.Tensor, theta: torch.Tensor) -> None:
         """Put the parameter where its θ is the given one; the state stays."""
-        state = self.state.get(param)
-        if state:
-            before = as_before(self.rule, looked_by(self.rule, state))
-            theta = before.look(theta.to(working_dtype(param)), memory_of(state))
-        param.copy_(theta)
+        theta = theta.to(working_dtype(param))
+        param.copy_(self._rests_on(param).look(theta, memory_of(self.state.get(param, {}))))
 
     @contextmanager
     def at_theta(self) -> Iterator[None]:
@@ -304,14 +305,16 @@ class RuleOptimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: Group) -> None:
         """Load what `state_dict` gave, or what torch's own optimizer did where its state means the same:
         that of SGD without momentum, RMSprop without momentum and centering, Adadelta, Adam and AdamW without
-        amsgrad, and RAdam (which sets ``threshold=5``). The state is copied, and float32 state of a
-        half-precision parameter stays float32, where torch would round it to the parameter's own precision.
+        amsgrad (Adam with it is AMSGrad), and RAdam (which sets ``threshold=5``). The state is copied, and
+        float32 state of a half-precision parameter stays float32, where torch would round it to the
+        parameter's own precision.
 
         Raises
         ------
         TypeError, ValueError : it is another optimizer's, or something in it is missing, unknown, out of
             range or of another shape. Then nothing was loaded.
         """
+        check_is_one(state_dict)
         saved: Group = {}
 
         def fits(_: Any, final: Group) -> Group:
@@ -359,7 +362,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _saved(self, saved: Group) -> Group:
         groups = [{name: copied(value) for name, value in group.items()} for group in saved["param_groups"]]
-        name = type(self.rule).__name__
+        name = name_of(self.rule)
         return {**saved, "rule": name, "param_groups": groups, "state": _snapshot(saved["state"])}
 
     def torch_state_dict(self) -> Group:
@@ -383,39 +386,29 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._failed = False
 
 
-def pull_one(
-    param: torch.Tensor,
-    memory: Values,
-    lookahead: Lookahead,
-    held: Group,
-    before: Rule | None,
-    ways: Ways,
-) -> None:
-    """Lookahead's synchronisation of one parameter; ``memory`` is its optimizer's state, and ``held`` has its
-    slow weights and former moments. ``before`` is what its point rests on; None where that is θ."""
+def pulled(param: torch.Tensor, memory: Values, held: Group, values: tuple[Lookahead, Rule]) -> Single:
+    """What of a parameter Lookahead's synchronisation reads and overwrites: ``held`` has its slow weights and
+    former moments, and ``memory``, its optimizer's state, the moments, and what its point rests on."""
     formers = {name: value for name, value in held.items() if name != SLOW}
     moments = {name: value for name, value in memory.items() if former(name) in formers}
-    looked_with = memory if before is not None and type(before) is not Rule else moments
-    tensors = {**looked_with, **formers, SLOW: held[SLOW]}
-    bucket = Single(param, {}, tensors, None, whole=False)
-    ways.run(pull, bucket, (lookahead, before or Rule()))
+    looked_with = moments if type(values[1]) is Rule else memory
+    return Single(param, {**looked_with, **formers, SLOW: held[SLOW]}, None, {}, whole=False)
 
 
 def first_state(param: torch.Tensor, rule: Rule) -> Values:
     """A parameter's first state. Copies: a rule may give the parameter itself, or one tensor twice."""
     point = param.detach().to(working_dtype(param))
-    memory = rule.init(point, torch.zeros_like(point))
+    memory = initial(rule, point, torch.zeros_like(point))
     if taken := {"step", *look_names(rule)} & memory.keys():
         raise ValueError(f"a rule's init must not name a state {taken.pop()!r}: it is in use here")
     return {name: copied(value) for name, value in memory.items()}
 
 
-def _count(step: torch.Tensor, t: int) -> None:
-    """Write how many gradients a parameter has had."""
-    if type(step) is torch.Tensor and step.is_cpu:
-        step.numpy().fill(t)  # in a tenth of torch's time
-    else:
-        step += 1
+def kind_of(optimizer: torch.optim.Optimizer) -> str:
+    """An optimizer's package and method: state of torch's Adam is not for ours."""
+    if isinstance(optimizer, RuleOptimizer):
+        return f"{type(optimizer.rule).__module__.partition('.')[0]}.{name_of(optimizer.rule)}"
+    return f"{type(optimizer).__module__.partition('.')[0]}.{type(optimizer).__name__}"
 
 
 def copied(value: Any) -> Any:

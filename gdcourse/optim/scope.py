@@ -5,33 +5,67 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 
-from gdcourse.rules import ALL, Rule
+from gdcourse.rules import ALL, Rule, Values
+from gdcourse.rules.around import chain_of, inside, name_of, scope_of
 
-OURS = {method.kind for method in ALL.values()}
-HALVES = (slice(0, 3), slice(3, 6))
-
-
-def scope_of(rule: Rule) -> str:
-    """A rule's scope; for one around another, the inner rule's."""
-    inner = getattr(rule, "inner_rule", None)
-    return scope_of(inner) if isinstance(inner, Rule) else rule.scope
+OURS = {Rule, *[method.kind for method in ALL.values()]}
+SHUFFLED, HALVES = [4, 0, 5, 2, 1, 3], (slice(0, 3), slice(3, 6))
+SCOPES = ("element", "vector", "tensor", "all")
 
 
 def joins(rule: Rule) -> bool:
-    """Whether several parameters may stand in one vector for this rule: it is not for each in its own shape,
-    and its state has the parameter's shape."""
-    if rule.scope == "tensor":
+    """Whether several parameters may stand in one vector for this rule: it is not for each by itself, and its
+    state has the parameter's shape, or is one number where it is for all of them."""
+    scope = scope_of(rule)
+    if scope in ("vector", "tensor"):
         return False
-    if type(rule) in OURS:
+    if is_ours(rule):
         return True
     probe = torch.zeros(2, device="cpu")
-    first = rule.init(probe, torch.zeros(2, device="cpu"))
-    return all(isinstance(x, torch.Tensor) and x.shape == (2,) for x in first.values())
+    first, fit = rule.init(probe, torch.zeros(2, device="cpu")), [(2,), *([(1,)] if scope == "all" else [])]
+    return all(isinstance(x, torch.Tensor) and x.shape in fit for x in first.values())
+
+
+def seen_shape(rule: Rule, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape in which a rule sees one parameter of this shape: its own, where the rule works by element;
+    a vector; or a matrix, whose rows are the first axis, its columns all others. A vector is one row.
+
+    Raises
+    ------
+    ValueError : the rule is for matrices alone, and this is none.
+    """
+    shape, scope = tuple(shape), scope_of(rule)
+    if matrices_only(rule) and len(shape) < 2:
+        raise ValueError(
+            f"{name_of(rule)} moves matrices, got shape {shape}: give vectors, embeddings and heads to a "
+            "partner such as Adam (gdcourse.optim.Together, gdcourse.Partners)"
+        )
+    if scope == "tensor":
+        return (shape[0], prod(shape[1:])) if len(shape) > 1 else (1, prod(shape))
+    return shape if scope == "element" else (prod(shape),)
+
+
+def matrices_only(rule: Rule) -> bool:
+    """Whether a rule, or one that it is around, is for hidden matrices alone."""
+    return any(one.matrices_only for one in chain_of(rule))
+
+
+def initial(rule: Rule, point: Any, zeros: Any) -> Values:
+    """A rule's state before the first step of one parameter: as the rule sees it; what has a number for each
+    element, in the parameter's shape."""
+    shape = seen_shape(rule, point.shape)
+    if shape == point.shape:
+        return rule.init(point, zeros)
+    first = rule.init(point.reshape(shape), zeros.reshape(shape))
+    return {
+        name: x.reshape(point.shape) if getattr(x, "shape", None) == shape else x for name, x in first.items()
+    }
 
 
 def check_scope(rule: Rule) -> None:
@@ -42,37 +76,34 @@ def check_scope(rule: Rule) -> None:
     ------
     ValueError : an element comes out otherwise, or ``scope`` is no scope.
     """
-    if rule.scope not in ("element", "tensor", "all"):
-        raise ValueError(
-            f"{type(rule).__name__}.scope is {rule.scope!r}: must be 'element', 'tensor' or 'all'"
-        )
-    if rule.scope != "element" or _is_ours(rule):
+    for one in chain_of(rule):
+        if one.scope not in SCOPES:
+            allowed = "'element', 'vector', 'tensor' or 'all'"
+            raise ValueError(f"{type(one).__name__}.scope is {one.scope!r}: must be {allowed}")
+    if scope_of(rule) != "element" or is_ours(rule):
         return
-    theta, *grads = _drawn(6)
-    shuffled = np.array([4, 0, 5, 2, 1, 3])
-    with _random_numbers_kept():
-        try:
-            end = _walked(rule, theta, grads, torch.from_numpy)
-            if end.shape != theta.shape:
-                raise ValueError(f"its step gives a θ of shape {end.shape} for one of shape {theta.shape}")
-            if not _equal(end, _walked(rule, theta, grads, torch.from_numpy)):
-                return  # it draws random numbers: nothing can be compared
-            moved = _walked(rule, theta[shuffled], [g[shuffled] for g in grads], torch.from_numpy)
-            halves = [_walked(rule, theta[cut], [g[cut] for g in grads], torch.from_numpy) for cut in HALVES]
-        except Exception as error:
-            raise ValueError(
-                f"{type(rule).__name__} does not run on a vector ({type(error).__name__}: {error}): a "
-                'rule that needs a parameter in its own shape says so, scope = "tensor"'
-            ) from error
+    drawn = _drawn(6)
+    try:
+        found = _ends(rule, drawn, torch.from_numpy, (SHUFFLED, *HALVES))
+    except Writes:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{type(rule).__name__} does not run on a vector ({type(error).__name__}: {error}): a "
+            'rule that needs each parameter as a matrix says so, scope = "tensor"'
+        ) from error
+    if found is None:
+        return
+    end, (moved, *halves) = found
     for how, got, wanted in (
-        ("shuffled", moved, end[shuffled]),
+        ("shuffled", moved, end[SHUFFLED]),
         ("cut in two", np.concatenate(halves), end),
     ):
         if not _equal(got, wanted):
             raise ValueError(
                 f"{type(rule).__name__} does not work element by element: a vector that is {how} comes "
-                'out otherwise. Give the class scope = "tensor" (each parameter in its own shape) or '
-                'scope = "all" (all parameters in one vector)'
+                'out otherwise. Give the class scope = "vector" (each parameter by itself, as a vector), '
+                '"tensor" (as a matrix) or "all" (all parameters in one vector)'
             )
 
 
@@ -82,7 +113,7 @@ def is_elementwise(rule: Rule) -> bool:
         check_scope(_single(rule, torch.from_numpy))
     except ValueError:
         return False
-    return rule.scope == "element"
+    return scope_of(rule) == "element"
 
 
 def check_runs_apart(rule: Rule, array: Callable[[np.ndarray], Any]) -> None:
@@ -98,22 +129,21 @@ def check_runs_apart(rule: Rule, array: Callable[[np.ndarray], Any]) -> None:
     ------
     ValueError : a run comes out otherwise beside another.
     """
-    if _is_ours(rule):
+    if is_ours(rule):
         return
     rule = _single(rule, array)
-    theta, *grads = _drawn(2, 6)
-    with _random_numbers_kept():
-        try:
-            beside = _walked(rule, theta, grads, array)
-            if not _equal(beside, _walked(rule, theta, grads, array)):
-                return
-            alone = [_walked(rule, theta[i], [g[i] for g in grads], array) for i in (0, 1)]
-        except Exception as error:
-            if scope_of(rule) == "element":
-                return  # it says itself what is wrong where it runs
-            raise ValueError(
-                f"{type(rule).__name__} does not run on rows of numbers ({type(error).__name__}: {error})"
-            ) from error
+    drawn = _drawn(2, *((2, 3) if scope_of(rule) == "tensor" else (6,)))
+    try:
+        found = _ends(rule, drawn, array, (0, 1))
+    except Exception as error:
+        if scope_of(rule) == "element":
+            return  # it says itself what is wrong where it runs
+        raise ValueError(
+            f"{type(rule).__name__} does not run on rows of numbers ({type(error).__name__}: {error})"
+        ) from error
+    if found is None:
+        return
+    beside, alone = found
     if not _equal(beside, np.stack(alone)):
         raise ValueError(
             f"{type(rule).__name__} mixes runs that lie side by side: give its sums axis=-1, keepdims=True, "
@@ -121,15 +151,40 @@ def check_runs_apart(rule: Rule, array: Callable[[np.ndarray], Any]) -> None:
         )
 
 
-def _is_ours(rule: Rule) -> bool:
+def is_ours(rule: Rule) -> bool:
     """Whether a rule, and the one that it may be around, are this package's, which its tests see to."""
-    inner = getattr(rule, "inner_rule", None)
-    return type(rule) in OURS and (inner is None or _is_ours(inner))
+    inner = inside(rule)
+    return type(rule) in OURS and (inner is None or is_ours(inner))
+
+
+class Writes(ValueError):
+    """A rule has written into what it was given."""
+
+
+def check_unwritten(rule: Rule, theta: Any, grad: Any) -> None:
+    """Raise `Writes` if a rule has written into its arguments. Where these are tensors, torch counts how
+    often that has happened: to each that is new, or another's ``.data``, by itself."""
+    for name, x in (("theta", theta), ("grad", grad)):
+        if isinstance(x, torch.Tensor) and not x.is_inference() and x._version:
+            raise Writes(
+                f"{type(rule).__name__}.step writes into {name} (by an operator such as +=, or a method such "
+                "as mul_): it must compute a new tensor, for others go on with what it was given"
+            )
 
 
 def _drawn(*shape: int) -> np.ndarray:
-    """A θ and three gradients."""
+    """A θ and three gradients, of this shape."""
     return np.random.default_rng(0).standard_normal((4, *shape))
+
+
+def _ends(
+    rule: Rule, drawn: np.ndarray, array: Callable[[np.ndarray], Any], views: tuple[Any, ...]
+) -> tuple[np.ndarray, list[np.ndarray]] | None:
+    """Where a rule ends from a θ with some gradients, and where from each view of these; None if it draws
+    random numbers, for then nothing can be compared. Raises whatever the rule does."""
+    with _random_numbers_kept():
+        end, again, *others = [_walked(rule, drawn[:, view], array) for view in (..., ..., *views)]
+    return (end, others) if _equal(end, again) else None
 
 
 @contextmanager
@@ -156,14 +211,20 @@ def _single(rule: Rule, array: Callable[[np.ndarray], Any]) -> Rule:
     return replace(rule, **single)  # type: ignore[type-var]
 
 
-def _walked(rule: Rule, theta: Any, grads: list[Any], array: Callable[[np.ndarray], Any]) -> np.ndarray:
-    point = array(theta.copy())
+def _walked(rule: Rule, drawn: np.ndarray, array: Callable[[np.ndarray], Any]) -> np.ndarray:
+    start, *grads = drawn
+    point = array(start.copy())
     state = rule.init(point, 0 * point)
     with torch.no_grad(), np.errstate(all="ignore"):
         for t, grad in enumerate(grads, start=1):
-            point, new = rule.step(point, array(grad.copy()), state, rule.at(t))
+            given = point, array(grad.copy())
+            point, new = rule.step(*given, state, rule.at(t))
+            check_unwritten(rule, *given)
             state = {name: new[name] for name in state}
-    return np.asarray(point)
+    end = np.asarray(point)
+    if end.shape != start.shape:
+        raise ValueError(f"its step gives a θ of shape {end.shape} for one of shape {start.shape}")
+    return end
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from gdcourse.rules import Adadelta, Adam, AdamW, GradientDescent, RAdam, RMSProp, Rule
+from gdcourse.optim.groups import OPTIONS
+from gdcourse.optim.scope import initial
+from gdcourse.rules import Adadelta, Adam, AdamW, AMSGrad, GradientDescent, RAdam, RMSProp, Rule
+from gdcourse.rules.around import name_of
 
 Saved = dict[str, Any]
 Shapes = dict[str, tuple[int, ...]]
@@ -16,25 +19,24 @@ Shapes = dict[str, tuple[int, ...]]
 class Twin(NamedTuple):
     """torch's optimizer with the same state, for one rule of ours.
 
-    ``names`` has its name for each of ours. ``options`` are arguments of its that choose another formula,
-    at the values for which it is the rule. ``ours`` are hyperparameters that it has not, at the values that
+    ``names`` has its name for each of ours. ``ours`` are hyperparameters that it has not, at the values that
     it keeps to.
     """
 
     names: dict[str, str]
-    options: Saved
     ours: Saved
 
 
 MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq"}
 
 TWINS: dict[type[Rule], Twin] = {
-    GradientDescent: Twin({}, {"momentum": 0, "dampening": 0, "nesterov": False}, {}),
-    RMSProp: Twin({"v": "square_avg"}, {"momentum": 0, "centered": False}, {}),
-    Adadelta: Twin({"mean_g2": "square_avg", "mean_delta2": "acc_delta"}, {}, {}),
-    Adam: Twin(MOMENTS, {"amsgrad": False, "decoupled_weight_decay": False}, {}),
-    AdamW: Twin(MOMENTS, {"amsgrad": False, "decoupled_weight_decay": True}, {}),
-    RAdam: Twin(MOMENTS, {"decoupled_weight_decay": False}, {"threshold": 5}),
+    GradientDescent: Twin({}, {}),
+    RMSProp: Twin({"v": "square_avg"}, {}),
+    Adadelta: Twin({"mean_g2": "square_avg", "mean_delta2": "acc_delta"}, {}),
+    Adam: Twin(MOMENTS, {}),
+    AMSGrad: Twin(MOMENTS | {"largest": "max_exp_avg_sq"}, {}),
+    AdamW: Twin(MOMENTS, {}),
+    RAdam: Twin(MOMENTS, {"threshold": 5}),
 }
 """Not the momenta, whose v holds η, and not Adagrad, whose ε torch keeps in the sum or beside the root."""
 
@@ -53,16 +55,16 @@ def from_torch(rule: Rule, saved: Saved) -> Saved:
     """
     if "rule" in saved or not any(HOW & group.keys() for group in saved["param_groups"]):
         return saved
-    twin = _twin(rule)
+    twin, options = _twin(rule), OPTIONS.get(type(rule), {})
     for index, group in enumerate(saved["param_groups"]):
-        for name, value in twin.options.items():
+        for name, value in options.items():
             if group.get(name, value) != value:
                 raise ValueError(
                     f"loaded state dict has {name}={group[name]!r} in parameter group {index}: to be "
                     f"{type(rule).__name__}'s, it must be {value!r}"
                 )
     groups = [
-        {**{k: v for k, v in group.items() if k not in HOW | twin.options.keys()}, **twin.ours}
+        {**{k: v for k, v in group.items() if k not in HOW | options.keys()}, **twin.ours}
         for group in saved["param_groups"]
     ]
     ours = {theirs: name for name, theirs in twin.names.items()}
@@ -80,7 +82,7 @@ def to_torch(rule: Rule, saved: Saved) -> Saved:
                     f"knows only {value!r}"
                 )
     groups = [
-        {**{k: v for k, v in group.items() if k not in twin.ours}, **twin.options}
+        {**{k: v for k, v in group.items() if k not in twin.ours}, **OPTIONS.get(type(rule), {})}
         for group in saved["param_groups"]
     ]
     state = _renamed(saved["state"], twin.names) if twin.names else {}
@@ -104,10 +106,37 @@ def _renamed(states: Saved, names: dict[str, str]) -> Saved:
     }
 
 
-def check_parts(saved: Saved) -> None:
-    """Raise ValueError if a checkpoint lacks one of the parts that every optimizer's has."""
+def check_is_one(saved: Any) -> None:
+    """Raise TypeError if something is no checkpoint, whatever hooks may yet make of it."""
+    if not isinstance(saved, dict):
+        raise TypeError(f"loaded state dict is {saved!r}: must be a dict, as state_dict() gives")
+
+
+def check_parts(saved: Any) -> None:
+    """Raise if a checkpoint lacks one of the parts that every optimizer's has.
+
+    Raises
+    ------
+    TypeError : it, or a part of it, is of another kind.
+    ValueError : a part is missing.
+    """
+    check_is_one(saved)
     if missing := {"state", "param_groups"} - saved.keys():
         raise ValueError(f"loaded state dict has no {sorted(missing)[0]!r}: must be an optimizer's")
+    state, groups = saved["state"], saved["param_groups"]
+    for name, part, kinds, inside in (
+        ("state", state, dict, state.values() if isinstance(state, dict) else ()),
+        ("param_groups", groups, (list, tuple), groups),
+    ):
+        words = "dict of dicts" if kinds is dict else "list of dicts"
+        if not isinstance(part, kinds):
+            raise TypeError(
+                f"loaded state dict has {name!r} of type {type(part).__name__}: must be a {words}"
+            )
+        if wrong := [type(one).__name__ for one in inside if not isinstance(one, dict)]:
+            raise TypeError(f"loaded state dict has {name!r} with a {wrong[0]} in it: must be a {words}")
+    if lacking := [index for index, group in enumerate(groups) if "params" not in group]:
+        raise ValueError(f"loaded state dict has no 'params' in parameter group {lacking[0]}")
 
 
 def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], looks: list[str]) -> None:
@@ -121,7 +150,7 @@ def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], l
     keys : what each of its groups must hold. More is allowed: schedules and users put theirs there.
     looks : which numbers a parameter's state must hold beside the rule's; none but for one that looks ahead.
     """
-    owner = type(rule).__name__
+    owner = name_of(rule)
     if saved.get("rule", owner) != owner:
         raise ValueError(f"loaded state dict is {saved['rule']}'s: must be {owner}'s")
     for index, group in enumerate(saved["param_groups"]):
@@ -134,7 +163,7 @@ def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], l
         if state := saved["state"].get(index):
             blank = torch.zeros(()).expand(param.shape)  # takes no memory
             numbers = {name: torch.zeros(()) for name in ("step", *looks)}
-            check_state(state, shapes_of({**rule.init(blank, blank), **numbers}), owner, index)
+            check_state(state, shapes_of({**initial(rule, blank, blank), **numbers}), owner, index)
 
 
 def _matched(groups: list[Saved], saved: Saved) -> list[tuple[int, Any, torch.Tensor]]:

@@ -18,11 +18,13 @@ from warnings import warn
 import numpy as np
 import torch
 
-from gdcourse.optim.bucket import Bucket
+from gdcourse.optim.bucket import PLAIN, Bucket, Matrices
 from gdcourse.optim.kernels import Failed, kernel
+from gdcourse.optim.scope import check_unwritten, is_ours
 from gdcourse.rules import Lookahead, Rule, Values, where
 
 Program = Callable[..., tuple[torch.Tensor, Values]]
+Then = Callable[[], None]
 Arrays = tuple[Any, ...]
 """A point, the state by name, and perhaps a gradient, of NumPy or torch."""
 
@@ -115,7 +117,8 @@ class Ways:
         self.compiles = compiles and not torch._C._len_torch_dispatch_stack()
         self.failure: str | None = None
         self._kernels: dict[Any, tuple[Any, Any]] = {}
-        self._buckets: list[Bucket] = []  # those whose pieces wait, and where they lie
+        self._may: dict[int, tuple[bool, Any]] = {}  # beside it the values, which keeps their id theirs
+        self._buckets: list[tuple[Bucket, Then]] = []  # those whose pieces wait, and where they lie
         self._waiting: set[int] = set()
         self._moved: list[torch.Tensor] = []
         self._pieces: deque[tuple[Program, Arrays, tuple[Any, ...]]] = deque()
@@ -128,9 +131,12 @@ class Ways:
     def __exit__(self, *_: Any) -> None:
         self._quiet.__exit__(None, None, None)
 
-    def run(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
+    def run(
+        self, program: Program, bucket: Bucket, values: tuple[Any, ...], then: Then = lambda: None
+    ) -> None:
         """Call ``program`` on a bucket's tensors and values, in the way that is fastest for them. The results
-        are there after `finish`."""
+        are there after `finish`; ``then`` is called once these are, so that what it notes is never ahead of
+        them, nor behind where the next bucket's rule raises."""
         if self._waiting and self._waiting & bucket.storages():  # tied: one step after the other
             self.finish()
             bucket.read()
@@ -138,11 +144,15 @@ class Ways:
         if not (self.compiles and self._by_kernel(program, bucket, values)):
             self._run(program, bucket, values)
         if len(self._pieces) > queued:
-            self._buckets.append(bucket)
+            self._buckets.append((bucket, then))
             self._waiting |= bucket.storages()
         else:
-            bucket.write()
-            self._moved.append(bucket.point)
+            self._hand_back(bucket, then)
+
+    def _hand_back(self, bucket: Bucket, then: Then) -> None:
+        bucket.write()
+        then()
+        self._moved.append(bucket.point)
 
     def _run(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
         count = bucket.point.numel()
@@ -150,7 +160,7 @@ class Ways:
             return
         many = count > FEW and bucket.point.is_cpu
         tensors = alike(bucket) if many and not bucket.whole else None
-        if _numpy_can(bucket, values):
+        if self._numpy_may(values) and _numpy_can(bucket):
             if tensors is None:
                 _by_numpy(program, _arrays(bucket), values)
                 return
@@ -166,28 +176,36 @@ class Ways:
                 cut = _cut((vectors.point, vectors.memory, *vectors.grads), start, start + size)
                 by_torch(program, Bucket(*cut), values)
 
+    def _numpy_may(self, values: tuple[Any, ...]) -> bool:
+        if id(values) not in self._may:
+            self._may[id(values)] = _numpy_may(values), values
+        return self._may[id(values)][0]
+
     def finish(self) -> None:
-        """Compute what is left, shared out among as many threads as torch uses, and hand all results back."""
+        """Compute what is left, and hand all results back."""
         if self._pieces:
-            _keep_memory()
-        threads = min(torch.get_num_threads(), len(self._pieces))
-        if threads < 2:
-            self._work()
-        else:
-            with ThreadPoolExecutor(threads - 1) as others:
-                futures = []
-                with suppress(RuntimeError):  # none is to be had, as once the main thread has ended
-                    for _ in range(threads - 1):
-                        futures.append(others.submit(self._work))
-                self._work()
-                for future in futures:
-                    future.result()
-        for bucket in self._buckets:
-            bucket.write()
-            self._moved.append(bucket.point)
+            self._share_out()
+        for bucket, then in self._buckets:
+            self._hand_back(bucket, then)
         # autograd does not see what NumPy and a kernel have changed
         torch.autograd.graph.increment_version(self._moved)
         self._buckets, self._waiting, self._moved = [], set(), []
+
+    def _share_out(self) -> None:
+        """Compute the pieces, on as many threads as torch uses."""
+        _keep_memory()
+        threads = min(torch.get_num_threads(), len(self._pieces))
+        if threads < 2:
+            self._work()
+            return
+        with ThreadPoolExecutor(threads - 1) as others:
+            futures = []
+            with suppress(RuntimeError):  # none is to be had, as once the main thread has ended
+                for _ in range(threads - 1):
+                    futures.append(others.submit(self._work))
+            self._work()
+            for future in futures:
+                future.result()
 
     def _work(self) -> None:
         with np.errstate(all="ignore"):  # which is each thread's own
@@ -199,15 +217,18 @@ class Ways:
                 _by_numpy(program, arrays, values)
 
     def _by_kernel(self, program: Program, bucket: Bucket, values: tuple[Any, ...]) -> bool:
-        tensors = None if bucket.whole else alike(bucket)
+        as_matrices = isinstance(bucket, Matrices) and program is update and not _chooses(values)
+        tensors = _plain(bucket) if as_matrices else None if bucket.whole else alike(bucket)
         if tensors is None:
             return False
-        key = program, id(values), bucket.point.device, *[x.dtype for x in tensors]
+        shapes = [(x.shape, x.stride()) for x in tensors] if as_matrices else []
+        key = program, id(values), bucket.point.device, *[x.dtype for x in tensors], *shapes
         if key not in self._kernels:  # beside it the values, which keeps their id from being given anew
-            vectors = as_vectors(bucket, tensors)
+            vectors = bucket if as_matrices else as_vectors(bucket, tensors)
             given = vectors.point, vectors.memory, *vectors.grads
             try:
-                self._kernels[key] = kernel(program_over(program), given, values, any_length=True), values
+                made = kernel(program_over(program), given, values, any_length=not as_matrices)
+                self._kernels[key] = made, values
             except Failed as error:
                 self.failure, self.compiles = str(error), False
                 return False
@@ -226,7 +247,7 @@ def program_over(program: Program) -> Callable[..., list[Any]]:
     """A program that writes its results over its inputs, for `kernel`."""
 
     def over(one: torch.Tensor, point: torch.Tensor, memory: Values, *others: Any) -> list[Any]:
-        result, new = program(*in_working_dtype(point, memory, others))
+        result, new = _watched(program, in_working_dtype(point, memory, others))
         # Where a rule hands back an input, it would be read after it has been overwritten. A product with a
         # number that the compiler does not know is computed before.
         result, new = result * one, {name: value * one for name, value in new.items()}
@@ -248,9 +269,14 @@ def in_working_dtype(point: torch.Tensor, memory: Values, others: tuple[Any, ...
 
 def by_torch(program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
     """A program by torch's operations. What it gives is written over its inputs, but for what is no tensor or
-    changes its shape: that is replaced."""
+    changes its shape: that is replaced.
+
+    Raises
+    ------
+    ValueError : a reader's rule has written into the point or the gradient. Then nothing is overwritten here.
+    """
     point, memory = bucket.point, bucket.memory
-    result, new = program(*in_working_dtype(point, memory, bucket.grads), *values)
+    result, new = _watched(program, (*in_working_dtype(point, memory, bucket.grads), *values))
     # A rule may hand back an input. Then it is copied, before the inputs are overwritten.
     inputs = {id(x) for x in (*memory.values(), *bucket.grads)}
     inputs |= {a for x in (point, *memory.values(), *bucket.grads) if (a := _address(x)) is not None}
@@ -267,18 +293,32 @@ def by_torch(program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
             numbers.append(torch.as_tensor(value))
         else:
             memory[name] = value
-    if hasattr(point, "__tensor_flatten__"):  # a distributed tensor, which knows no list's copy
+    if _is_distributed(point):
         for old, value in zip(into, numbers, strict=True):
             old.copy_(value)
     else:
         torch._foreach_copy_(into, numbers)
 
 
+def _watched(program: Program, given: tuple[Any, ...]) -> tuple[torch.Tensor, Values]:
+    """What a program gives. A reader's rule gets tensors that tell whether it has written into them."""
+    if program is not update or is_ours(given[3]) or _is_distributed(given[0]):
+        return program(*given)
+    point, memory, grad, rule, *others = given
+    point, grad = point.data, grad.data
+    result = update(point, memory, grad, rule, *others)
+    check_unwritten(rule, point, grad)
+    return result
+
+
+def _is_distributed(tensor: torch.Tensor) -> bool:
+    """Whether it is a tensor around others, such as a distributed one, and knows neither lists nor counts."""
+    return hasattr(tensor, "__tensor_flatten__")
+
+
 def _address(value: Any) -> int | None:
     """Where a plain tensor lies; a tensor of another kind, or of none, has no address of its own."""
-    if type(value) is not torch.Tensor or not value.numel():
-        return None
-    return value.data_ptr()
+    return value.data_ptr() if type(value) in PLAIN and value.numel() else None
 
 
 def _by_numpy(program: Program, arrays: Arrays, values: tuple[Any, ...]) -> None:
@@ -305,35 +345,31 @@ def _cut(arrays: Arrays, start: int, stop: int) -> Arrays:
 NUMPYS = {torch.float32, torch.float64}
 
 
-def _numpy_can(bucket: Bucket, values: tuple[Any, ...]) -> bool:
-    """Whether NumPy can read the tensors where they lie, and the rules are this package's: a reader's own may
-    call what only torch has, or hand back an input."""
-    for value in values:
-        kind: Any = type(value)
-        if not _is_ours(kind):
-            return False
-    for x in (bucket.point, *bucket.memory.values(), *bucket.grads):
-        if type(x) is not torch.Tensor or x.dtype not in NUMPYS or not x.is_cpu:
-            return False
-    # what torch refuses to write into (an inference tensor, one number for many elements) is left to torch
-    return not bucket.point.is_inference() and 0 not in bucket.point.stride()
-
-
-@cache
-def _is_ours(kind: Any) -> bool:
-    if issubclass(kind, torch.Tensor):
+def _numpy_can(bucket: Bucket) -> bool:
+    """Whether NumPy can read the tensors where they lie."""
+    if not bucket.numpy:
         return False
-    return not issubclass(kind, Rule) or kind.__module__.startswith("gdcourse.rules.")
+    for x in bucket.tensors():
+        if type(x) not in PLAIN or x.dtype not in NUMPYS or not x.is_cpu:
+            return False
+    return 0 not in bucket.point.stride()  # one number for many elements, which torch refuses
+
+
+def _numpy_may(values: tuple[Any, ...]) -> bool:
+    """Whether the rules are this package's, and no number is a tensor: a reader's own rule may call what only
+    torch has, or hand back an input."""
+    rules = [value for value in values if isinstance(value, Rule)]
+    return all(map(is_ours, rules)) and not any(isinstance(value, torch.Tensor) for value in values)
 
 
 def alike(bucket: Bucket) -> list[torch.Tensor] | None:
     """The bucket's tensors in a row, if they have one shape and lie alike and without gaps, so that their
     elements may be taken in the order of the memory; else None. A gradient that lies otherwise is copied."""
     point = bucket.point
-    tensors = [point, *bucket.memory.values(), *bucket.grads]
+    tensors = bucket.tensors()
     shape, contiguous = point.shape, True
     for x in tensors:
-        if type(x) is not torch.Tensor or x.shape != shape:
+        if type(x) not in PLAIN or x.shape != shape:
             return None
         contiguous = contiguous and x.is_contiguous()
     if contiguous:
@@ -345,6 +381,17 @@ def alike(bucket: Bucket) -> list[torch.Tensor] | None:
         return None
     count = 1 + len(bucket.memory)
     return [x if i < count or x.stride() == strides else _laid_as(point, x) for i, x in enumerate(tensors)]
+
+
+def _plain(bucket: Bucket) -> list[torch.Tensor] | None:
+    """The bucket's tensors in a row, if they are nothing more than tensors; else None."""
+    tensors = bucket.tensors()
+    return tensors if PLAIN.issuperset(map(type, tensors)) else None
+
+
+def _chooses(values: tuple[Any, ...]) -> bool:
+    """Whether something is done at some steps only (SOAP's basis): a kernel would do it at all."""
+    return any(isinstance(x, bool) for value in values if isinstance(value, dict) for x in value.values())
 
 
 def as_vectors(bucket: Bucket, tensors: list[torch.Tensor]) -> Bucket:
@@ -379,8 +426,10 @@ def warn_uncompiled(reason: str) -> None:
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("gdcourse", "torch"):
         level, frame = level + 1, frame.f_back
+    wants_one = "compiler" in reason or "C++" in reason
+    hint = " On a CPU, compiling needs a C++ compiler (g++ or clang++)." if wants_one else ""
     warn(
         f"compile=True: torch could not compile the rule ({reason}). The uncompiled rule is used instead: "
-        "the same numbers, more slowly. On a CPU, compiling needs a C++ compiler (g++ or clang++).",
+        f"the same numbers, more slowly.{hint}",
         stacklevel=level,
     )

@@ -18,6 +18,7 @@ from gdcourse.problems.data import Data, Split, as_data
 from gdcourse.problems.digits import Digits, as_pixels, digits
 from gdcourse.problems.finite_sum import FiniteSum, LeastSquares, LogisticRegression
 from gdcourse.problems.given import as_problem
+from gdcourse.problems.matrix_quadratic import MatrixQuadratic
 from gdcourse.problems.modules import Modules, as_network
 from gdcourse.problems.network import Network
 from gdcourse.problems.problem import ArrayFunction, Function, Problem
@@ -59,6 +60,7 @@ __all__ = [
     "Himmelblau",
     "LeastSquares",
     "LogisticRegression",
+    "MatrixQuadratic",
     "Matyas",
     "Modules",
     "Network",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from functools import cache
 from math import isqrt
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from gdcourse.problems.data import SPLIT_SEED, Data, Split, as_dtype
+from gdcourse.problems.stored import stored
 
 FILE = Path(__file__).parent / "data" / "mnist10k.npz"
 SHA256 = "0217e13bd0668deb198aa7d305edbf0331eb89f8a6e7dd226e03d1aa3a9bd4ef"
@@ -27,19 +27,8 @@ class Digits(Data):
 
 @cache
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    if not path.exists():
-        raise FileNotFoundError(
-            f"the digits are missing: {path} is not there. It comes with gdcourse: install the package again."
-        )
-    raw = path.read_bytes()
-    found = hashlib.sha256(raw).hexdigest()
-    if found != SHA256:
-        raise ValueError(
-            f"the digits are damaged: {path} has {len(raw)} bytes and sha256 {found}, expected {SHA256}. "
-            "Install gdcourse again, or restore the file from the repository."
-        )
-    with np.load(io.BytesIO(raw)) as stored:
-        return stored["images"], stored["labels"]
+    with np.load(io.BytesIO(stored(path, SHA256, "the digits are"))) as arrays:
+        return arrays["images"], arrays["labels"]
 
 
 @cache

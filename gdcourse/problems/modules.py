@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from gdcourse.problems.data import Data, Split, as_data, as_dtype
 from gdcourse.problems.digits import as_pixels
+from gdcourse.problems.hidden import hidden_of
 from gdcourse.problems.network import Network, cross_entropy
 from gdcourse.problems.transformer import Transformer
 
@@ -77,6 +78,11 @@ class Modules:
     def parameters(self) -> int:
         """P, the number of parameters that are trained."""
         return sum(map(prod, self.shapes))
+
+    @property
+    def hidden(self) -> tuple[bool, ...]:
+        """Of each part, whether it is taken for a hidden matrix, see `gdcourse.optim.hidden_matrices`."""
+        return tuple(hidden_of(self._first(int(self.seeds.flat[0]))).values())
 
     def init(self, seeds: Any = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
         """θ_0, shape ``(*seeds, P)``; from here on these are the trainings' seeds."""

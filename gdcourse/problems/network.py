@@ -50,6 +50,13 @@ class Network:
         """P, the number of weights and biases."""
         return sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
 
+    @property
+    def hidden(self) -> tuple[bool, ...]:
+        """Of each part, whether it is a hidden matrix: each layer's weights are but the last one's, the
+        head's. The first layer's count: pixels are numbers, and no letters that are looked up."""
+        layers = len(self.sizes) - 1
+        return tuple(one for number in range(1, layers + 1) for one in (number < layers, False))
+
     def init(
         self, seeds: int | Sequence[int] | np.ndarray = 0, dtype: torch.dtype = torch.float64
     ) -> torch.Tensor:

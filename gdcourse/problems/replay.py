@@ -33,12 +33,23 @@ class Replay(Problem):
 
 
 class Noise(Replay):
-    """A gradient of nothing but noise: standard normal, drawn anew at each step of each run."""
+    """A gradient of nothing but noise around zero, normal, drawn anew at each step of each run.
+
+    Parameters
+    ----------
+    scale : its standard deviation, a number or an array that broadcasts against θ: runs with the same seed
+        then get the same noise, larger or smaller. Default 1.
+    """
 
     name = "noise"
+    scale: Any = 1.0
 
-    def __init__(self) -> None:
+    def __init__(self, scale: Any = 1.0) -> None:
         super().__init__([])
+        self.scale = scale
 
     def draw(self, rng: np.random.Generator, steps: int) -> np.ndarray:
         return rng.standard_normal(steps)
+
+    def grad(self, theta: Any, sample: Any = None) -> Any:
+        return self.scale * super().grad(theta, sample)

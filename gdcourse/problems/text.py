@@ -3,7 +3,6 @@ own."""
 
 from __future__ import annotations
 
-import hashlib
 import lzma
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from gdcourse.problems.data import Data, Split
+from gdcourse.problems.stored import stored
 
 FILE = Path(__file__).parent / "data" / "opticks.txt.xz"
 SHA256 = "e31c19422404ee4ae361394c27dc90de8e4372a2a0f9761426887e15baa731f8"
@@ -123,7 +123,10 @@ def text(context: int = 32, device: torch.device | str = "cpu", path: Path | str
     >>> gd.text()
     Text: windows of 32 letters, of 91 symbols: 15,944 to train on, 256 for validation, 885 for test
     >>> data = gd.text()
-    >>> data.decode(data.train.x[40]), data.decode(data.train.y[40])
+    >>> data.decode(data.train.x[124]), data.decode(data.train.y[124])
+    ('Square roots are noted by the le', 'quare roots are noted by the let')
+    >>> data.encode("Light")
+    tensor([36, 63, 61, 62, 74])
     """
     return as_text(_read(Path(path)), context).to(device=device)
 
@@ -172,18 +175,7 @@ def windows(letters: torch.Tensor, context: int) -> Split:
 
 @cache
 def _read(path: Path) -> str:
-    if not path.exists():
-        raise FileNotFoundError(
-            f"the text is missing: {path} is not there. It comes with gdcourse: install the package again."
-        )
-    raw = path.read_bytes()
-    found = hashlib.sha256(raw).hexdigest()
-    if found != SHA256:
-        raise ValueError(
-            f"the text is damaged: {path} has {len(raw)} bytes and sha256 {found}, expected {SHA256}. "
-            "Install gdcourse again, or restore the file from the repository."
-        )
-    return lzma.decompress(raw).decode("utf-8")
+    return lzma.decompress(stored(path, SHA256, "the text is")).decode("utf-8")
 
 
 def _numbers(string: str, symbols: str) -> torch.Tensor:

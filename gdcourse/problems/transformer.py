@@ -228,7 +228,7 @@ class Transformer:
         >>> import gdcourse as gd
         >>> data = gd.text()
         >>> history = gd.train(gd.problems.Transformer(), data, gd.Adam(0.005), batch=16, steps=300)
-        >>> data.decode(history.network.sample(history.theta, data.encode("The Rays "), 40))
+        >>> print(data.decode(history.network.sample(history.theta, data.encode("The Rays "), 200)))
         """
         if prompt.ndim != 1 or not len(prompt):
             raise ValueError(f"prompt must hold one letter or more in a row, got shape {tuple(prompt.shape)}")

@@ -13,14 +13,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 # what others call it: what it may be called here; of these, those count that the function takes
 OTHER_NAMES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(["learning_rate", "step_size", "stepsize", "eta", "rate"], ("lr",)),
-    **dict.fromkeys(["momentum", "rho", "alpha", "decay", "beta"], ("gamma", "momentum", "rho", "alpha")),
-    "gamma": ("momentum", "rho", "alpha"),
+    **dict.fromkeys(
+        ["momentum", "rho", "alpha", "decay", "beta"], ("gamma", "momentum", "rho", "alpha", "beta")
+    ),
+    "gamma": ("momentum", "rho", "alpha", "beta"),
     "betas": ("beta1", "beta2"),
     **dict.fromkeys(["beta1", "beta2", "beta_1", "beta_2", "b1", "b2"], ("betas", "beta1", "beta2")),
     **dict.fromkeys(["epsilon", "eps_root", "delta"], ("eps",)),
     **dict.fromkeys(["optimizer", "base_optimizer", "inner", "rule"], ("inner_rule", "optimizer")),
     **dict.fromkeys(["la_steps", "sync_period", "slow_step"], ("k",)),
-    "wd": ("weight_decay",),
+    **dict.fromkeys(["wd", "weight_decay_rate"], ("weight_decay",)),
+    **dict.fromkeys(["warmup_steps", "num_warmup_steps"], ("warmup", "warmup_steps")),
+    "warmup": ("warmup_steps",),
+    **dict.fromkeys(["clip", "clip_norm", "max_grad_norm", "threshold"], ("max_norm",)),
+    **dict.fromkeys(["radius", "neighborhood"], ("rho",)),
+    **dict.fromkeys(["beta_3", "b3"], ("beta3",)),
+    **dict.fromkeys(["estim_lr0", "d"], ("d0",)),
+    **dict.fromkeys(["estim_lr_coef", "coef"], ("d_coef",)),
     **dict.fromkeys(["parameters", "model"], ("params",)),
 }  # fmt: skip
 
@@ -29,11 +38,18 @@ INSTEAD: dict[tuple[str, str], str] = {
     ("SGD", "momentum"): "gd.optim.Momentum(params, lr, momentum=0.9) has one",
     ("SGD", "nesterov"): "gd.optim.Nesterov(params, lr, momentum=0.9) is that",
     ("Momentum", "nesterov"): "Nesterov is a method of its own: gd.Nesterov, gd.optim.Nesterov",
+    ("Nesterov", "nesterov"): "gd.optim.Momentum is that",
+    ("Adam", "decoupled_weight_decay"): "gd.optim.AdamW is that",
+    ("AdamW", "decoupled_weight_decay"): "gd.optim.Adam is that",
     ("GradientDescent", "momentum"): "gd.Momentum(lr, gamma=0.9) has one",
     ("GradientDescent", "gamma"): "gd.Momentum(lr, gamma=0.9) has one",
     ("GradientDescent", "nesterov"): "gd.Nesterov(lr, gamma=0.9) is that",
     ("GradientDescent", "batch"): "how many examples a gradient takes is for the problem or gd.train to say",
     ("Adam", "weight_decay"): "gd.AdamW(lr, weight_decay=0.01) has one",
+    ("Adam", "amsgrad"): "AMSGrad is a method of its own: gd.AMSGrad, gd.optim.AMSGrad",
+    ("Adam", "nesterov"): "NAdam is a method of its own: gd.NAdam, gd.optim.NAdam",
+    ("AdEMAMix", "betas"): "here they are three, beta1, beta2 and beta3",
+    ("SignSGD", "weight_decay"): "gd.optim.SignSGD(params, lr, weight_decay=0.01) adds it to the gradient",
     ("Adadelta", "lr"): "the rule has none; gd.optim.Adadelta(params, lr=1.0) multiplies its steps by one",
 }
 
@@ -125,6 +141,8 @@ def _message(called: str, name: str, known: tuple[str, ...]) -> str:
     here = [other for other in table.get(name, ()) if other in known]
     if not here and not is_class and name in OF_THE_RULE:
         return f"{python}: that is the rule's own, as in gd.Momentum(lr=0.1, gamma=0.9)"
+    if not here and is_class and "inner_rule" in known and name in OF_THE_RULE:
+        return f"{python}: that is the inner rule's own, as in gd.{owner}(gd.Adam(lr=0.001))"
     close = here or get_close_matches(name, known, n=1)
     if not close:
         return f"{python}; it takes {', '.join(known)}"

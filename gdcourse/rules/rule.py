@@ -7,15 +7,17 @@ One step of any method in this package is
     theta, new = rule.step(theta, grad, state, rule.at(t))        # t = 1, 2, 3, …
 
 A rule uses operators, `abs` and the few words below (`where`, `ratio`, `sign`, `maximum`; for vectors and
-matrices `@`, ``.mT``, `norm`, `eigh`, `qr`) only. It imports neither NumPy nor torch, so the same lines run
-on a float, an array, or a tensor on any device, and every hyperparameter may itself be an array of settings
-that broadcasts against θ.
+matrices `@`, ``.mT``, `norm`, `eigh`, `qr`, `descending` and `reordered`) only. It imports neither NumPy nor
+torch, so the same lines run on a float, an array, or a tensor on any device, and every hyperparameter may
+itself be an array of settings that broadcasts against θ.
 """
 
 from __future__ import annotations
 
 import sys
 from typing import Any, ClassVar, Literal
+
+Scope = Literal["element", "vector", "tensor", "all"]
 
 Scalar = Any
 """A hyperparameter: a number, or an array or tensor of numbers that broadcasts against θ."""
@@ -31,12 +33,21 @@ class Rule:
     `step`; the other methods have the defaults that suit a method without memory.
 
     ``scope`` says what it may be run on: ``"element"``, each number by itself, so that parameters may be
-    joined in one vector and cut anywhere; ``"tensor"``, each parameter in its own shape (its last two axes
-    are a matrix's); ``"all"``, all parameters of a group in one vector that is not cut, because the rule sums
-    over them.
+    joined in one vector and cut anywhere; ``"vector"``, each parameter by itself, as one vector that is not
+    cut; ``"tensor"``, each parameter as a matrix, rows and columns, with a vector as one row and the later
+    axes of a tensor of more than two side by side as columns; ``"all"``, all parameters of a group in one
+    vector that is not cut, because the rule sums over them. Axes before these are runs side by side.
+
+    ``per_batch`` says how many gradients in a row it wants of one mini-batch. ``matrices_only`` says that the
+    rule is for hidden matrices and needs a partner for the rest: vectors, embeddings, the head. Which
+    matrices are hidden their shape does not tell; the user does. ``fixed`` names fields that are one value
+    for all runs, of whatever type.
     """
 
-    scope: ClassVar[Literal["element", "tensor", "all"]] = "element"
+    scope: ClassVar[Scope] = "element"
+    per_batch: ClassVar[int] = 1
+    matrices_only: ClassVar[bool] = False
+    fixed: ClassVar[tuple[str, ...]] = ()
 
     def init(self, theta: Any, zeros: Any) -> Values:
         """The state before the first step. Its keys are what is carried from step to step."""
@@ -91,8 +102,8 @@ def ratio(a: Any, b: Any, eps: Scalar = 0.0) -> Any:
 
 
 def sign(x: Any) -> Any:
-    """−1, 0 or 1: x / |x|, and 0 where x is 0."""
-    return ratio(x, abs(x))
+    """−1, 0 or 1; of an infinite x, too."""
+    return where(x > 0, 1, where(x < 0, -1, x))
 
 
 def maximum(a: Any, b: Any) -> Any:
@@ -110,10 +121,27 @@ def norm(x: Any, axes: int | tuple[int, ...] = -1) -> Any:
 
 
 def eigh(x: Any) -> Any:
-    """A symmetric matrix's eigenvalues, the smallest first, and its eigenvectors as columns."""
-    return _library_of(x).linalg.eigh(x)
+    """A symmetric matrix's eigenvalues, the smallest first, and its eigenvectors as columns. NaN for a matrix
+    with an entry that is not finite, where the libraries raise: beside others it may be a run that
+    diverged."""
+    nothing = x - x  # NaN where x is not finite
+    values, vectors = _library_of(x).linalg.eigh(where(nothing == 0, x, 0.0))
+    spoilt = nothing.sum(axis=MATRIX, keepdims=True)
+    return values + spoilt[..., 0], vectors + spoilt
 
 
 def qr(x: Any) -> Any:
     """Q and R with x = QR: columns at right angles to each other, and what is above the diagonal."""
     return _library_of(x).linalg.qr(x)
+
+
+def descending(x: Any) -> Any:
+    """The places of x's numbers along the last axis, that of the largest first."""
+    return _library_of(x).argsort(-x, stable=True)
+
+
+def reordered(x: Any, places: Any, axis: int) -> Any:
+    """A matrix's rows (axis −2) or columns (axis −1) in this order."""
+    library = _library_of(x)
+    take = getattr(library, "take_along_dim", None) or library.take_along_axis
+    return take(x, places[..., None] if axis == -2 else places[..., None, :], axis)

@@ -10,31 +10,59 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from gdcourse.rules.lookahead import Lookahead
+from gdcourse.rules.around import chain_of, scope_of
+from gdcourse.rules.partners import Partners
 from gdcourse.rules.rule import Rule
 from gdcourse.rules.table import ALL
 
-# name: (how torch begins its own message, what is allowed in words, the same as a test); where the table has
-# torch's word for a rule's hyperparameter, the message begins with that
+Range = tuple[str, Callable[[Any], Any]]
+"""What is allowed, in words, and the same as a test."""
+
+FROM_0: Range = ("a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf")))
+ABOVE_0: Range = ("a finite number > 0", lambda x: (x > 0) & (x < float("inf")))
+BELOW_1: Range = ("in [0, 1)", lambda x: (x >= 0) & (x < 1))
+INSIDE: Range = (
+    "in (0, 1): at 0 θ could not be told from the training point",
+    lambda x: (x > 0) & (x < 1),
+)
+
+# name, or a rule's and its name: (how torch begins its own message, what is allowed in words, the same as a
+# test); where the table has torch's word for a rule's hyperparameter, the message begins with that
 ALLOWED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
-    "lr": ("Invalid learning rate", "a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf"))),
-    "gamma": ("Invalid momentum value", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
-    "beta1": ("Invalid beta parameter at index 0", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
-    "beta2": ("Invalid beta parameter at index 1", "in [0, 1)", lambda x: (x >= 0) & (x < 1)),
-    "eps": ("Invalid epsilon value", "a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf"))),
-    "weight_decay": (
-        "Invalid weight_decay value",
-        "a finite number ≥ 0",
-        lambda x: (x >= 0) & (x < float("inf")),
-    ),
+    "lr": ("Invalid learning rate", *FROM_0),
+    "gamma": ("Invalid momentum value", *BELOW_1),
+    "beta1": ("Invalid beta parameter at index 0", *BELOW_1),
+    "beta2": ("Invalid beta parameter at index 1", *BELOW_1),
+    "eps": ("Invalid epsilon value", *FROM_0),
+    "weight_decay": ("Invalid weight_decay value", *FROM_0),
     "threshold": ("Invalid threshold", "a number", lambda x: x == x),
     "k": ("Invalid k", "a whole number ≥ 1", lambda x: (x >= 1) & (x % 1 == 0)),
     "alpha": ("Invalid alpha", "in [0, 1]", lambda x: (x >= 0) & (x <= 1)),
+    "AdEMAMix.alpha": ("Invalid alpha value", *FROM_0),
+    "AdEMAMix.beta3": ("Invalid beta parameter at index 2", *BELOW_1),
+    "NAdam.momentum_decay": ("Invalid momentum_decay value", *FROM_0),
+    "ScheduleFree.beta1": ("Invalid beta parameter at index 0", *INSIDE),
+    "ScheduleFreeSGD.beta": ("Invalid beta value", *INSIDE),
+    "ScheduleFree.warmup": ("Invalid warmup value", *FROM_0),
+    "ScheduleFreeSGD.warmup": ("Invalid warmup value", *FROM_0),
+    "Prodigy.d0": ("Invalid d0 value", *ABOVE_0),
+    "Prodigy.d_coef": ("Invalid d_coef value", *ABOVE_0),
+    "Clipped.max_norm": ("Invalid max_norm", "a number > 0", lambda x: x > 0),
+    "SAM.rho": ("Invalid rho value", *FROM_0),
+    "Shampoo.exponent": ("Invalid exponent", *FROM_0),
+    "Adafactor.beta2_decay": (
+        "beta2_decay should be <= 0 but is",
+        "a finite number ≤ 0",
+        lambda x: (x <= 0) & (x > -float("inf")),
+    ),
+    "Adafactor.eps1": ("epsilon1 should be >= 0 but is", *FROM_0),
+    "Adafactor.eps2": ("epsilon2 should be >= 0 but is", *FROM_0),
+    "Adafactor.d": ("Clipping threshold d should be >= 1 but is", "a number ≥ 1", lambda x: x >= 1),
 }
 
 
-def validate(rule: Rule) -> None:
-    """Check every hyperparameter of a rule whose name this package uses.
+def validate(rule: Rule | Partners) -> None:
+    """Check every hyperparameter of a rule, or of partners, whose name this package uses.
 
     A reader's own rule is checked as far as it uses the same names (`lr`, `gamma`, `eps`, …).
 
@@ -43,8 +71,13 @@ def validate(rule: Rule) -> None:
     TypeError : the argument is not a rule, or not a dataclass, or a hyperparameter is neither a number nor
         an array of numbers.
     ValueError : a hyperparameter, or an element of one that is an array, is outside its range. The
-        message names it, its value and what is allowed.
+        message names it, its value and what is allowed. Or a rule is around another of its kind, or around
+        one that cannot be run as it must be.
     """
+    if isinstance(rule, Partners):
+        for one in (rule.hidden, rule.rest):
+            validate(one)
+        return
     if not isinstance(rule, Rule):
         hint = f"; {rule.__name__} is a class: give it its hyperparameters" if isinstance(rule, type) else ""
         raise TypeError(f"expected a rule such as Momentum(lr=0.1), got {rule!r}{hint}")
@@ -55,15 +88,28 @@ def validate(rule: Rule) -> None:
         value = getattr(rule, field.name)
         if field.name == "inner_rule":
             validate(value)
-            if isinstance(value, Lookahead):
-                raise ValueError("Invalid inner_rule: a Lookahead around a Lookahead is not supported")
-        elif field.name in ALLOWED:
-            check(type(rule).__name__, field.name, value)
+            kind = type(rule)
+            if kind in map(type, chain_of(value)):
+                raise ValueError(
+                    f"Invalid inner_rule: a {kind.__name__} around a {kind.__name__} is not supported"
+                )
+            scope_of(rule)  # raises where the two do not go together
+        elif field.name == "coefficients" and field.name in rule.fixed:
+            _check_coefficients(type(rule).__name__, value)
+        elif owner := _owner(type(rule), field.name):
+            check(owner, field.name, value)
+
+
+def _owner(kind: type[Rule], name: str) -> str:
+    """Which class of a rule's ancestry has a range of its own for a hyperparameter, or the rule itself where
+    the name's is meant; empty where this package does not use the name."""
+    own = [one.__name__ for one in kind.__mro__ if f"{one.__name__}.{name}" in ALLOWED]
+    return own[0] if own else kind.__name__ if name in ALLOWED else ""
 
 
 def check(owner: str, name: str, value: Any) -> None:
     """Check one hyperparameter by name; raises as `validate` does."""
-    torch_text, words, test = ALLOWED[name]
+    torch_text, words, test = ALLOWED.get(f"{owner}.{name}") or ALLOWED[name]
     if owner in ALL and name in ALL[owner].torch:
         torch_text = f"Invalid {ALL[owner].torch[name]} value"
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -74,6 +120,18 @@ def check(owner: str, name: str, value: Any) -> None:
     fits = test(value)
     if not (fits if isinstance(fits, bool) else fits.all()):
         raise ValueError(f"{torch_text}: {value} ({owner}'s {name} must be {words})")
+
+
+def _check_coefficients(owner: str, value: Any) -> None:
+    """Raise ValueError unless there are three finite numbers for each of some steps."""
+    steps = value if isinstance(value, (tuple, list)) else ()
+    numbers = [x for step in steps if isinstance(step, (tuple, list)) and len(step) == 3 for x in step]
+    fits = [x for x in numbers if isinstance(x, (int, float)) and abs(x) < float("inf")]
+    if not steps or len(fits) < 3 * len(steps):
+        raise ValueError(
+            f"Invalid coefficients: {value!r} ({owner}'s must be three numbers for each step, such as "
+            "gdcourse.rules.QUINTIC, ((3.4445, -4.775, 2.0315),) * 5)"
+        )
 
 
 def _is_array_of_numbers(value: Any) -> bool:

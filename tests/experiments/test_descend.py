@@ -11,7 +11,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import gdcourse as gd
 from gdcourse.experiments.family import Fit, carried, cut_out, cuts_of, zeros_like
 from gdcourse.problems import Beale, FiniteSum, LeastSquares, NoisyQuadratic, Quadratic, ravine
+from gdcourse.rules import scope_of
 from tests import methods
+from tests.conftest import needs_a_compiler
 
 TURNED = Quadratic([1.0, 6.0], angle=30.0)
 LR = np.array([0.02, 0.13])
@@ -27,6 +29,16 @@ FAMILIES = {
     "AdamW": lambda lr, x: gd.AdamW(lr, weight_decay=x),
     "RAdam": lambda lr, x: gd.RAdam(lr, beta2=0.25 + 0.8 * x),
     "Lookahead": lambda lr, x: gd.Lookahead(gd.Momentum(lr), k=np.round(1 + 3 * x), alpha=x),
+    "Lion": lambda lr, x: gd.Lion(lr, beta1=x, beta2=0.9 + x / 10, weight_decay=x),
+    "NAdam": lambda lr, x: gd.NAdam(lr, beta1=x, momentum_decay=x),
+    "AdaBelief": lambda lr, x: gd.AdaBelief(lr, beta1=0.1 + 0.8 * x, beta2=x),
+    "AdEMAMix": lambda lr, x: gd.AdEMAMix(lr, beta3=x, alpha=x),
+    "Cautious": lambda lr, x: gd.Cautious(gd.AdamW(lr, beta1=x, weight_decay=x)),
+    "Clipped": lambda lr, x: gd.Clipped(gd.Momentum(lr), max_norm=0.1 + x),
+    "SAM": lambda lr, x: gd.SAM(gd.Momentum(lr), rho=x),
+    "ScheduleFreeSGD": lambda lr, x: gd.ScheduleFreeSGD(lr, beta=0.1 + 0.8 * x, weight_decay=x),
+    "ScheduleFree": lambda lr, x: gd.ScheduleFree(lr, beta1=0.1 + 0.8 * x, warmup=np.round(10 * x)),
+    "Prodigy": lambda lr, x: gd.Prodigy(d0=lr, d_coef=0.1 + x),
 }
 
 
@@ -36,7 +48,7 @@ def as_numpy(values):
 
 FAMILIES |= {  # any other: one hyperparameter beside what is tuned, if it has one
     name: lambda lr, x, name=name: methods.with_values(name, lr=lr, gamma=x, beta2=x)
-    for name in gd.METHODS
+    for name in methods.FLAT
     if name not in FAMILIES
 }
 
@@ -61,9 +73,9 @@ def test_a_grid_equals_its_single_runs(name, kind):
     assert len(np.unique(as_numpy(family.theta[-1]).round(9))) > 4, "the settings must differ"
 
 
-@pytest.mark.parametrize("name", gd.METHODS)
+@pytest.mark.parametrize("name", methods.FLAT)
 def test_numbers_arrays_tensors_and_functions_agree(name):
-    rule = gd.METHODS[name].make(0.05)
+    rule = gd.ALL[name].make(0.05)
     curvatures = torch.tensor([1.0, 6.0], dtype=torch.float64)
     problem, start = Quadratic([1.0, 6.0]), [-1.0, 0.8]
 
@@ -83,6 +95,12 @@ def test_numbers_arrays_tensors_and_functions_agree(name):
         for part in ("theta", "loss", "grad"):
             seen, expected = as_numpy(getattr(run, part)), getattr(runs[0], part)
             np.testing.assert_allclose(seen, expected, rtol=0, atol=1e-12)
+    if scope_of(rule) != "element":  # a number is a vector of one
+        starts = {Quadratic(1.0): -1.0, Quadratic([1.0]): [-1.0]}
+        alone = [gd.descend(rule, problem, start, steps=25) for problem, start in starts.items()]
+        assert alone[0].theta.shape == (26,)
+        np.testing.assert_array_equal(alone[0].theta, alone[1].theta[:, 0])
+        return
     # each coordinate by itself, as a bare number
     for i, h in enumerate((1.0, 6.0)):
         alone = gd.descend(rule, Quadratic(h), start[i], steps=25)
@@ -235,13 +253,14 @@ def test_starts_make_a_family_and_ints_become_float64():
     assert ints.theta.dtype == torch.float64
 
 
-@pytest.mark.parametrize("name", gd.METHODS)
+@pytest.mark.parametrize("name", methods.FLAT)
 @pytest.mark.parametrize(
     "value", [0.01, np.float64(0.01), np.array([0.01, 0.1])], ids=["number", "scalar", "array"]
 )
 def test_float32_stays_float32(name, value):
-    rule = gd.METHODS[name].make(value)
-    for problem in (Quadratic([1.0, 4.0]), NoisyQuadratic([1.0, 4.0]), Quadratic(2.0), sum_of_squares(2)):
+    rule = gd.ALL[name].make(value)
+    of_numbers = [Quadratic(2.0)] if scope_of(rule) == "element" else []
+    for problem in (Quadratic([1.0, 4.0]), NoisyQuadratic([1.0, 4.0]), sum_of_squares(2), *of_numbers):
         start = np.asarray(problem.start, np.float32)
         for begin in (start, torch.from_numpy(np.array(start))):
             run = gd.descend(rule, problem, begin, steps=7)
@@ -273,8 +292,8 @@ def test_nothing_is_read_back_from_the_device():
     """Every rule runs on tensors with a device and a shape but no values; reading one back would fail."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         theta = torch.empty(5, 2, device="cuda")
-        for method in gd.METHODS.values():
-            rule = method.make(np.geomspace(0.01, 0.1, 5))
+        for name in methods.FLAT:
+            rule = gd.ALL[name].make(np.geomspace(0.01, 0.1, 5))
             fit = Fit(theta, 1)
             state, now = fit.for_step(rule).init(theta, zeros_like(theta)), theta
             for t in (1, 2, 6):
@@ -387,8 +406,15 @@ def test_cut_out_leaves_what_all_runs_share():
     assert cut_out(np.ones((5, 7)), cut, ndim=1).shape == (2, 7)
 
 
+OF_EACH_KIND = ("Cautious", "SAM", "ScheduleFree", "Prodigy")
+"""Of the rules after the talk."""
+
 IN_PARTS = {
-    **{name: (lambda make=make: make(LR[:, None, None], GAMMA[:, None])) for name, make in FAMILIES.items()},
+    **{
+        name: (lambda make=make: make(LR[:, None, None], GAMMA[:, None]))
+        for name, make in FAMILIES.items()
+        if name not in gd.rules.AFTER or name in OF_EACH_KIND
+    },
     "schedule": lambda: lambda t: gd.Momentum(LR[:, None, None] / t, GAMMA[:, None]),
     "diverging": lambda: gd.Momentum(np.array([0.1, 3.0])[:, None, None], GAMMA[:, None]),
 }
@@ -421,6 +447,31 @@ def test_parts_equal_the_whole(name, kind, path, monkeypatch):
             np.testing.assert_allclose(as_numpy(a), as_numpy(b), rtol=1e-12, atol=1e-12)
     if name == "diverging":
         assert len(np.unique(whole.diverged_at)) > 1
+
+
+def test_sams_two_gradients_see_one_sample_each_time():
+    """Also where an odd number of steps ends in mid-pair, and for several seeds."""
+    problem, seeds = NoisyQuadratic([1.0, 4.0], 1.0), np.array([3, 1])
+    run = gd.descend(gd.SAM(gd.GradientDescent(0.1), 0.2), problem, steps=7, seed=seeds, record="e")
+    points = run.theta[:-1] + np.concatenate([np.zeros((1, 2, 2)), run.e[:-1]])
+    noise = run.grad - problem.curvatures * points
+    drawn = np.stack([problem.draw(np.random.default_rng(seed), 4) for seed in seeds], 1)
+    np.testing.assert_allclose(noise, drawn.repeat(2, axis=0)[:7], rtol=0, atol=1e-12)
+    fast = gd.descend(gd.SAM(gd.GradientDescent(0.1), 0.2), problem, steps=7, seed=seeds, path=False)
+    np.testing.assert_array_equal(fast.theta[-1], run.theta[-1])
+    assert (run.theta[1::2] == run.theta[:-1:2]).all() and (run.theta[2] != run.theta[1]).all()
+
+
+@needs_a_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_EACH_KIND)
+def test_compiled_ends_are_the_uncompiled(name):
+    rule, start = IN_PARTS[name](), np.array([0.5, -0.2])
+    ends = [
+        gd.descend(rule, NoisyQuadratic([1.0, 4.0], 0.1), start, 23, seed=[1, 2], path=False, compile=compile)
+        for compile in (False, True)
+    ]
+    np.testing.assert_allclose(ends[1].theta, ends[0].theta, rtol=1e-12, atol=1e-12)
 
 
 def test_a_large_family_is_parted_and_equals_its_single_runs():

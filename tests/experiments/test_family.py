@@ -39,7 +39,9 @@ def test_a_family_may_not(start):
     for rule in (Normalised(), Normalised(np.array([0.1, 0.2, 0.3, 0.4])), Whole(), gd.Lookahead(Whole())):
         with pytest.raises(ValueError, match=r"mixes runs that lie side by side: .*axis=-1, keepdims=True"):
             gd.descend(rule, "Beale", start=start, steps=5)
-    with pytest.raises(ValueError, match=r"Muon does not run on rows of numbers .*Muon moves matrices"):
+    with pytest.raises(
+        ValueError, match=r"Muon moves matrices, and θ of Beale's function is a vector: .*Matrix"
+    ):
         gd.descend(gd.rules.Muon(), "Beale", start=start, steps=5)
 
 
@@ -61,9 +63,25 @@ def test_a_family_whose_runs_are_summed_each_is_its_runs(compile):
         np.testing.assert_allclose(family.theta[-1, i], one.theta[-1], rtol=1e-9)
 
 
-@pytest.mark.parametrize("compile", [False, True])
-def test_networks_whose_layers_lie_in_one_vector_take_no_matrix_rule(compile):
-    with pytest.raises(ValueError, match=r"Muon sees each parameter in its own shape .*from_rule"):
-        gd.train(gd.problems.Network((784, 4, 10)), gd.digits(), gd.rules.Muon(), steps=1, compile=compile)
-        ahead = gd.Lookahead(gd.rules.Muon())
-        gd.train(gd.problems.Network((784, 4, 10)), gd.digits(), ahead, steps=1, compile=compile)
+@dataclass(frozen=True, eq=False)
+class OfRows(Normalised):
+    """Steps of equal length for each row of a matrix."""
+
+    scope = "tensor"
+
+    def step(self, theta, grad, state, at):
+        return theta - self.lr * grad / gd.rules.norm(grad), {}
+
+
+class OfMatrices(OfRows):
+    def step(self, theta, grad, state, at):
+        return theta - self.lr * grad / (grad**2).sum() ** 0.5, {}
+
+
+def test_a_family_of_matrices_is_tried_on_matrices():
+    problem = gd.problems.MatrixQuadratic(3, 4)
+    family = gd.descend(OfRows([0.1, 0.2]), problem, steps=5)
+    np.testing.assert_allclose(family.theta[:, 1], gd.descend(OfRows(0.2), problem, steps=5).theta)
+    gd.descend(OfMatrices(0.1), problem, steps=5)
+    with pytest.raises(ValueError, match="OfMatrices mixes runs that lie side by side"):
+        gd.descend(OfMatrices([0.1, 0.2]), problem, steps=5)

@@ -216,6 +216,14 @@ def test_labels_in_a_column_are_told():
         gd.train(lambda: nn.Linear(3, 2), (x, y), gd.Adam(0.1), batch=4)
 
 
+def test_labels_that_may_hold_together_have_no_accuracy():
+    """A yes or no for each of three labels, by a loss of the reader's own."""
+    x = np.random.default_rng(0).standard_normal((60, 3))
+    settings = {"loss": lambda out, y: nn.functional.binary_cross_entropy_with_logits(out, y.to(out))}
+    history = gd.train(lambda: nn.Linear(3, 3), (x, x > 0), gd.Adam(0.1), seed=[0, 1], batch=12, **settings)
+    assert (history.validation_loss[-1] < 0.2).all() and np.isnan(history.validation_accuracy).all()
+
+
 def test_numbers_for_each_place_of_an_example_have_no_accuracy():
     x = np.random.default_rng(0).standard_normal((60, 5, 3))
     settings = {"loss": nn.functional.mse_loss, "seed": [0, 1], "batch": 12}

@@ -323,7 +323,7 @@ def test_each_kind_gets_a_clear_name_and_a_grid(name):
     assert found == name
     middle = {
         "Momentum(gamma=0.8)": 0.05, "Sign": 0.003, "heavy": 0.2, "mine": 0.02, "Adadelta": 1e-5,
-        "torch.optim.SGD(momentum=0.5)": 0.3, "torch.optim.NAdam": 0.002, "Lookahead(Momentum)": 0.1,
+        "torch.optim.SGD(momentum=0.5)": 0.3, "torch.optim.NAdam": 0.01, "Lookahead(Momentum)": 0.1,
     }.get(name, 0.01)  # fmt: skip
     assert method.usual == middle
     made = method.make(0.5)

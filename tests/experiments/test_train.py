@@ -2,8 +2,10 @@
 says with the examples."""
 
 import sys
+from functools import partial
 
 import numpy as np
+import prodigyopt
 import pytest
 import torch
 
@@ -12,8 +14,10 @@ from gdcourse.experiments.train import batches
 from gdcourse.optim import kernels
 from gdcourse.problems import Network
 from gdcourse.problems.digits import Digits, Split
+from tests import methods
 from tests.conftest import needs_a_compiler
 from tests.experiments.small import small_digits
+from tests.optimizers import clipping
 
 NETWORK = Network((784, 6, 10), "tanh")
 STEPS = 25
@@ -28,10 +32,15 @@ def short(data, optimizer, **settings):
     return gd.train(NETWORK, data, optimizer, **{"steps": STEPS, "batch": 16, "examine": 3, **settings})
 
 
-@pytest.mark.parametrize("name", gd.METHODS)
-@pytest.mark.parametrize("batch", [16, None])
+@pytest.mark.parametrize(
+    "name, batch",
+    [
+        *((name, batch) for name in gd.METHODS for batch in (16, None)),
+        *((name, 16) for name in methods.FLAT if name in gd.rules.AFTER),
+    ],
+)
 def test_a_grid_equals_its_single_trainings(data, name, batch):
-    method, values, seeds = gd.METHODS[name], gd.METHODS[name].usual * np.array([0.1, 1.0]), [4, 0, 7]
+    method, values, seeds = gd.ALL[name], gd.ALL[name].usual * np.array([0.1, 1.0]), [4, 0, 7]
     grid = short(data, method.make(values[:, None]), seed=seeds, batch=batch, keep=True)
     assert grid.theta.shape == (2, 3, NETWORK.parameters) and grid.loss.shape == (STEPS, 2, 3)
     for i, value in enumerate(values):
@@ -80,6 +89,10 @@ def test_what_depends_on_t_is_each_networks_own(data, monkeypatch, make, values,
         (gd.Adam(0.01), lambda p: torch.optim.Adam(p, lr=0.01)),
         (gd.AdamW(0.01, weight_decay=0.1), lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1)),
         (gd.RAdam(0.01, threshold=5, eps=1e-8), lambda p: torch.optim.RAdam(p, lr=0.01)),
+        (gd.AMSGrad(0.01), lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True)),
+        (gd.Clipped(gd.Adam(0.01), 0.5), lambda p: clipping(torch.optim.Adam(p, lr=0.01), 0.5)),
+        (gd.Prodigy(), prodigyopt.Prodigy),
+        (gd.Cautious(gd.Adam(0.01)), partial(gd.optim.from_rule, gd.Cautious(gd.Adam(0.01)))),
     ],
     ids=lambda x: type(x).__name__ if isinstance(x, gd.Rule) else "torch",
 )
@@ -114,6 +127,28 @@ def test_the_loop_by_hand(data):
         theta = theta - 0.2 * grad
         torch.testing.assert_close(history.kept[step], theta.detach(), rtol=0, atol=1e-10)
     np.testing.assert_allclose(history.loss, losses, rtol=0, atol=1e-10)
+
+
+def test_sams_two_gradients_are_of_one_mini_batch(data):
+    """The loop by hand: climb, take the gradient of the same examples there, step from where it began."""
+    rule = gd.SAM(gd.Momentum(0.1, 0.5), rho=0.3)
+    history = short(data, rule, seed=5, keep=True, examine=STEPS)
+    theta, v, losses = NETWORK.init(5), 0.0, []
+
+    def gradient(at, picked):
+        at = at.detach().requires_grad_()
+        loss = NETWORK.loss(at, data.train.x[picked], data.train.y[picked])
+        losses.append(loss.item())
+        return torch.autograd.grad(loss, at)[0]
+
+    for step, picked in enumerate(batches(5, 100, 16, STEPS // 2), start=1):
+        grad = gradient(theta, picked)
+        torch.testing.assert_close(history.kept[2 * step - 1], theta, rtol=0, atol=1e-10)
+        v = 0.5 * v + 0.1 * gradient(theta + 0.3 * grad / grad.norm(), picked)
+        theta = theta - v
+        torch.testing.assert_close(history.kept[2 * step], theta, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(history.loss[:-1], losses, rtol=0, atol=1e-9)
+    assert STEPS % 2 and len(history.loss) == STEPS
 
 
 def test_what_is_examined(data):
@@ -275,10 +310,16 @@ def test_a_seed_that_is_no_whole_number_is_refused(seed):
 
 
 @needs_a_compiler
-@pytest.mark.parametrize("name", ["Nesterov", "Adam", "RAdam", "Lookahead"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Nesterov", "Adam", "RAdam", "Lookahead"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ScheduleFree", "SAM")),
+    ],
+)
 def test_compiled_equals_uncompiled(data, name, recwarn):
     """Over a schedule, which compiles nothing anew, and for a grid."""
-    method = gd.METHODS[name]
+    method = gd.ALL[name]
     rule = method.make(method.usual * np.array([0.1, 1.0])[:, None])
     wish = {"seed": [4, 0, 7], "keep": True, "schedule": lambda t: 1 / t}
     plain, kernel = short(data, rule, **wish), short(data, rule, compile=True, **wish)

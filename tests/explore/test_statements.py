@@ -206,3 +206,21 @@ def test_why_it_matters_no_order_where_all_are_alike():
     assert np.isfinite(a["tied"][:, 0]).all() and np.isnan(a["tied"][:, 5:]).all()
     told = [np.isfinite(a[name]) for name in ("order_true", "order_both", "tied")]
     assert (np.sum(told, 0) == 1).all()
+
+
+def test_weight_decay_beside_the_step_takes_its_share_and_sets_a_bound():
+    a, module = numbers("weight_decay")
+    assert a["beside"].shape[1] == 1, "the size of the gradients does not enter"
+    left = a["inside"][:, :, 0]  # (λ, s, step)
+    assert (np.diff(left[..., -1], axis=1) > -0.02).all() and (left[:, -1, -1] > 0.98).all()
+    strong = module.DECAYS[:, None] > 30 * module.SCALES
+    first = left[strong][:, 1]  # after the first 50 steps
+    np.testing.assert_allclose(first, 1 - module.RATE * module.EVERY, atol=0.05)
+    goal, decay = module.GOALS, module.DECAYS[:, None]
+    np.testing.assert_allclose(a["l2_end"][:, 0], a["goal_of_l2"][:, 0], rtol=0.01)
+    ends, nearer = a["adamw_end"][:, 0], np.minimum(goal, 1 / decay)
+    assert (ends < nearer + 0.01).all()
+    within = goal <= 0.5 / decay
+    np.testing.assert_allclose(ends[within], np.broadcast_to(goal, ends.shape)[within], rtol=0.03)
+    beyond = goal >= 3 / decay
+    np.testing.assert_allclose(ends[beyond], np.broadcast_to(1 / decay, ends.shape)[beyond], rtol=0.01)

@@ -148,6 +148,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     },
     "schedules": {"19": SETTING, "181": SETTING, "1": SETTING, "20": SETTING},  # directions; where they part
     "stochastic": {},
+    "weight_decay": {"1": FORMULA},  # 1/λ
     "why_it_matters": {},
 }
 """The numbers that a figure's caption may name by itself, each with the reason why it is the same at every

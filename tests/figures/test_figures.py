@@ -50,8 +50,8 @@ def test_what_words_are_written_in_has_contrast_on_its_ground(name, dark):
 
 
 def test_every_rule_of_the_table_has_a_look_and_no_two_share_colour_dash_and_marker():
-    assert set(gd.METHODS) <= set(LOOKS)
-    looks = [(LOOKS[n].color, LOOKS[n].dash, LOOKS[n].marker) for n in gd.METHODS]
+    assert set(gd.ALL) <= set(LOOKS)
+    looks = [(LOOKS[n].color, LOOKS[n].dash, LOOKS[n].marker) for n in gd.ALL]
     assert len(set(looks)) == len(looks)
 
 
@@ -69,6 +69,14 @@ def test_new_methods_get_their_familys_colour_and_what_is_free_in_it(family):
     assert all(dash in DASHES and marker in MARKERS for dash, marker in drawn)  # as interactive figures ask
     with pytest.raises(ValueError, match="no dash and marker is left for New"):
         looks_of(gd.METHODS | new, CHOSEN)
+
+
+def test_what_came_after_the_talk_has_colours_of_its_own():
+    talks = {LOOKS[name].color for name in gd.METHODS}
+    for name in gd.rules.AFTER:
+        family = gd.ALL[name].family
+        assert LOOKS[name].color == FAMILIES[family] and (LOOKS[name].color in talks) == (family == AROUND)
+    assert LOOKS["Lion"].color == LOOKS["Prodigy"].color != LOOKS["Muon"].color
 
 
 def test_a_method_is_found_by_name_rule_and_class_and_a_new_one_gets_a_plain_look():

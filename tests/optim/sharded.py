@@ -21,11 +21,12 @@ from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.optim import ZeroRedundancyOptimizer
 
 import gdcourse as gd
+from tests.optimizers import MAKERS as OURS
 
 HALF, WHOLE = 5, 9
 CPU = torch.device("cpu")
 
-MAKERS = {
+MAKERS = OURS | {
     "SGD": lambda params, **how: gd.optim.SGD(params, lr=0.05, **how),
     "Momentum": lambda params, **how: gd.optim.Momentum(params, lr=0.05, **how),
     "Nesterov": lambda params, **how: gd.optim.Nesterov(params, lr=0.05, **how),
@@ -35,6 +36,7 @@ MAKERS = {
     "Adam": lambda params, **how: gd.optim.Adam(params, lr=0.01, **how),
     "AdamW": lambda params, **how: gd.optim.AdamW(params, lr=0.01, **how),
     "RAdam": lambda params, **how: gd.optim.RAdam(params, lr=0.01, **how),
+    "Lion": lambda params, **how: gd.optim.Lion(params, lr=0.01, **how),
     "Lookahead": lambda params, **how: gd.optim.Lookahead(
         gd.optim.Nesterov(params, lr=0.05, **how), 2, 0.5, "pullback"
     ),

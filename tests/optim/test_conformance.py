@@ -2,9 +2,9 @@
 its suite asks of every optimizer. The same for compile=True and for Lookahead around ours and torch's."""
 
 import copy
-import io
 import pickle
 import warnings
+from dataclasses import replace
 from functools import cache, partial
 
 import pytest
@@ -24,7 +24,16 @@ import gdcourse as gd
 from gdcourse.optim import bucket
 from gdcourse.optim.methods import CLASSES
 from tests.conftest import needs_a_compiler
-from tests.optimizers import ORACLES, arguments, equal, give_gradients, rate, values
+from tests.optimizers import (
+    ANY_SHAPE,
+    ORACLES,
+    arguments,
+    equal,
+    give_gradients,
+    rate,
+    through_a_file,
+    values,
+)
 
 DATABASE = {info.name: info for info in optim_db}
 
@@ -110,6 +119,7 @@ OURS = {
         supports_complex=False,
     )
     for name, kind in CLASSES.items()
+    if name in ANY_SHAPE and kind.method.kind.scope != "all"  # of these, below
 }
 
 
@@ -136,7 +146,32 @@ LOOKAHEADS = {
         if name not in ("SparseAdam", "Muon")  # each takes only gradients, or parameters, of its own kind
     },
 }
-ALL = {**OURS, **LOOKAHEADS}
+RULES_AROUND = {
+    "Cautious(Adam)": lambda lr: gd.Cautious(gd.Adam(lr)),
+    "Clipped(Nesterov)": lambda lr: gd.Clipped(gd.Nesterov(lr)),
+    "SAM(Momentum)": lambda lr: gd.SAM(gd.Momentum(lr)),
+    "Prodigy": lambda lr: gd.Prodigy(lr),
+}
+
+
+def by_rule(rule):
+    """The entry of what `from_rule` makes."""
+
+    def make(params, lr=0.01, **kwargs):
+        own = {"weight_decay": kwargs.pop("weight_decay")} if kwargs.get("weight_decay") else {}
+        made = rule(lr)
+        if own and isinstance(made, gd.Prodigy):  # it has one
+            made, own = replace(made, **own), {}
+        return gd.optim.from_rule(made, params, **kwargs, **own)
+
+    def given(device, dtype=None):
+        return [OptimizerInput(None, {"lr": 0.002}, "default"), *OWN_INPUTS]
+
+    return OptimizerInfo(make, optim_inputs_func=given, scheduler_inputs=GENTLE)
+
+
+AROUND = {name: by_rule(rule) for name, rule in RULES_AROUND.items()}
+ALL = {**OURS, **LOOKAHEADS, **AROUND}
 every_of_ours = pytest.mark.parametrize("name", OURS)
 every = pytest.mark.parametrize("name", ALL)
 
@@ -415,13 +450,6 @@ def test_complex_parameters_are_refused_when_they_join_too(name):
 
 
 # ---- saving, copying, hooks ----
-
-
-def through_a_file(state_dict):
-    buffer = io.BytesIO()
-    torch.save(state_dict, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=True)
 
 
 @every

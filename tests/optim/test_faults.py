@@ -3,6 +3,7 @@ do not fit, bodies and closures that raise."""
 
 import copy
 import re
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -263,6 +264,32 @@ FAULTS = {
 }
 
 
+@pytest.mark.parametrize("around", [lambda o: o, gd.optim.Lookahead], ids=["plain", "Lookahead"])
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        (None, "loaded state dict is None: must be a dict"),
+        ("model.pt", "loaded state dict is 'model.pt': must be a dict"),
+        ([1], r"loaded state dict is \[1\]: must be a dict"),
+        ({"state": [], "param_groups": []}, r"'state' of type list: must be a dict"),
+        ({"state": {}, "param_groups": None}, r"'param_groups' of type NoneType: must be a list of dicts"),
+        ({"state": {}, "param_groups": [None]}, r"'param_groups' with a NoneType in it"),
+        ({"state": {0: None}, "param_groups": []}, r"'state' with a NoneType in it"),
+        ({"state": {}, "param_groups": [{"lr": 1.0}]}, r"no 'params' in parameter group 0"),
+    ],
+)
+def test_what_is_no_checkpoint_at_all_is_told_so(around, given, words):
+    params = parameters()
+    optimizer = around(gd.optim.Adam(params))
+    walk(params, optimizer, 2)
+    before = everything(params, optimizer)
+    with pytest.raises((TypeError, ValueError), match=words):
+        optimizer.load_state_dict(given)
+    with pytest.raises(TypeError, match=r"must be a dict, as state_dict\(\) gives"):
+        optimizer.load_state_dict(optimizer)
+    assert same(before, everything(params, optimizer))
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("around", [lambda o: o, gd.optim.Lookahead], ids=["plain", "inside Lookahead"])
 def test_a_checkpoint_with_a_fault_is_refused(fault, around):
@@ -494,7 +521,7 @@ def close(a, b):
 def test_state_goes_from_torchs_to_ours(name):
     """With torch's settings, over the step from which RAdam is adapted; and on as torch goes on."""
     theirs = parameters(torch.float64)
-    optimizer = ORACLES[name].kind(theirs, lr=0.02, weight_decay=0.1)
+    optimizer = ORACLES[name].kind(theirs, lr=0.02, weight_decay=0.1, **ORACLES[name].theirs)
     walk(theirs, optimizer, 3)
     ours = twins_of(theirs)
     loaded = OURS[name](ours)
@@ -523,10 +550,10 @@ def test_state_goes_from_ours_to_torchs(name):
     walk(theirs, loaded, 6, first=4)
     walk(ours, optimizer, 6, first=4)
     assert close(ours, theirs)
-    twin = make(twins_of(ours), lr=0.02)
+    twin = make(twins_of(ours), lr=0.02, **ORACLES[name].theirs)
     walk(list(twin.param_groups[0]["params"]), twin, 1)
     # torch before 2.7 has no such option in Adam and AdamW, and keeps it as it came
-    unknown = {"decoupled_weight_decay"} if name in ("Adam", "AdamW") and not TOLD_APART else set()
+    unknown = {"decoupled_weight_decay"} if name in ("Adam", "AdamW", "AMSGrad") and not TOLD_APART else set()
     assert loaded.param_groups[0].keys() == twin.param_groups[0].keys() | unknown
     assert [s.keys() for s in loaded.state.values()] == [s.keys() for s in twin.state.values()]
 
@@ -600,6 +627,54 @@ def test_a_closure_that_raises_leaves_everything_as_it_was(name):
         with pytest.raises(KeyError, match="no data"):
             optimizer.step(fails)
         assert same(before, everything(params, optimizer))
+
+
+@dataclass(frozen=True, eq=False)
+class Picky(gd.Rule):
+    """Momentum that wants no gradient of 7."""
+
+    lr: float = 0.1
+
+    def init(self, theta, zeros):
+        return {"v": zeros}
+
+    def step(self, theta, grad, state, at):
+        if bool((grad == 7).any()):
+            raise ArithmeticError("a gradient of 7")
+        v = 0.9 * state["v"] + grad
+        return theta - self.lr * v, {"v": v}
+
+
+@pytest.mark.parametrize("sizes", [[5000] * 3, [3] * 4 + [5000] * 2], ids=["each", "joined"])
+@pytest.mark.parametrize("bad", [0, -1])
+def test_a_rule_that_raises_leaves_each_parameter_before_the_step_or_after_it(sizes, bad):
+    """Never moved without its count, or half of its state: the next step is as if those had been apart."""
+    params = drawn(*[(n,) for n in sizes])
+    twins, plain = twins_of(params), twins_of(params)
+    optimizer = gd.optim.from_rule(Picky(), params)
+    alone = [gd.optim.from_rule(Picky(), [p]) for p in twins]
+    walk(params, optimizer, 2)
+    for t in (1, 2):
+        give_gradients(twins, t)
+        for one in alone:
+            one.step()
+    before = everything(params, optimizer)
+    give_gradients(params, 3)
+    give_gradients(twins, 3)
+    params[bad].grad[1] = 7
+    with pytest.raises(ArithmeticError, match="of 7"):
+        optimizer.step()
+    counts = [int(optimizer.state[p]["step"]) for p in params]
+    assert counts[bad] == 2 and (bad == 0) == (set(counts) == {2})
+    for one, count in zip(alone, counts, strict=True):
+        if count == 3:
+            one.step()
+    for p, twin, one in zip(params, twins, alone, strict=True):
+        assert same(everything([p], optimizer)[0], everything([twin], one)[0])
+        assert same(dict(optimizer.state[p]), dict(one.state[twin]))
+    if bad == 0:
+        assert same(before, everything(params, optimizer))
+    assert not equal(params, plain)
 
 
 @pytest.mark.parametrize("name", LOOKAHEADS)

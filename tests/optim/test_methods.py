@@ -22,9 +22,20 @@ ARGUMENTS = {
     "Adam": {"lr": 0.001, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
     "AdamW": {"lr": 0.001, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01},
     "RAdam": {"lr": 0.001, "betas": (0.9, 0.999), "eps": 0.0, "weight_decay": 0.0},
+    "SignSGD": {"lr": EMPTY, "momentum": 0.0, "weight_decay": 0.0},
+    "Lion": {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0},
+    "NAdam": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "momentum_decay": 4e-3},
+    "AMSGrad": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
+    "AdaBelief": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-16, "weight_decay": 0.0},
+    "AdEMAMix": {"lr": 1e-3, "betas": (0.9, 0.999), "alpha": 2.0, "eps": 1e-8, "weight_decay": 0.0},
+    "ADOPT": {"lr": 1e-3, "betas": (0.9, 0.9999), "eps": 1e-6, "weight_decay": 0.0},
+    "ScheduleFreeSGD": {"lr": 1.0, "momentum": 0.9, "weight_decay": 0.0},
+    "ScheduleFree": {"lr": 0.0025, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
+    "Prodigy": {"lr": 1.0, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
 }
 """What may be given by position, in this order, as torch's optimizers have it."""
 
+AROUND = {"Lookahead", "Cautious", "Clipped", "SAM"}
 HOW = {"maximize": False, "compile": False, "foreach": None, "fused": None}
 HOW |= {"capturable": False, "differentiable": False}
 NAMED = {
@@ -33,6 +44,10 @@ NAMED = {
     "Nesterov": {"weight_decay": 0.0},
     "Adagrad": {"eps": 1e-8, "weight_decay": 0.0},
     "RAdam": {"threshold": 4},
+    "AdEMAMix": {"beta3": 0.9999},
+    "ScheduleFreeSGD": {"warmup_steps": 0},
+    "ScheduleFree": {"warmup_steps": 0},
+    "Prodigy": {"d0": 1e-6, "d_coef": 1.0},
 }
 """What must be named: torch's order goes on otherwise, or torch has it not."""
 
@@ -75,7 +90,7 @@ def brand(monkeypatch):
 
 
 def test_there_is_a_class_for_every_rule_but_those_around_another():
-    assert CLASSES.keys() == {m.optim or name for name, m in ALL.items()} - {"Lookahead"}
+    assert CLASSES.keys() == {m.optim or name for name, m in ALL.items()} - AROUND
     for name, kind in CLASSES.items():
         assert getattr(gd.optim, name) is getattr(methods, name) is kind and kind.__name__ == name
         assert name in gd.optim.__all__ and name in dir(gd.optim) and kind.__module__ == methods.__name__
@@ -114,7 +129,8 @@ def test_its_docstring_names_each_argument_once(name):
     ]
     assert sorted(named) == sorted(inspect.signature(CLASSES[name]).parameters)
     assert f"`gdcourse.{CLASSES[name].method.kind.__name__}`" in text.splitlines()[0]
-    assert ("`at_theta`" in text or "at_theta()" in text) == (name == "Nesterov")
+    looks = name in ("Nesterov", "ScheduleFree", "ScheduleFreeSGD")
+    assert ("`at_theta`" in text or "at_theta()" in text) == looks
     assert "beta1" not in text and "=gamma" not in text
 
 

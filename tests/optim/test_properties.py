@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import gdcourse as gd
-from tests.optimizers import BOUNDED, ahead, equal
+from tests.optimizers import BOUNDED, ahead, equal, mostly
 from tests.optimizers import MAKERS as OURS
 
 MAKERS = OURS | {
@@ -18,6 +18,7 @@ MAKERS = OURS | {
     "Lookahead, pullback": ahead(OURS["Adam"], 2, 0.5, "pullback"),
 }
 every = pytest.mark.parametrize("name", MAKERS)
+most = pytest.mark.parametrize("name", mostly({name: name for name in MAKERS}))
 ADAPTIVE = [*BOUNDED, *(name for name in MAKERS if name not in OURS)]
 STEPS = 4
 
@@ -51,7 +52,7 @@ def gradients_of(shapes, seed, dtype=torch.float64, scale=1.0):
     return [drawn(shapes, seed + t + 1, dtype, scale) for t in range(STEPS)]
 
 
-@every
+@most
 @examples
 @given(shapes=shapes, dtype=dtypes, scale=scales, seed=seeds)
 def test_any_shape_dtype_and_scale(name, shapes, dtype, scale, seed):
@@ -91,10 +92,12 @@ def test_what_is_not_finite_stays_in_its_own_element(name, shapes, seed, bad):
     spoilt, clean = (torch.cat([p.detach().reshape(-1) for p in ps]) for ps in (params, plain))
     rest = torch.arange(count) != hit
     assert torch.equal(spoilt[rest], clean[rest])
-    assert clean.isfinite().all() and not torch.equal(spoilt[hit], clean[hit])
+    assert clean.isfinite().all()
+    if name not in ("SignSGD", "Lion"):  # the sign of ∞ may be what it was
+        assert not torch.equal(spoilt[hit], clean[hit])
 
 
-@every
+@most
 @examples
 @given(shapes=shapes, seed=seeds, cuts=st.lists(st.integers(0, 5), max_size=3), dtype=dtypes)
 def test_any_split_into_groups_equals_one_group(name, shapes, seed, cuts, dtype):
@@ -107,7 +110,7 @@ def test_any_split_into_groups_equals_one_group(name, shapes, seed, cuts, dtype)
     assert equal(together, apart)
 
 
-@every
+@most
 @examples
 @given(shapes=shapes, seed=seeds, data=st.data(), dtype=dtypes)
 def test_the_order_of_parameters_changes_nothing(name, shapes, seed, data, dtype):

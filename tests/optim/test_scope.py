@@ -1,4 +1,4 @@
-"""What a rule says it may be run on: each number, each parameter in its own shape, or all in one vector."""
+"""What a rule may be run on: each number, each parameter as a vector or a matrix, or all in one vector."""
 
 import re
 from dataclasses import dataclass
@@ -130,7 +130,8 @@ def test_a_readers_that_does_not_is_refused_and_told_what_to_write(rule, how):
     said = (
         rf"^{type(rule).__name__} does not work element by element: a vector that is {how} comes out "
         + re.escape(
-            'otherwise. Give the class scope = "tensor" (each parameter in its own shape) or scope = "all" '
+            'otherwise. Give the class scope = "vector" (each parameter by itself, as a vector), "tensor" '
+            '(as a matrix) or "all" '
         )
     )
     for refusing in (check_scope, lambda rule: gd.optim.from_rule(rule, parameters())):
@@ -162,7 +163,7 @@ def test_one_that_draws_random_numbers_passes():
 
 
 def test_an_unknown_scope_is_refused():
-    said = "Misspelt.scope is 'elements': must be 'element', 'tensor' or 'all'"
+    said = "Misspelt.scope is 'elements': must be 'element', 'vector', 'tensor' or 'all'"
     with pytest.raises(ValueError, match=said):
         gd.optim.from_rule(Misspelt(), parameters())
 
@@ -185,29 +186,60 @@ def test_the_check_changes_no_ones_numbers():
         torch.set_default_dtype(had)
 
 
-# ---- each parameter in its own shape ----
+# ---- each parameter as a matrix ----
 
 
-def test_of_scope_tensor_it_is_called_for_each_in_its_own_shape():
-    """With the scope said, the one that was refused is taken. Tiny ones are not joined, nor long ones cut."""
-    shapes = [(4, 3), (5,), (), (2, 2, 2), (7, 2), (300, 200)]
+def test_of_scope_tensor_it_is_called_for_each_as_a_matrix():
+    """With the scope said, the one that was refused is taken. Tiny ones are not joined, nor long ones cut; a
+    vector is a row, and the later axes of what has more are one."""
+    shapes = [(4, 3), (5,), (), (2, 2, 2), (7, 2), (300, 200), (0, 2, 3)]
+    matrices = [(4, 3), (1, 5), (1, 1), (2, 4), (7, 2), (300, 200)]  # nothing is nothing to move
     params, twins = parameters(*shapes), parameters(*shapes)
     optimizer = gd.optim.from_rule(OfEach(), params)
     SEEN.clear()
     walk(params, optimizer, 1)
-    assert shapes == SEEN
+    assert matrices == SEEN
     walk(params, optimizer, 4, first=2)
     by_hand(twins, each=True)
     assert gap(params, twins) <= EXACT
 
 
-@pytest.mark.parametrize("kind", [OfEach, OfAll])
-def test_no_rule_but_those_of_single_elements_is_compiled(kind, recwarn):
-    """A kernel sees vectors; without a word, for the numbers are the same."""
+class Remembers(OfEach):
+    """Keeps what has another shape than its matrix, and a number that is no tensor."""
+
+    def init(self, theta, zeros):
+        return {"mean": zeros, "rows": zeros.sum(-1, keepdims=True), "count": 0}
+
+    def step(self, theta, grad, state, at):
+        new = {"mean": state["mean"] + grad, "rows": state["rows"] + grad.sum(-1, keepdims=True)}
+        return theta - self.lr * grad, {**new, "count": state["count"] + 1}
+
+
+def test_what_a_rule_keeps_for_each_element_has_the_parameters_shape_in_the_state():
+    """And goes to and fro as a matrix; anything else is as the rule has it."""
+    params = parameters((4, 3), (5,), (), (2, 3, 2))
+    optimizer = gd.optim.from_rule(Remembers(), params)
+    walk(params, optimizer, 3)
+    sums = [torch.zeros_like(p) for p in params]
+    twins = parameters((4, 3), (5,), (), (2, 3, 2))
+    for t in range(1, 4):
+        give_gradients(twins, t)
+        for p, total in zip(twins, sums, strict=True):
+            total += p.grad
+            p.data -= 0.1 * p.grad
+    for p, total, rows in zip(params, sums, [(4, 1), (1, 1), (), (2, 1)], strict=True):
+        state = optimizer.state[p]
+        assert state["mean"].shape == p.shape and state["rows"].shape == rows and state["count"] == 3
+        assert gap([state["mean"]], [total]) <= EXACT and gap([state["rows"].sum()], [total.sum()]) <= EXACT
+    assert gap(params, twins) <= EXACT
+
+
+def test_no_rule_that_sums_over_all_is_compiled(recwarn):
+    """A kernel sees one parameter, or a piece of a vector; without a word, for the numbers are the same."""
     shapes = [(4, 3), (5,), (300,)]
     params, twins = parameters(*shapes), parameters(*shapes)
-    walk(params, gd.optim.from_rule(kind(), params, compile=True), 3)
-    walk(twins, gd.optim.from_rule(kind(), twins), 3)
+    walk(params, gd.optim.from_rule(OfAll(), params, compile=True), 3)
+    walk(twins, gd.optim.from_rule(OfAll(), twins), 3)
     assert equal(params, twins)
     assert not recwarn.list
 
@@ -277,17 +309,18 @@ def test_muon_takes_the_singular_values_near_one():
         assert found.min() > 0.3 and found.max() < 1.3
 
 
-def test_muon_moves_each_of_a_stack_as_a_matrix():
-    (stack,) = parameters((3, 4, 2))
-    apart = [torch.nn.Parameter(x.clone()) for x in stack.detach()]
-    optimizers = [gd.optim.from_rule(Muon(), ps) for ps in ([stack], apart)]
+def test_muon_takes_a_convolution_for_a_matrix_with_a_row_for_each_output():
+    """As Jordan's code does."""
+    (kernels,) = parameters((3, 4, 2, 2))
+    (flat,) = [torch.nn.Parameter(kernels.detach().flatten(1).clone())]
+    optimizers = [gd.optim.from_rule(Muon(), [p]) for p in (kernels, flat)]
     for t in range(1, 6):
-        give_gradients([stack], t)
-        for p, grad in zip(apart, stack.grad, strict=True):
-            p.grad = grad
+        give_gradients([kernels], t)
+        flat.grad = kernels.grad.flatten(1)
         for optimizer in optimizers:
             optimizer.step()
-    assert gap([stack], [torch.stack([p.detach() for p in apart])]) <= EXACT
+    assert gap([kernels.flatten(1)], [flat]) <= EXACT
+    assert optimizers[0].state[kernels]["M"].shape == kernels.shape
 
 
 def test_muon_rests_at_a_zero_gradient_from_the_start():
@@ -297,12 +330,19 @@ def test_muon_rests_at_a_zero_gradient_from_the_start():
     assert equal(params, parameters((3, 2)))
 
 
-def test_muon_refuses_vectors():
-    params = parameters((3, 2), (4,))
-    optimizer = gd.optim.from_rule(Muon(), params)
-    with pytest.raises(ValueError, match=r"Muon moves matrices, got shape \(4,\): give vectors to Adam"):
-        walk(params, optimizer, 1)
-    assert equal(params, parameters((3, 2), (4,)))  # nothing has moved
+@pytest.mark.parametrize(
+    "rule", [Muon(), gd.Lookahead(Muon()), gd.Cautious(Muon()), gd.SOAP(), gd.Shampoo(0.1)]
+)
+def test_a_rule_of_matrices_refuses_vectors_before_anything_moves(rule):
+    name = re.escape(gd.rules.around.name_of(rule if not isinstance(rule, gd.Lookahead) else rule.inner_rule))
+    said = rf"^{name} moves matrices, got shape \(4,\): give vectors, embeddings and heads to a partner"
+    for params in (parameters((3, 2), (4,)), [{"params": parameters((3, 2))}, {"params": parameters((4,))}]):
+        with pytest.raises(ValueError, match=said):
+            gd.optim.from_rule(rule, params)
+    optimizer = gd.optim.from_rule(rule, parameters((3, 2)))
+    with pytest.raises(ValueError, match=said):
+        optimizer.add_param_group({"params": parameters((4,))})
+    assert len(optimizer.param_groups) == 1
 
 
 def test_a_rule_that_sums_over_all_says_what_does_not_fit_into_one_vector():

@@ -8,30 +8,35 @@ import torch
 from torch.optim import lr_scheduler
 
 import gdcourse as gd
+from gdcourse.optim.groups import OPTIONS
 from gdcourse.optim.methods import CLASSES
 from tests.conftest import needs_a_compiler
 from tests.optimizers import MAKERS as OURS
 from tests.optimizers import (
     ORACLES,
+    RULE_OF,
     ahead,
     equal,
     gap,
     give_gradients,
+    mostly,
     parameters,
     values,
     walk,
 )
 
 MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3)}
+most = pytest.mark.parametrize("name", mostly({name: name for name in MAKERS}))
 every = pytest.mark.parametrize("name", MAKERS)
-every_of_ours = pytest.mark.parametrize("name", CLASSES)
+every_class = pytest.mark.parametrize("name", CLASSES)
+every_of_ours = pytest.mark.parametrize("name", OURS)
 both = pytest.mark.parametrize("compile", [False, pytest.param(True, marks=needs_a_compiler)])
 
 
 # ---- arguments ----
 
 
-@every_of_ours
+@every_class
 def test_what_may_be_given_by_position_stands_where_torch_has_it(name):
     ours = inspect.signature(CLASSES[name]).parameters
     by_position = [n for n, p in ours.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -49,10 +54,6 @@ def test_what_may_be_given_by_position_stands_where_torch_has_it(name):
         ),
         (lambda p: gd.optim.Momentum(p, 0.1, 0.9, 0.1), "takes params, lr, momentum by position"),
         (lambda p: gd.optim.Adagrad(p, 0.1, 0.9), "takes params, lr by position and .*eps"),
-        (
-            lambda p: gd.optim.SGD(p, 0.1, momentum=0.9),
-            r"gd\.optim\.Momentum\(params, lr, momentum=0\.9\) has one",
-        ),
     ],
 )
 def test_an_argument_that_would_land_elsewhere_is_refused(make, words):
@@ -77,6 +78,63 @@ def test_what_changes_nothing_about_how_a_step_is_computed_is_taken(name):
 def test_what_is_not_supported_is_refused_with_its_reason(name, word, why):
     with pytest.raises(ValueError, match=f"Invalid {word}: True .*not supported: .*{why}"):
         OURS[name](parameters(), **{word: True})
+
+
+with_options = pytest.mark.parametrize("name", [n for n in OURS if RULE_OF[n] in OPTIONS])
+
+
+@with_options
+def test_torchs_arguments_that_choose_this_formula_are_taken(name):
+    """As they are torch's defaults, or what torch is given where the formulas are compared."""
+    options = OPTIONS[RULE_OF[name]]
+    params, plain = parameters(), parameters()
+    optimizer = OURS[name](params, **options)
+    walk(params, optimizer, 3)
+    walk(plain, OURS[name](plain), 3)
+    assert equal(params, plain)
+    optimizer.add_param_group({"params": parameters((3,)), **options})
+    for group in optimizer.param_groups:
+        assert not options.keys() & group.keys()
+    kind, theirs = ORACLES[name].kind, ORACLES[name].theirs
+    known = inspect.signature(kind).parameters
+    assert known.keys() >= options.keys() - {"decoupled_weight_decay"}
+    for key, value in options.items():
+        if key in known:
+            assert value in (known[key].default, theirs.get(key))
+        assert f"``{key}={value!r}``" in CLASSES[name].__doc__
+    assert not options.keys() & inspect.signature(CLASSES[name]).parameters.keys()
+
+
+@with_options
+def test_those_that_choose_another_are_refused(name):
+    """By the class, in a group, and by name where there is a class for it."""
+    for key, value in OPTIONS[RULE_OF[name]].items():
+        other = 0.5 if type(value) is int else not value
+        said = rf"Invalid {key}: {other} \(not supported by {name}, whose {key} is {value}: "
+        with pytest.raises(ValueError, match=said):
+            OURS[name](parameters(), **{key: other})
+        with pytest.raises(ValueError, match=said):
+            OURS[name]([{"params": parameters(), key: other}])
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (
+            lambda p: gd.optim.SGD(p, 0.1, momentum=0.9),
+            r"gd\.optim\.Momentum\(params, lr, momentum=0\.9\) has one",
+        ),
+        (lambda p: gd.optim.SGD(p, 0.1, nesterov=True), r"gd\.optim\.Nesterov\("),
+        (lambda p: gd.optim.Momentum(p, 0.1, nesterov=True), r"gd\.optim\.Nesterov\)"),
+        (lambda p: gd.optim.Nesterov(p, 0.1, nesterov=False), r"gd\.optim\.Momentum is that\)"),
+        (lambda p: gd.optim.Adam(p, decoupled_weight_decay=True), r"gd\.optim\.AdamW is that\)"),
+        (lambda p: gd.optim.Adam(p, amsgrad=True), r"gd\.optim\.AMSGrad\)"),
+        (lambda p: gd.optim.RMSProp(p, centered=True), r"another method, which is not here\)"),
+    ],
+)
+def test_who_asks_for_another_formula_is_told_where_it_is(make, words):
+    with pytest.raises(ValueError, match=words):
+        make(parameters())
 
 
 def test_a_group_cannot_be_compiled_by_itself():
@@ -110,7 +168,7 @@ def test_lookaheads_groups_can_be_set():
 # ---- where tensors lie ----
 
 
-@every
+@most
 @both
 def test_another_default_device_changes_nothing(name, compile):
     params, plain = parameters(), parameters()
@@ -131,7 +189,7 @@ def test_another_default_device_changes_nothing(name, compile):
     assert tensors and {x.device.type for x in tensors} == {"cpu"}
 
 
-@every
+@most
 @both
 def test_state_that_is_replaced_or_shared_between_processes_is_what_counts(name, compile):
     """As Hogwild does: share_memory_() gives a tensor another storage, of which nobody holds the old one."""
@@ -150,6 +208,48 @@ def test_state_that_is_replaced_or_shared_between_processes_is_what_counts(name,
                         state[key] = value.clone()
         torch.full((100,), 4.0)  # what would be read by who holds a freed storage
     assert equal(params, plain)
+
+
+# ---- inference mode ----
+
+
+@every
+@both
+@pytest.mark.parametrize("shapes", [[(3,)], [(3,)] * 5, [(5000,)]], ids=["one", "tiny", "long"])
+def test_what_was_made_in_inference_mode_is_moved_inside_and_refused_outside(name, compile, shapes):
+    """As torch does; before anything has moved, where torch writes and then complains."""
+    plain = parameters((2,), *shapes)
+    with torch.inference_mode():
+        inside = parameters((2,), *shapes)
+        mixed = [plain[0], *inside[1:]]
+        before = values(mixed)
+        walk(inside, MAKERS[name](inside, compile=compile), 3)
+        theirs = parameters((2,))
+    said = "Inplace update to inference tensor outside InferenceMode is not allowed"
+    give_gradients(mixed, 1)
+    with pytest.raises(
+        RuntimeError, match=rf"{said}\. The parameter of shape \(\d+,\) was made .*: clone it"
+    ):
+        MAKERS[name](mixed, compile=compile).step()
+    give_gradients(theirs, 1)
+    with pytest.raises(RuntimeError, match=said):
+        torch.optim.SGD(theirs, lr=0.1).step()
+    assert gap(mixed[:1], before[:1]) == 0
+    walk(plain, MAKERS[name](plain, compile=compile), 3)
+    assert gap(inside, plain) <= 1e-12
+
+
+@every
+@both
+def test_a_step_inside_of_inference_mode_leaves_a_state_that_goes_on_outside(name, compile):
+    """torch's own state could not be written into any more."""
+    params, plain = parameters(*[(3,)] * 5, (5000,)), parameters(*[(3,)] * 5, (5000,))
+    optimizer = MAKERS[name](params, compile=compile)
+    with torch.inference_mode():
+        walk(params, optimizer, 2)
+    walk(params, optimizer, 3, first=3)
+    walk(plain, MAKERS[name](plain, compile=compile), 5)
+    assert gap(params, plain) <= 1e-12
 
 
 # ---- torch.compile around a step ----

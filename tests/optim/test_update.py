@@ -18,9 +18,10 @@ from gdcourse.rules import Rule
 from tests import methods
 from tests.conftest import needs_a_compiler
 from tests.optimizers import MAKERS as OURS
-from tests.optimizers import ahead, equal, parameters, values, walk
+from tests.optimizers import ahead, equal, mostly, parameters, values, walk
 
-every = pytest.mark.parametrize("rule", [*map(methods.usual, methods.PLAIN)], ids=methods.PLAIN)
+RULES = {name: methods.usual(name) for name in methods.PLAIN}
+every = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3, 0.5, "pullback")}
 every_maker = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
@@ -55,7 +56,7 @@ def by_torch_alone(rule, dtype):
 # ---- one step, in each of the ways ----
 
 
-@every
+@pytest.mark.parametrize("rule", mostly(RULES))
 @pytest.mark.parametrize(
     "dtype, compiles",
     [
@@ -135,6 +136,71 @@ def test_what_a_rule_hands_back_is_read_before_it_is_overwritten(length, compile
     torch.testing.assert_close(theta.detach(), grads[1])
     torch.testing.assert_close(optimizer.state[theta]["last"], grads[0])
     torch.testing.assert_close(optimizer.state[theta]["older"], start)
+
+
+@dataclass(frozen=True, eq=False)
+class WritesGrad(gd.Rule):
+    def step(self, theta, grad, state, at):
+        grad *= 2
+        return theta - grad, {}
+
+
+class WritesTheta(WritesGrad):
+    def step(self, theta, grad, state, at):
+        theta -= 0.1 * grad
+        return theta, {}
+
+
+class WritesGradAsATensor(WritesGrad):
+    scope = "tensor"
+
+    def step(self, theta, grad, state, at):
+        return theta - grad.mul_(2), {}
+
+
+@dataclass(frozen=True, eq=False)
+class WritesItsState(gd.Rule):
+    """Which is its own."""
+
+    def init(self, theta, zeros):
+        return {"v": zeros}
+
+    def step(self, theta, grad, state, at):
+        v = state["v"]
+        v *= 0.5
+        v += grad
+        return theta - 0.1 * v, {"v": v}
+
+
+@pytest.mark.parametrize("kind", [WritesGrad, WritesTheta, WritesGradAsATensor])
+@pytest.mark.parametrize("count, length", [(1, 50), (1, 250), (5, 3)], ids=["one", "in pieces", "many"])
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=needs_a_compiler)])
+def test_a_rule_that_writes_into_what_it_is_given_is_refused(kind, count, length, compile, short_pieces):
+    """Somebody may yet read the gradient; and θ + lr (θ' − θ) would be θ'."""
+    what = "theta" if kind is WritesTheta else "grad"
+    said = f"{kind.__name__}.step writes into {what}"
+    thetas = parameters(*[(length,)] * count)
+    if kind is not WritesGradAsATensor:
+        with pytest.raises(ValueError, match=said):
+            gd.optim.from_rule(kind(), thetas, compile=compile)
+        return
+    optimizer = gd.optim.from_rule(kind(), thetas, compile=compile)
+    for theta in thetas:
+        theta.grad = torch.ones_like(theta)
+    before = values(thetas)
+    with pytest.raises(ValueError, match=said):
+        optimizer.step()
+    assert equal(before, thetas)
+
+
+@pytest.mark.parametrize("count, length", [(1, 50), (1, 250), (5, 3)], ids=["one", "in pieces", "many"])
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=needs_a_compiler)])
+def test_a_rule_may_write_into_its_state(count, length, compile, short_pieces):
+    thetas, twins = parameters(*[(length,)] * count), parameters(*[(length,)] * count)
+    walk(thetas, gd.optim.from_rule(WritesItsState(), thetas, compile=compile), 4)
+    walk(twins, gd.optim.Momentum(twins, lr=0.1, momentum=0.5), 4)
+    for theta, twin in zip(thetas, twins, strict=True):
+        torch.testing.assert_close(theta, twin)
 
 
 # ---- what lies where, and who is told ----

@@ -158,6 +158,9 @@ def test_runs_that_diverge_are_told_one_by_one(path):
     rule = gd.GradientDescent(np.array([1.0, 1e8, 3e8]))
     run = gd.descend(rule, Bigrams(SMALL), steps=20, path=path)
     assert run.diverged_at.tolist() == [-1, 1, 1] and "2 of 3" in repr(run)
+    start = np.zeros((3, 3))
+    start[0, 0] = 1e4  # a run's bound is a million times its largest number, in whichever row that is
+    assert gd.descend(rule, Bigrams(SMALL), start, steps=20, path=path).diverged_at.tolist() == [-1, -1, -1]
     lone = gd.descend(gd.GradientDescent(1e8), Bigrams(SMALL), steps=20, path=path)
     assert lone.diverged_at == 1
 

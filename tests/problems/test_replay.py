@@ -18,3 +18,15 @@ def test_noise_is_standard_normal_and_each_runs_own():
     assert abs(steps.mean()) < 0.03 and abs(steps.var() - 1) < 0.05
     assert abs(np.corrcoef(steps[:, 0], steps[:, 1])[0, 1]) < 0.5
     assert not np.allclose(steps[:, 0], steps[:, 1])
+
+
+def test_larger_noise_is_the_same_noise_larger():
+    scale = np.array([[0.01], [1.0], [100.0]])
+    run = gd.descend(
+        gd.GradientDescent(lr=1.0), gd.problems.Noise(scale), np.zeros((3, 5)), steps=20, seed=np.arange(5)
+    )
+    assert np.allclose(run.theta / scale, run.theta[:, 1:2])
+    one = gd.descend(
+        gd.GradientDescent(lr=1.0), gd.problems.Noise(), np.zeros(5), steps=20, seed=np.arange(5)
+    )
+    assert np.allclose(run.theta[:, 1], one.theta)

@@ -153,6 +153,9 @@ def test_forward_leaves_the_callers_parameters_alone():
     equal(slope, SMALL.grad(theta, x, y))
     with torch.no_grad():
         equal(slope, SMALL.grad(theta, x, y))
+    plain = theta.detach().clone()
+    equal(slope, SMALL.grad(plain, x, y))
+    assert not plain.requires_grad
 
 
 def test_scores_that_are_not_finite_tell_nothing_right():

@@ -126,7 +126,9 @@ def test_arrays_of_hyperparameters_equal_single_runs(name, lookahead, kind, foll
 def test_t_may_be_an_array_or_a_tensor():
     """What depends on t alone can be drawn as a curve, and can stay on a device."""
     t = np.arange(1, 30)
-    for rule in (gd.RAdam(beta2=0.9), gd.Adam(), gd.Lookahead(gd.RAdam(), k=3)):
+    rules = (gd.RAdam(beta2=0.9), gd.Adam(), gd.Lookahead(gd.RAdam(), k=3))
+    rules += (gd.NAdam(), gd.ADOPT(), gd.ScheduleFree(warmup=3), gd.SAM(gd.Adam()))
+    for rule in rules:
         curve = rule.at(t)
         tensor = rule.at(torch.arange(1, 30, dtype=torch.float64))
         for i in (0, 3, 4, 5, 28):

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from gdcourse.rules import Muon
-from gdcourse.rules.muon import orthogonal
+from gdcourse.rules import EXACT, POLAR_EXPRESS, QUINTIC, Muon, orthogonal, validate
 
 
 def taken(sigma):
@@ -47,18 +46,23 @@ def test_below_1e_7_a_matrix_is_divided_by_that():
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4)])
-def test_a_step_written_out(shape):
-    """Two steps: the average starts at 0, the gradient looks ahead by it, and a tall matrix goes farther."""
-    rule, theta, gradients = Muon(lr=0.3, gamma=0.6), drawn(*shape), (drawn(*shape) + 1, drawn(*shape) - 2)
+@pytest.mark.parametrize("decay", [0.0, 0.2])
+def test_a_step_written_out(shape, decay):
+    """Two steps: the average starts at 0, the gradient looks ahead by it, and a tall matrix goes farther;
+    the decay does not."""
+    rule, theta = Muon(lr=0.3, gamma=0.6, weight_decay=decay), drawn(*shape)
+    gradients = drawn(*shape) + 1, drawn(*shape) - 2
     state, average = rule.init(theta, np.zeros(shape)), np.zeros(shape)
     factor = max(1, shape[0] / shape[1]) ** 0.5
     expected = theta
     for t, grad in enumerate(gradients, start=1):
-        theta, state = rule.step(theta, grad, state, rule.at(t))
+        theta, state = rule.step(theta, grad, {"M": state["M"]}, rule.at(t))
         average = 0.6 * average + 0.4 * grad
-        expected = expected - 0.3 * factor * orthogonal(0.6 * average + 0.4 * grad)
+        Q = orthogonal(0.6 * average + 0.4 * grad)
+        expected = expected - 0.3 * factor * Q - 0.3 * decay * expected
+        np.testing.assert_allclose(state["Q"], Q, rtol=1e-12)
         np.testing.assert_allclose(theta, expected, rtol=1e-12)
-    assert state.keys() == {"M"}
+    assert rule.init(theta, 0 * theta).keys() == {"M"} and state.keys() == {"M", "Q"}
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 5), (2, 5, 3), (7, 3), (3, 7)])
@@ -89,10 +93,50 @@ def test_it_is_frozen_and_equal_to_itself_alone():
 
 def test_its_defaults_are_the_authors():
     rule = Muon()
-    assert (rule.lr, rule.gamma, rule.scope) == (0.02, 0.95, "tensor")
+    assert (rule.lr, rule.gamma, rule.weight_decay, rule.coefficients) == (0.02, 0.95, 0.0, QUINTIC)
+    assert (rule.scope, rule.matrices_only, rule.fixed) == ("tensor", True, ("coefficients",))
 
 
-@pytest.mark.parametrize("theta", [np.ones(3), 1.0])
-def test_what_is_no_matrix_is_refused(theta):
-    with pytest.raises(ValueError, match="Muon moves matrices, got shape .*: give vectors to Adam"):
-        Muon().init(theta, 0 * theta)
+@pytest.mark.parametrize(
+    ("coefficients", "steps", "least", "off"),
+    [(QUINTIC, 5, 0.002, 0.35), (EXACT, 12, 0.01, 0.01), (POLAR_EXPRESS, 5, 0.01, 0.25)],
+)
+def test_where_each_set_of_polynomials_takes_singular_values(coefficients, steps, least, off):
+    """From `least` of the norm on, near 1; the singular vectors stay."""
+    assert len(coefficients) == steps
+    sigma = np.geomspace(least, 0.9, 40)
+    sigma = np.append(sigma, 0)
+    x = sigma / np.linalg.norm(sigma)
+    for a, b, c in coefficients:
+        x = a * x + b * x**3 + c * x**5
+    u, v = np.linalg.qr(drawn(41, 41))[0], np.linalg.qr(drawn(41, 41) + 1)[0]
+    found = u.T @ orthogonal(u * sigma @ v.T, coefficients) @ v
+    np.testing.assert_allclose(found, np.diag(x), atol=1e-9)
+    assert x[-1] == 0
+    ends = np.array([_through(coefficients, s) for s in np.geomspace(least, 1, 400)])
+    assert abs(ends - 1).max() < off
+    assert EXACT[0] == (2.0, -1.5, 0.5) and _through(EXACT, 1.0) == 1.0
+
+
+def _through(coefficients, x):
+    for a, b, c in coefficients:
+        x = a * x + b * x**3 + c * x**5
+    return x
+
+
+def test_polar_express_is_the_authors_with_the_margin_that_they_divide_by():
+    """Their first polynomial, of x/1.02; the sixth and later are not needed. optax has the same five for
+    itself."""
+    a, b, c = 8.156554524902461, -22.48329292557795, 15.878769915207462
+    for x in (0.01, 0.3, 1.0):
+        y = x / 1.02
+        assert _through(POLAR_EXPRESS[:1], x) == pytest.approx(a * y + b * y**3 + c * y**5, rel=1e-12)
+
+
+@pytest.mark.parametrize("bad", [(), (1, 2, 3), ((1, 2),), ((1, 2, "3"),), ((1, 2, float("inf")),), None, 5])
+def test_coefficients_are_three_numbers_for_each_step(bad):
+    with pytest.raises(
+        ValueError, match=r"Invalid coefficients: .* \(Muon's must be three numbers for each step"
+    ):
+        validate(Muon(coefficients=bad))
+    validate(Muon(coefficients=[[1, 2.0, 3]]))

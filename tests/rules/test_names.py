@@ -15,8 +15,6 @@ PARAMS = [torch.nn.Parameter(torch.zeros(2))]
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: gd.optim.SGD(PARAMS, 0.1, momentum=0.9), "gd.optim.Momentum(params, lr, momentum=0.9)"),
-        (lambda: gd.optim.SGD(PARAMS, 0.1, nesterov=True), "gd.optim.Nesterov"),
         (lambda: gd.optim.Adam(PARAMS, beta1=0.9), "here they are a pair, betas=(beta1, beta2)"),
         (lambda: gd.optim.Adam(PARAMS, epsilon=1e-8), "here it is called eps"),
         (lambda: gd.optim.Momentum(PARAMS, 0.1, gamma=0.9), "here it is called momentum"),
@@ -34,6 +32,20 @@ PARAMS = [torch.nn.Parameter(torch.zeros(2))]
         (lambda: gd.GradientDescent(0.1, momentum=0.9), "gd.Momentum(lr, gamma=0.9)"),
         (lambda: gd.Adadelta(lr=1.0), "gd.optim.Adadelta(params, lr=1.0)"),
         (lambda: gd.Lookahead(optimizer=gd.Momentum(0.1)), "here it is called inner_rule"),
+        (lambda: gd.Adam(amsgrad=True), "gd.AMSGrad, gd.optim.AMSGrad"),
+        (lambda: gd.ScheduleFreeSGD(momentum=0.9), "here it is called beta"),
+        (lambda: gd.ScheduleFree(warmup_steps=9), "here it is called warmup"),
+        (lambda: gd.optim.ScheduleFree(PARAMS, warmup=9), "here it is called warmup_steps"),
+        (lambda: gd.AdEMAMix(betas=(0.9, 0.99, 0.999)), "here they are three, beta1, beta2 and beta3"),
+        (lambda: gd.Prodigy(estim_lr0=1e-6), "here it is called d0"),
+        (lambda: gd.SignSGD(0.1, weight_decay=0.1), "gd.optim.SignSGD(params, lr, weight_decay=0.01)"),
+        (lambda: gd.Clipped(gd.Adam(), clip=1.0), "here it is called max_norm"),
+        (lambda: gd.SAM(base_optimizer=gd.Adam()), "here it is called inner_rule"),
+        (
+            lambda: gd.Cautious(gd.Adam(), lr=0.1),
+            "that is the inner rule's own, as in gd.Cautious(gd.Adam(lr",
+        ),
+        (lambda: gd.Lookahead(gd.Adam(), lr=0.1), "that is the inner rule's own"),
         (lambda: gd.Adam(zzz=1), "it takes lr, beta1, beta2, eps"),
     ],
 )
@@ -41,6 +53,20 @@ def test_constructors_say_what_it_is_called_here(make, said):
     with pytest.raises(TypeError) as error:
         make()
     assert "__init__() got an unexpected keyword argument '" in str(error.value)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: gd.optim.SGD(PARAMS, 0.1, momentum=0.9), "gd.optim.Momentum(params, lr, momentum=0.9)"),
+        (lambda: gd.optim.SGD(PARAMS, 0.1, nesterov=True), "gd.optim.Nesterov"),
+        (lambda: gd.optim.Adam(PARAMS, amsgrad=True), "gd.AMSGrad, gd.optim.AMSGrad"),
+    ],
+)
+def test_an_argument_of_torchs_that_chooses_another_method_names_it(make, said):
+    with pytest.raises(ValueError, match="not supported by") as error:
+        make()
     assert said in str(error.value)
 
 
@@ -98,6 +124,11 @@ def test_a_name_that_torch_has_for_it_is_translated():
             room.SGD  # noqa: B018
     with pytest.raises(AttributeError, match="no attribute 'GradientDescent'; here it is called SGD$"):
         gd.optim.GradientDescent  # noqa: B018
+    for room in (gd, gd.rules, gd.optim):
+        with pytest.raises(AttributeError, match="no attribute 'Signum'; here it is called SignSGD$"):
+            room.Signum  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'SAM': .* by gd\.optim\.from_rule\(gd\.SAM\(gd\.Adam"):
+        gd.optim.SAM  # noqa: B018
     with pytest.raises(AttributeError, match="has no attribute 'Adan'$"):
         gd.Adan  # noqa: B018
 

@@ -15,13 +15,33 @@ from gdcourse.rules import validate
 from tests import methods
 
 NAN, INF = float("nan"), float("inf")
+NAMES = ("lr", "gamma", "beta1", "beta2", "eps", "weight_decay", "threshold", "k", "alpha")
+OF_ONE = {
+    "AdEMAMix.alpha": "weight_decay",
+    "AdEMAMix.beta3": "beta1",
+    "NAdam.momentum_decay": "weight_decay",
+    "ScheduleFree.beta1": "inside",
+    "ScheduleFreeSGD.beta": "inside",
+    "ScheduleFree.warmup": "weight_decay",
+    "ScheduleFreeSGD.warmup": "weight_decay",
+    "Prodigy.d0": "above",
+    "Prodigy.d_coef": "above",
+    "Clipped.max_norm": "most",
+    "SAM.rho": "weight_decay",
+}
+"""Where a rule has a range of its own, and which of the ranges below it is like."""
+
 MADE = {
     name: [
         partial(lambda key, name, value: methods.with_values(key, **{name: value}), key, name)
-        for key in gd.METHODS
-        if name in methods.hyperparameters(key)
+        for key in gd.ALL
+        if name in methods.hyperparameters(key) and f"{key}.{name}" not in OF_ONE
     ]
-    for name in ("lr", "gamma", "beta1", "beta2", "eps", "weight_decay", "threshold", "k", "alpha")
+    for name in NAMES
+}
+MADE |= {
+    one: [partial(lambda key, name, value: methods.with_values(key, **{name: value}), *one.split("."))]
+    for one in OF_ONE
 }
 """From a hyperparameter's name to functions of its value that make a rule, one for each rule that has it."""
 
@@ -35,6 +55,9 @@ OUTSIDE = {
     "threshold": [NAN],
     "k": [0, -3, 2.5, NAN],
     "alpha": [-0.1, 1.1, NAN],
+    "inside": [-0.1, 0, 1, 1.5, NAN],
+    "above": [-1, 0, NAN, INF],
+    "most": [-1, 0, NAN],
 }
 BEGINS = {
     "lr": "Invalid learning rate: ",
@@ -45,6 +68,15 @@ BEGINS = {
     "beta2": "Invalid beta parameter at index 1: ",
     "eps": "Invalid epsilon value: ",
     "weight_decay": "Invalid weight_decay value: ",
+    "AdEMAMix.alpha": "Invalid alpha value: ",
+    "AdEMAMix.beta3": "Invalid beta parameter at index 2: ",
+    "NAdam.momentum_decay": "Invalid momentum_decay value: ",
+    "ScheduleFreeSGD.beta": "Invalid momentum value: ",
+    "ScheduleFreeSGD.warmup": "Invalid warmup_steps value: ",
+    "ScheduleFree.warmup": "Invalid warmup_steps value: ",
+    "Prodigy.d0": "Invalid d0 value: ",
+    "Prodigy.d_coef": "Invalid d_coef value: ",
+    "SAM.rho": "Invalid rho value: ",
 }
 INSIDE = {  # the ends that are allowed, and what lies next to those that are not
     "lr": [0, 0.0, 1e308],
@@ -56,6 +88,9 @@ INSIDE = {  # the ends that are allowed, and what lies next to those that are no
     "threshold": [-1, 0, 4, 5.5, INF],
     "k": [1, 2.0, 10**6],
     "alpha": [0, 0.0, 1, 1.0],
+    "inside": [1e-15, 1 - 1e-15],
+    "above": [1e-300, 1e308],
+    "most": [1e-300, 1e308, INF],
 }
 ALLOWED = {
     "lr": "a finite number ≥ 0",
@@ -67,7 +102,12 @@ ALLOWED = {
     "threshold": "a number",
     "k": "a whole number ≥ 1",
     "alpha": "in [0, 1]",
+    "inside": "in (0, 1): at 0 θ could not be told from the training point",
+    "above": "a finite number > 0",
+    "most": "a number > 0",
 }
+for table in (OUTSIDE, INSIDE, ALLOWED):
+    table |= {one: table[like] for one, like in OF_ONE.items()}
 CASES = [(name, make, value) for name in MADE for make in MADE[name] for value in OUTSIDE[name]]
 WRONG_KINDS = ["0.1", None, 1j, [0.1], (0.9, 0.999), True]
 WRONG_KINDS += [SimpleNamespace(dtype="float64"), SimpleNamespace(shape=(2,))]
@@ -79,17 +119,17 @@ def test_outside_its_range(name, make, value):
     rule = make(value)
     with pytest.raises(ValueError) as error:
         validate(rule)
-    message, owner = str(error.value), type(rule).__name__
-    begin = BEGINS.get(f"{owner}.{name}") or BEGINS.get(name, f"Invalid {name}: ")
+    message, owner, field = str(error.value), type(rule).__name__, name.split(".")[-1]
+    begin = BEGINS.get(f"{owner}.{field}") or BEGINS.get(field, f"Invalid {field}: ")
     assert message.startswith(begin + str(value))
-    assert f"{owner}'s {name} must be {ALLOWED[name]}" in message
+    assert f"{owner}'s {field} must be {ALLOWED[name]}" in message
 
 
 @pytest.mark.parametrize("name, make, value", CASES)
 def test_one_bad_element_of_an_array_is_enough(name, make, value):
     good = 0.5 if name != "k" else 2.0
     for array in (np.array([good, value]), torch.tensor([[good], [float(value)]])):
-        with pytest.raises(ValueError, match=f"'s {name} must be"):
+        with pytest.raises(ValueError, match=f"'s {name.split('.')[-1]} must be"):
             validate(make(array))
         validate(make(np.array([good, good])))
 
@@ -123,7 +163,7 @@ def test_the_wrong_type(name, value):
         with pytest.raises(TypeError) as error:
             validate(make(value))
         assert repr(value) in str(error.value)
-        assert f"'s {name} must be a number or an array of numbers" in str(error.value)
+        assert f"'s {name.split('.')[-1]} must be a number or an array of numbers" in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["lr", "gamma", "eps", "k", "alpha"])
@@ -137,9 +177,47 @@ def test_inside_a_lookahead_it_is_the_inner_rule_that_is_named(name):
             validate(gd.Lookahead(inner))
 
 
-def test_nested_lookahead():
+@pytest.mark.parametrize(
+    "nested",
+    [
+        gd.Lookahead(gd.Lookahead(gd.Adam())),
+        gd.Lookahead(gd.Cautious(gd.Lookahead(gd.Adam()))),
+        gd.Cautious(gd.Lookahead(gd.Lookahead(gd.Adam()))),
+    ],
+    ids=["at once", "farther in", "inside another"],
+)
+def test_nested_lookahead(nested):
     with pytest.raises(ValueError, match="a Lookahead around a Lookahead is not supported"):
-        validate(gd.Lookahead(gd.Lookahead(gd.Adam())))
+        validate(nested)
+
+
+def test_a_rule_around_another_of_its_kind_or_one_that_cannot_be_run_as_it_must():
+    with pytest.raises(ValueError, match="Invalid inner_rule: a Clipped around a Clipped is not supported"):
+        validate(gd.Clipped(gd.SAM(gd.Clipped(gd.Adam()))))
+    said = "Clipped sums over all parameters (scope = 'all') and {} needs each by itself (scope = {!r})"
+    for inner, scope in ((gd.Muon(), "tensor"), (gd.Cautious(gd.Adam()), "vector")):
+        with pytest.raises(ValueError, match=re.escape(said.format(type(inner).__name__, scope))):
+            validate(gd.Clipped(inner))
+        with pytest.raises(ValueError, match="they cannot be one rule"):
+            validate(gd.Lookahead(gd.Clipped(inner)))
+    validate(gd.Lookahead(gd.Clipped(gd.SAM(gd.Adam()))))
+    validate(gd.Cautious(gd.Muon()))
+    with pytest.raises(ValueError, match="Adam's beta1 must be"):
+        validate(gd.Cautious(gd.Lookahead(gd.Adam(beta1=2))))
+
+
+def test_a_range_of_its_own_is_a_subclasss_too():
+    @dataclass(frozen=True, eq=False)
+    class Mine(gd.ScheduleFree):
+        pass
+
+    @dataclass(frozen=True, eq=False)
+    class Other(gd.Adam):
+        rho: float = -1.0  # which means what it likes
+
+    validate(Other())
+    with pytest.raises(ValueError, match="ScheduleFree's beta1 must be in"):
+        validate(Mine(beta1=0.0))
 
 
 @pytest.mark.parametrize("what", [gd.Adam, gd.Lookahead(gd.Adam)], ids=["bare", "inside Lookahead"])

@@ -1,0 +1,303 @@
+"""Several optimizers as one, for partners that share a model; and which of its parameters are whose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+
+import torch
+
+from gdcourse.optim.groups import Group
+from gdcourse.optim.optimizer import kind_of
+from gdcourse.optim.state_dict import check_is_one, check_parts
+from gdcourse.optim.update import never_traced
+from gdcourse.problems.hidden import hidden_of
+
+Named = list[tuple[str, torch.nn.Parameter]]
+
+
+def hidden_matrices(model: torch.nn.Module, rest: Iterable[str] = ()) -> tuple[Named, Named]:
+    """Part a model's parameters: its hidden matrices, for Muon and its kind, and all the rest, for a partner.
+
+    Shapes do not tell: an embedding is a matrix, too, and moved by Muon a model learns worse, without a word.
+    This is a proposal, made of what the modules are. Look at the names, and say with ``rest`` what it got
+    wrong.
+
+    It takes for hidden: every parameter of two axes or more (a convolution's weights are a matrix with a row
+    for each output), but for
+
+    * those of `torch.nn.Embedding` and ``EmbeddingBag``, also where another module shares them;
+    * the last in the order of ``model.named_parameters()``, which it takes for the head.
+
+    A first layer that multiplies numbers, such as pixels, counts as hidden. An embedding of your own, made
+    with ``torch.nn.Parameter``, and a second head do, too: name them in ``rest``.
+
+    Parameters
+    ----------
+    model : its parameters that ask for gradients are parted.
+    rest : names of parameters or of modules that belong to the rest besides, as in ``["pos", "blocks.0"]``.
+        Default: none.
+
+    Returns
+    -------
+    hidden, rest : two lists of (name, parameter), which optimizers take.
+
+    Raises
+    ------
+    ValueError : a name in ``rest`` that the model does not have.
+    TypeError : ``model`` is no module, or ``rest`` no names.
+
+    Examples
+    --------
+    >>> import torch, gdcourse as gd
+    >>> model = torch.nn.Sequential(torch.nn.Linear(9, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
+    >>> hidden, rest = gd.optim.hidden_matrices(model)
+    >>> [name for name, _ in hidden], [name for name, _ in rest]
+    (['0.weight'], ['0.bias', '2.weight', '2.bias'])
+    """
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model must be a torch module, got {type(model).__name__}")
+    is_hidden = hidden_of(model, rest)
+    named = [(name, param) for name, param in model.named_parameters() if name in is_hidden]
+    return [one for one in named if is_hidden[one[0]]], [one for one in named if not is_hidden[one[0]]]
+
+
+class Together(torch.optim.Optimizer):
+    """Several optimizers as one: a step is a step of each, on its own parameters.
+
+    For partners that share a model, such as Muon on the hidden matrices and Adam on the rest. A training
+    loop, a schedule or a scaler of gradients sees one optimizer: ``param_groups`` are all of theirs, in
+    order, and the same objects; a schedule of a function multiplies each group's own rate, and a list of
+    functions has one for each group.
+
+    A checkpoint is one of the usual form, with the parameters numbered through all of them. Lookahead goes
+    around each of them, not around a Together.
+
+    Parameters
+    ----------
+    optimizers : two or more, of this package, torch's or others, each made with its own parameters.
+
+    Attributes
+    ----------
+    optimizers : these. To add a group, add it to one of them.
+    state : of all parameters, each kept by its own optimizer.
+
+    Raises
+    ------
+    TypeError : something that is no optimizer.
+    ValueError : fewer than two; a parameter that two of them have; one of them is LBFGS, which takes several
+        gradients a step, or another Together.
+
+    Examples
+    --------
+    >>> import torch, gdcourse as gd
+    >>> model = torch.nn.Sequential(torch.nn.Linear(9, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
+    >>> hidden, rest = gd.optim.hidden_matrices(model)
+    >>> optimizer = gd.optim.Together(gd.optim.Muon(hidden, lr=0.02), gd.optim.Adam(rest, lr=0.003))
+    >>> [group["lr"] for group in optimizer.param_groups]
+    [0.02, 0.003]
+    """
+
+    optimizers: tuple[torch.optim.Optimizer, ...]
+
+    def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
+        for one in optimizers:
+            _check_one(one)
+        if len(optimizers) < 2:
+            raise ValueError(
+                f"Together takes two optimizers or more, got {len(optimizers)}: as in "
+                "Together(gd.optim.Muon(hidden), gd.optim.Adam(rest))"
+            )
+        _check_apart(optimizers)
+        # The base class's own constructor would make groups; these are the optimizers'.
+        self.__setstate__({"optimizers": tuple(optimizers)})
+
+    @property
+    def param_groups(self) -> list[Group]:  # type: ignore[override]
+        return [group for one in self.optimizers for group in one.param_groups]
+
+    @property
+    def state(self) -> MutableMapping[torch.Tensor, Any]:  # type: ignore[override]
+        return _States(self.optimizers)
+
+    @property
+    def defaults(self) -> Group:  # type: ignore[override]
+        """Of the first; those that all have. Schedules ask whether there is a momentum to cycle."""
+        first, *others = self.optimizers
+        return {k: v for k, v in first.defaults.items() if all(k in other.defaults for other in others)}
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Refused: only you know whose the parameters are.
+
+        Raises
+        ------
+        ValueError : always; it says what to call.
+        """
+        names = ", ".join(f"{i}: {type(one).__name__}" for i, one in enumerate(self.optimizers))
+        raise ValueError(
+            f"Together does not know which of its optimizers ({names}) these parameters are for: add the "
+            "group to that one, as in optimizer.optimizers[1].add_param_group(...)"
+        )
+
+    @never_traced
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of each. ``closure``, if given, is called once, before; its loss is returned."""
+        _check_apart(self.optimizers)
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for one in self.optimizers:
+            one.step()
+        return loss
+
+    @contextmanager
+    def at_theta(self) -> Iterator[None]:
+        """Inside, the parameters hold θ where an optimizer of this package keeps another point in them (see
+        `RuleOptimizer.at_theta`); afterwards what they held before."""
+        with ExitStack() as stack:
+            for one in self.optimizers:
+                if hasattr(one, "at_theta"):
+                    stack.enter_context(one.at_theta())
+            yield
+
+    def state_dict(self) -> Group:
+        """The optimizers' as one: groups and states in a row, parameters numbered through, and under
+        "together" for each of them how many of the groups are its own, and what else its checkpoint holds."""
+        for before in self._optimizer_state_dict_pre_hooks.values():
+            before(self)
+        whole: Group = {"state": {}, "param_groups": [], "together": []}
+        start = 0
+        for one in self.optimizers:
+            saved = one.state_dict()
+            keys = [key for group in saved["param_groups"] for key in group["params"]]
+            numbers = {key: start + i for i, key in enumerate(keys)}
+            whole["state"] |= {numbers.get(key, key): state for key, state in saved["state"].items()}
+            whole["param_groups"] += _renumbered(saved["param_groups"], numbers)
+            others = {key: value for key, value in saved.items() if key not in ("state", "param_groups")}
+            own = {"kind": kind_of(one), "groups": len(saved["param_groups"])}
+            whole["together"].append({**own, "others": others})
+            start += len(keys)
+        for after in self._optimizer_state_dict_post_hooks.values():
+            changed = after(self, whole)
+            whole = whole if changed is None else changed
+        return whole
+
+    def load_state_dict(self, state_dict: Group) -> None:
+        """Load what `state_dict` gave, into the same kinds of optimizers in the same order.
+
+        Raises
+        ------
+        TypeError, ValueError : it is not a Together's, or one of other optimizers, or a part of it does not
+            fit its optimizer. Then nothing was loaded.
+        """
+        check_is_one(state_dict)
+        state_dict = dict(state_dict)
+        for before in self._optimizer_load_state_dict_pre_hooks.values():
+            changed = before(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        check_parts(state_dict)
+        parts, had = self._parted(state_dict), [one.state_dict() for one in self.optimizers]
+        for place, (one, part) in enumerate(zip(self.optimizers, parts, strict=True)):
+            try:
+                one.load_state_dict(part)
+            except Exception:
+                for loaded, state in zip(self.optimizers[:place], had, strict=False):
+                    loaded.load_state_dict(state)
+                raise
+        for after in self._optimizer_load_state_dict_post_hooks.values():
+            after(self)
+
+    def _parted(self, saved: Group) -> list[Group]:
+        """Each optimizer's part of a checkpoint.
+
+        Raises
+        ------
+        ValueError : it is not of such optimizers.
+        """
+        kinds = [kind_of(one) for one in self.optimizers]
+        told = saved.get("together")
+        if told is None:
+            raise ValueError(
+                "loaded state dict has no 'together': it must be a Together's; that of one optimizer goes "
+                "into .optimizers[i].load_state_dict"
+            )
+        if [own["kind"] for own in told] != kinds:
+            got = ", ".join(own["kind"] for own in told)
+            raise ValueError(f"loaded state dict is a Together's of {got}: must be of {', '.join(kinds)}")
+        parts, groups = [], iter(saved["param_groups"])
+        for own in told:
+            mine = [next(groups) for _ in range(own["groups"])]
+            keys = {key for group in mine for key in group["params"]}
+            states = {key: state for key, state in saved["state"].items() if key in keys}
+            parts.append({**own["others"], "state": deepcopy(states), "param_groups": mine})
+        return parts
+
+    def __getstate__(self) -> Group:
+        return {"optimizers": self.optimizers}
+
+    def __repr__(self) -> str:
+        return f"Together ({', '.join(map(repr, self.optimizers))})"
+
+
+class _States(MutableMapping):
+    """The states of all parameters, where their optimizers keep them."""
+
+    def __init__(self, optimizers: tuple[torch.optim.Optimizer, ...]) -> None:
+        self.optimizers = optimizers
+
+    def _of(self, param: Any) -> Any:
+        for one in self.optimizers:
+            if param in one.state or any(p is param for group in one.param_groups for p in group["params"]):
+                return one.state
+        raise KeyError(param)
+
+    def __getitem__(self, param: Any) -> Any:
+        return self._of(param)[param]
+
+    def __setitem__(self, param: Any, value: Any) -> None:
+        self._of(param)[param] = value
+
+    def __delitem__(self, param: Any) -> None:
+        del self._of(param)[param]
+
+    def __contains__(self, param: Any) -> bool:
+        return any(param in one.state for one in self.optimizers)
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(one.state for one in self.optimizers)
+
+    def __len__(self) -> int:
+        return sum(len(one.state) for one in self.optimizers)
+
+
+def _check_one(one: Any) -> None:
+    if not isinstance(one, torch.optim.Optimizer):
+        hint = "; it is a class: give it parameters" if isinstance(one, type) else ""
+        raise TypeError(f"{one!r} is not an Optimizer: Together needs torch optimizers{hint}")
+    if isinstance(one, Together):
+        raise ValueError("Invalid optimizer: a Together in a Together is not supported: give all to one")
+    if isinstance(one, torch.optim.LBFGS):
+        raise ValueError("Invalid optimizer: LBFGS takes several gradients a step, its partners take one")
+
+
+def _check_apart(optimizers: Iterable[torch.optim.Optimizer]) -> None:
+    """Raise ValueError if a parameter is two optimizers'."""
+    owner: dict[int, str] = {}
+    for place, one in enumerate(optimizers):
+        mine = {id(param): param for group in one.param_groups for param in group["params"]}
+        for key, param in mine.items():
+            if key in owner:
+                raise ValueError(
+                    f"a parameter of shape {tuple(param.shape)} is in two of the optimizers, {owner[key]} "
+                    f"and {place}: {type(one).__name__}; each must have its own"
+                )
+            owner[key] = f"{place}: {type(one).__name__}"
+
+
+def _renumbered(groups: list[Group], numbers: dict[Any, int]) -> list[Group]:
+    return [{**group, "params": [numbers[key] for key in group["params"]]} for group in groups]
