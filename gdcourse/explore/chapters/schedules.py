@@ -21,7 +21,7 @@ SHAPES = ("constant", "WSD, last 20 %", "cosine", "linear", "average of the last
 CONSTANT, WSD, AVERAGE = 0, 1, 4
 RATES = np.array([0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5])
 LENGTHS = np.array([100, 400, 1600])
-POINTS = 81  # of a curve
+POINTS = 61  # of a curve
 SHARES = np.linspace(0, 1, POINTS)  # of the steps
 DRAWN = 0.008, 4.0  # losses outside are not
 COLORS = ("grey", "purple", "orange", "blue", "green")
@@ -87,7 +87,7 @@ def schedules() -> Figure:
         ],
         compute=compute,
         tries=[
-            "choose the constant rate: the drop is gone. Then take the noise away.",
+            "choose the constant rate: the drop is gone.",
             "compare the constant rate with WSD: which of the two parts falls at the end?",
             "move T. Which of the five wants the largest rate, and which the smallest?",
         ],
