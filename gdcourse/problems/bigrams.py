@@ -135,9 +135,9 @@ class Bigrams(Problem):
         return (weights * (like(self.best, theta) - log_softmax(theta))[..., letters]).sum((-2, -1))
 
     def parts(self, theta: Any) -> Any:
-        """What each pair adds to J − entropy, in nats, shape ``(*runs, n, n)``: p_ab log(p_ab / r_ab) − p_ab +
-        r_ab, with r_ab = q_ab Σ_c p_ac, how often the model expects the pair. None is below 0, unlike those
-        of which `excess` is the sum; their sum is the same, since a row of r has the sum of the row of p."""
+        """What each pair adds to J − entropy, in nats, shape ``(*runs, n, n)``: p_ab log(p_ab / r_ab) − p_ab
+        + r_ab, with r_ab = q_ab Σ_c p_ac, how often the model expects the pair. None is below 0, unlike
+        those of which `excess` is the sum. Their sum is the same: r and p have the same sums of rows."""
         pairs, log_q = like(self.pairs, theta), log_softmax(theta)
         expected = pairs.sum(-1)[..., None] * softmax(theta)
         return pairs * (like(self.best, theta) - log_q) - pairs + expected
