@@ -16,7 +16,7 @@ from gdcourse.rules import Adam, GradientDescent, Lion, SignSGD
 
 T = np.array([1, 2, 3, 4, 6, 8, 10, 14, 20, 28, 40, 56, 80, 110, 150, 210, 300])
 STEPS = int(T[-1])
-FACTORS = np.array([0.1, 0.3, 1.0, 3.0])
+FACTORS = np.array([0.3, 1.0, 3.0])
 MAKE: dict[str, Any] = {
     "descent": GradientDescent,
     "signum": lambda lr: SignSGD(lr, 0.9),
@@ -108,7 +108,7 @@ def sign() -> Figure:
             view,
             Scrubber(name="t", label="step", values=T, start=len(T) - 1, format="d", when=on[0]),
             Choice(name="table", label="letters", values=range(len(TABLES)), texts=TABLES, when=on[0]),
-            Slider(name="factor", label="η over the best", values=FACTORS, start=2, format="g", when=on[0]),
+            Slider(name="factor", label="η over the best", values=FACTORS, start=1, format="g", when=on[0]),
             Slider(name="batch", label="batch size", values=BATCHES, start=1, format="d", when=on[1]),
             Slider(
                 name="gamma", label="γ, the sign's average", values=GAMMAS, start=0, format="g", when=on[1]
