@@ -146,6 +146,10 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0.1": SETTING,
         "0.9": SETTING,
     },
+    "sign": {
+        "39": "the letters of the rarest group",
+        "1": "its share of the book in per cent",
+    },
     "stochastic": {},
     "weight_decay": {"1": FORMULA},  # 1/λ
     "why_it_matters": {},
