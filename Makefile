@@ -28,10 +28,11 @@ serve: setup ## show the rendered site on http://localhost:8000 (another port: m
 	@$(PY) scripts/build_book.py --if-stale
 	@$(PY) scripts/serve.py $(PORT)
 
+# Two processes share the cores: threads of NumPy's would wait for each other's.
 test: ## all tests, and every notebook compared with its stored outputs
 	@$(PYTHON) scripts/setup_env.py --browser
 	@$(PY) scripts/build_book.py --if-stale
-	@$(PY) -m pytest --nbval --nbval-cell-timeout=120 -n 2 --dist loadfile tests book
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --nbval --nbval-cell-timeout=120 -n 2 --dist loadfile tests book
 
 verify: ## the slower checks: slow tests, seeds, mutants of the rules, other processor paths and versions
 	@$(PYTHON) scripts/setup_env.py --browser --lab

@@ -41,9 +41,13 @@ def maker(name):
     return lambda params, **kw: CLASSES[name](params, **{**rate(name), **kw})
 
 
-ANY_SHAPE = {name: maker(name) for name, kind in CLASSES.items() if not kind.method.kind.matrices_only}
-"""Every class of the table that moves parameters of any shape, as a function of the parameters and whatever
-arguments are given."""
+ANY_SHAPE = {
+    name: maker(name)
+    for name, kind in CLASSES.items()
+    if not kind.method.kind.matrices_only and kind.method.kind.scope != "all"
+}
+"""Every class of the table that moves each parameter, of whatever shape, by itself or by element, as a
+function of the parameters and whatever arguments are given."""
 
 MAKERS = {name: maker(name) for name, kind in CLASSES.items() if kind.method.kind.scope == "element"}
 """Those of them that work by element."""

@@ -174,7 +174,8 @@ def descend(
     ----------
     rule : an update rule; or a function from the step number t = 1, 2, … to one, for a schedule.
         Hyperparameters that are arrays make a family of runs: their shapes, the seeds' and the starts'
-        broadcast to ``runs``.
+        broadcast to ``runs``. One that sees matrices gets a vector as a row; one for matrices alone, such as
+        Muon, needs a problem whose θ is one, such as `gdcourse.problems.MatrixQuadratic`.
     problem : one of `gdcourse.problems`, the name of a surface, or a function of one θ: torch differentiates
         it if it takes tensors; one for NumPy arrays is differentiated by differences, see
         `gdcourse.problems.as_problem`, or with a gradient of yours:

@@ -36,11 +36,15 @@ STACK = 2**17
 
 
 class Part(NamedTuple):
-    """A parameter that moves, with its state and its gradient."""
+    """A parameter that moves, with its state and its gradient, if there is one."""
 
     param: torch.Tensor
     state: Group
-    grad: torch.Tensor
+    grad: Any
+
+    def in_shape(self) -> bool:
+        """Whether all of the state has the parameter's shape."""
+        return all(getattr(x, "shape", None) == self.param.shape for x in self.state.values())
 
 
 class Bucket:
@@ -121,8 +125,9 @@ class Joined(Bucket):
         memories = [memory_of(state) for state in self.states]
         self.parts = {name: [memory[name] for memory in memories] for name in memories[0]}
         memory = {name: self._joined(parts) for name, parts in self.parts.items()}
-        grad = _flatten_dense_tensors([part.grad.detach() for part in parts])
-        super().__init__(_flatten_dense_tensors(self.params), memory, grad)
+        grads = [part.grad.detach() for part in parts if part.grad is not None]
+        grad = [_flatten_dense_tensors(grads)] if grads else []
+        super().__init__(_flatten_dense_tensors(self.params), memory, *grad)
 
     def storages(self) -> set[int]:
         return {_storage(param) for param in self.params}

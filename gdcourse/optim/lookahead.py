@@ -12,10 +12,10 @@ import torch
 
 from gdcourse import rules
 from gdcourse.optim.groups import Group, memory_of, number
-from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, kind_of, pulled
+from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, kind_of, synchronise, to_be_kept
 from gdcourse.optim.state_dict import check_is_one, check_parts, check_torchs, shapes_of
 from gdcourse.optim.together import Together
-from gdcourse.optim.update import SLOW, Ways, former, never_traced, pull, working_dtype
+from gdcourse.optim.update import SLOW, Ways, former, never_traced, working_dtype
 from gdcourse.rules.around import chain_of
 from gdcourse.rules.validate import check
 
@@ -128,11 +128,13 @@ class Lookahead(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the inner optimizer, and a synchronisation if it was the k-th, 2k-th, …"""
-        begin = {param: self._beginning(param) for param in self._params() if param not in self.state}
+        with to_be_kept():
+            begin = {param: self._beginning(param) for param in self._params() if param not in self.state}
         loss = self.optimizer.step(closure)
         self.state.update(begin)  # not before: the step, or its closure, may have raised
         if self.pullback_momentum == "pullback":
-            self._note_new_moments()
+            with to_be_kept():
+                self._note_new_moments()
         self.steps += 1
         if self.rule.at(self.steps)["sync"]:
             self._synchronise()
@@ -144,9 +146,9 @@ class Lookahead(torch.optim.Optimizer):
         else:
             values = self.rule, rules.Rule()
             with Ways(compiles=False) as ways:
-                for param in self._params():
-                    state = self.optimizer.state.get(param, {})
-                    ways.run(pull, pulled(param, state, self.state[param], values), values)
+                params = self._params()
+                states = [self.optimizer.state.get(param, {}) for param in params]
+                synchronise(params, states, self.state, values, ways, whole=False)
                 ways.finish()
         if self.pullback_momentum == "reset":
             self._begin_anew()

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import is_lazy
 
-from gdcourse.optim.bucket import Part, Single, buckets
+from gdcourse.optim.bucket import Joined, Part, Single, buckets, joined
 from gdcourse.optim.groups import (
     COMMON,
     OPTIONS,
@@ -190,13 +190,13 @@ class RuleOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         moving = [self._moving(group) for group in self.param_groups]  # raises before anything has moved
-        with Ways(self.compile and not self._failed) as ways:
+        with Ways(self.compile and not self._failed) as ways:  # NumPy's views, torch, or a kernel
             for group, with_grads in zip(self.param_groups, moving, strict=True):
-                settings = settings_of(self.rule, group)
+                settings = settings_of(self.rule, group)  # the rule with the group's numbers of now
                 parts = [Part(param, self._begun(param), grad) for param, grad in with_grads]
                 for bucket in buckets(parts, self.rule, settings.stage, self.compile):
                     t, before = settings.stage(bucket.states[0])
-                    values = settings.at(t, before)
+                    values = settings.at(t, before)  # what the rule's own `at` gives for step t, among others
                     ways.run(update, bucket, values, then=partial(settings.note, bucket.states, t))
             ways.finish()
         self._note_failure(ways)
@@ -229,7 +229,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         """A parameter's state; its first, if it has none."""
         state = self.state.get(param)
         if not state:
-            with torch.inference_mode(False), torch.no_grad():  # so that it can be written into outside, too
+            with to_be_kept():
                 first = {"step": torch.tensor(0.0, dtype=torch.float32, device="cpu")}
                 first |= first_state(param, self.rule)
             state = self.state[param]
@@ -261,16 +261,16 @@ class RuleOptimizer(torch.optim.Optimizer):
     def pull(self, lookahead: Lookahead, held: dict[torch.Tensor, Group]) -> None:
         """Lookahead's synchronisation: ``held[p]["slow"]`` is pulled towards θ, and θ goes there. Likewise
         each ``held[p]["former_…"]``, if there are any, and the state that goes by the rest of its name."""
-        made: dict[Any, tuple[Lookahead, Rule]] = {}
+        alike: dict[Any, list[torch.Tensor]] = {}  # whose points rest on the same
+        for param in chain.from_iterable(group["params"] for group in self.param_groups):
+            state = self.state.get(param, {})
+            alike.setdefault((bool(state), looked_by(look_names(self.rule), state)), []).append(param)
         with Ways(self.compile and not self._failed) as ways:
-            for param in chain.from_iterable(group["params"] for group in self.param_groups):
-                state = self.state.get(param, {})
-                key = bool(state), looked_by(look_names(self.rule), state)
-                if key not in made:
-                    made[key] = lookahead, self._rests_on(param)
-                bucket = pulled(param, memory_of(state), held[param], made[key])
-                bucket.whole = not state  # it has never moved, and a kernel of its own would not pay
-                ways.run(pull, bucket, made[key])
+            for (moved, _), params in alike.items():
+                memories = [memory_of(self.state.get(param, {})) for param in params]
+                values = lookahead, self._rests_on(params[0])
+                # a kernel of their own would not pay for those that have never moved
+                synchronise(params, memories, held, values, ways, whole=not moved)
             ways.finish()
         self._note_failure(ways)
 
@@ -386,13 +386,35 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._failed = False
 
 
-def pulled(param: torch.Tensor, memory: Values, held: Group, values: tuple[Lookahead, Rule]) -> Single:
-    """What of a parameter Lookahead's synchronisation reads and overwrites: ``held`` has its slow weights and
-    former moments, and ``memory``, its optimizer's state, the moments, and what its point rests on."""
-    formers = {name: value for name, value in held.items() if name != SLOW}
-    moments = {name: value for name, value in memory.items() if former(name) in formers}
-    looked_with = moments if type(values[1]) is Rule else memory
-    return Single(param, {**looked_with, **formers, SLOW: held[SLOW]}, None, {}, whole=False)
+def synchronise(
+    params: list[torch.Tensor],
+    memories: list[Values],
+    held: dict[torch.Tensor, Group],
+    values: tuple[Lookahead, Rule],
+    ways: Ways,
+    whole: bool,
+) -> None:
+    """Lookahead's synchronisation of parameters: ``held`` has their slow weights and former moments, and
+    ``memories``, their optimizer's states, have the moments, and what their points rest on."""
+    parts = []
+    for param, memory in zip(params, memories, strict=True):
+        formers = {name: value for name, value in held[param].items() if name != SLOW}
+        moments = {name: value for name, value in memory.items() if former(name) in formers}
+        looked_with = moments if type(values[1]) is Rule else memory
+        parts.append(Part(param, {**looked_with, **formers, SLOW: held[param][SLOW]}, None))
+    fit = not whole and all(part.in_shape() for part in parts)
+    lists, alone = joined(parts, lambda state: None, False) if fit else ([], parts)
+    for some in lists:
+        ways.run(pull, Joined(some, whole), values)
+    for param, tensors, _ in alone:
+        ways.run(pull, Single(param, tensors, None, {}, whole), values)
+
+
+@contextmanager
+def to_be_kept() -> Iterator[None]:
+    """Tensors that are made inside may be written into outside of `torch.inference_mode`, too."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield
 
 
 def first_state(param: torch.Tensor, rule: Rule) -> Values:

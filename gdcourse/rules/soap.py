@@ -17,15 +17,17 @@ class SOAP(Rule):
     eigenvectors are Q_L and Q_R, that of the largest eigenvalue first. After that, whenever k divides s, they
     are not computed anew but led on: the columns of Q are put into the order of the diagonal of QᵀLQ, v's
     rows (for Q_R its columns) with them, and then Q is the first factor of LQ = QR. That v fits the basis it
-    is used in rests on this: a basis of new eigenvectors may jump.
+    is used in rests on this: a basis of new eigenvectors may jump. Where n ≠ m, the first gradient leaves
+    directions in which there is none, and which eigenvectors stand there is the library's choice: two correct
+    programs go apart.
 
     Parameters
     ----------
     lr : η > 0, in units of θ. Default 0.003.
     beta1 : β₁ in [0, 1), without unit: the decay of the mean. Default 0.95.
     beta2 : β₂ in [0, 1), without unit: the decay of v, L and R. Default 0.95.
-    eps : ε ≥ 0, in units of g. Beside 0, directions that no gradient has
-        reached would move by what rounding leaves in them. Default 1e-8.
+    eps : ε ≥ 0, in units of g. With 0, directions that no gradient has reached move by what
+        rounding leaves in them. Default 1e-8.
     weight_decay : λ ≥ 0, in units of one over θ. Default 0.01.
     k : how many steps a basis is kept, a whole number ≥ 1. Default 10.
 

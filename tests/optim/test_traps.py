@@ -25,7 +25,10 @@ from tests.optimizers import (
     walk,
 )
 
-MAKERS = OURS | {"Lookahead": ahead(OURS["Nesterov"], 3)}
+MAKERS = OURS | {
+    "Lookahead": ahead(OURS["Nesterov"], 3),
+    "Lookahead, pullback": ahead(OURS["Adam"], 3, 0.5, "pullback"),
+}
 most = pytest.mark.parametrize("name", mostly({name: name for name in MAKERS}))
 every = pytest.mark.parametrize("name", MAKERS)
 every_class = pytest.mark.parametrize("name", CLASSES)
@@ -215,7 +218,7 @@ def test_state_that_is_replaced_or_shared_between_processes_is_what_counts(name,
 
 @every
 @both
-@pytest.mark.parametrize("shapes", [[(3,)], [(3,)] * 5, [(5000,)]], ids=["one", "tiny", "long"])
+@pytest.mark.parametrize("shapes", [[(3,)], [(3,)] * 5 + [(5000,)]], ids=["one", "many"])
 def test_what_was_made_in_inference_mode_is_moved_inside_and_refused_outside(name, compile, shapes):
     """As torch does; before anything has moved, where torch writes and then complains."""
     plain = parameters((2,), *shapes)

@@ -185,6 +185,7 @@ def test_the_words_of_vectors_and_matrices_mean_the_same_in_both_libraries(array
     assert rules.sign(x).tolist() == [[1, 0], [-1, 1]]
     assert rules.maximum(x, 0 * x + 1).tolist() == [[3, 1], [1, 12]]
     assert rules.norm(x).tolist() == [[3], [(16 + 144) ** 0.5]] and rules.norm(x, (-2, -1)).tolist() == [[13]]
+    assert tuple(rules.norm(x[None]).shape) == (1, 2, 1)  # the last axis, of however many
     values, vectors = rules.eigh(x @ x.mT)
     assert values[0] < values[1] and np.allclose(vectors * values @ vectors.mT, x @ x.mT)
     q, r = rules.qr(x)

@@ -211,6 +211,51 @@ def test_rules_cannot_be_changed_and_equal_themselves_alone(name):
     assert rule == rule and replace(rule) != rule
 
 
+KEPT = {
+    "Muon": {"M": (4, 7)},
+    "NorMuon": {"M": (4, 7), "r": (4, 1)},
+    "Shampoo": {"L": (4, 4), "R": (7, 7)},
+    "SOAP": {"m": (4, 7), "v": (4, 7), "L": (4, 4), "R": (7, 7), "QL": (4, 4), "QR": (7, 7)},
+    "LAMB": {"m": (28,), "v": (28,)},
+    "Adafactor": {"R": (4, 1), "C": (1, 7)},
+}
+NAMED = {
+    "Muon": {"Q"},
+    "NorMuon": {"Q"},
+    "Shampoo": {"u"},
+    "SOAP": {"u", "m_hat", "v_hat"},
+    "LAMB": {"r", "m_hat", "v_hat"},
+    "Adafactor": {"u", "V"},
+}
+
+
+@each
+def test_what_is_kept_has_its_shape_from_the_start_and_what_is_computed_its_name(name):
+    rule, theta = MATRICES[name], vector(name, drawn(2, 4, 7))
+    first = rule.init(theta, 0 * theta)
+    assert {key: x.shape for key, x in first.items()} == {key: (2, *own) for key, own in KEPT[name].items()}
+    for _, new in follow(rule, theta, [vector(name, drawn(2, 4, 7, seed=t)) for t in (1, 2)]):
+        assert new.keys() == first.keys() | NAMED[name]
+        assert all(new[key].shape == first[key].shape for key in first)
+
+
+@pytest.mark.parametrize(
+    "rule", [gd.Muon(0.1), gd.NorMuon(0.1), gd.Shampoo(0.1), gd.SOAP(0.1, weight_decay=0.0)]
+)
+def test_the_step_is_the_one_that_is_named(rule):
+    theta, grads = drawn(6, 4), drawn(5, 6, 4, seed=1)
+    path = follow(rule, theta, grads)
+    for (now, new), before in zip(path, [theta, *(x for x, _ in path)], strict=False):
+        step = new["u"] if "u" in new else 1.5**0.5 * new["Q"]
+        np.testing.assert_allclose(before - now, 0.1 * step, atol=1e-14)
+
+
+def test_adafactors_v_is_what_its_gradient_is_divided_by():
+    grads = drawn(4, 3, 5, seed=1)
+    for (_, new), grad in zip(follow(gd.Adafactor(), drawn(3, 5), grads), grads, strict=True):
+        np.testing.assert_allclose(new["u"], grad / new["V"] ** 0.5)
+
+
 # ---- SOAP's basis ----
 
 
