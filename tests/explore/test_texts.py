@@ -159,6 +159,10 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0.9": SETTING,
     },
     "schedules": {"19": SETTING, "181": SETTING, "1": SETTING, "20": SETTING},  # directions; where they part
+    "sign": {
+        "39": "the letters of the rarest group",
+        "1": "its share of the book in per cent",
+    },
     "stochastic": {},
     "weight_decay": {"1": FORMULA},  # 1/λ
     "why_it_matters": {},
