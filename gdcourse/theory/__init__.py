@@ -42,6 +42,7 @@ from gdcourse.theory.steps import (
     adam_noise_rms,
     adam_spike_step,
     ema_half_life,
+    sign_mean_step,
 )
 
 __all__ = [
@@ -78,5 +79,6 @@ __all__ = [
     "rho",
     "rho_inf",
     "sgd_moments",
+    "sign_mean_step",
     "stationary_variance",
 ]
