@@ -27,6 +27,7 @@ SHOWN = np.union1d(np.geomspace(5, ENDS[-1], 56).round().astype(int), ENDS)  # s
 AT_ENDS = np.searchsorted(SHOWN, ENDS)
 FAR = 100.0  # times the cosine's loss: not told by how much more
 RATIOS = [(0.3, "0.3"), (0.5, "0.5"), (1.0, "1"), (2.0, "2"), (3.0, "3")]
+TENTHS = [(1e-8, "10⁻⁸"), (1e-4, "10⁻⁴"), (1.0, "1")]
 DRAWN = 5e-4, 3.0  # losses outside are not
 D0 = 10.0 ** np.arange(-8, 1)
 STEPS = 300  # of Prodigy's runs
@@ -135,7 +136,7 @@ def schedule_free() -> Figure:
                 Panel(
                     title="Prodigy's d",
                     x=Axis(label="step", domain=(0, STEPS)),
-                    y=Axis(label="d (log)", domain=(5e-9, 20), log=True),
+                    y=Axis(label="d (log)", domain=(5e-9, 20), log=True, ticks=TENTHS),
                     height=230,
                     when=on[1],
                     marks=[
@@ -236,7 +237,7 @@ def tuned_cosines(sizes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 def free_parts(beta: float) -> tuple[np.ndarray, np.ndarray]:
     """Rates, two to an octave, and the two parts of Schedule-Free's loss with each at the steps shown: axes
     parts, steps, rates."""
-    rates = 2.0 ** np.arange(-8, np.log2(8 / (1 - beta)), 1 / PER_OCTAVE)
+    rates = 0.85 * 2 / (1 - beta) * 2 ** (np.arange(-18, 6) / PER_OCTAVE)  # the limit is 2/(1 − β)
     with np.errstate(all="ignore"):
         moments = theory.schedule_free_moments(
             rates[:, None], CURVATURES, CURVATURES**0.5, beta, int(ENDS[-1])
