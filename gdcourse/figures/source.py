@@ -18,8 +18,14 @@ class Source:
         return self.text
 
 
-def show_source(thing: Any) -> Source:
-    """The source of a class, function or method, without its docstring (the page has the words)."""
+def show_source(*things: Any) -> Source:
+    """The source of classes, functions or methods, one below the other, without their docstrings (the page
+    has the words)."""
+    return Source("\n\n\n".join(bare(thing) for thing in things))
+
+
+def bare(thing: Any) -> str:
+    """The source of one class, function or method, without its docstring."""
     text = textwrap.dedent(inspect.getsource(thing))
     body = ast.parse(text).body[0].body  # type: ignore[attr-defined]
     lines = text.splitlines()
@@ -30,4 +36,4 @@ def show_source(thing: Any) -> Source:
         while after < len(lines) and not lines[after].strip():
             after += 1
         lines[first.lineno - 1 : after] = []
-    return Source("\n".join(lines).rstrip())
+    return "\n".join(lines).rstrip()

@@ -146,6 +146,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0.1": SETTING,
         "0.9": SETTING,
     },
+    "schedules": {"19": SETTING, "181": SETTING, "1": SETTING, "20": SETTING},  # directions; where they part
     "stochastic": {},
     "weight_decay": {"1": FORMULA},  # 1/λ
     "why_it_matters": {},

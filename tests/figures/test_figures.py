@@ -94,6 +94,11 @@ def test_the_source_shown_is_the_installed_source_without_its_docstring(rule):
     assert "\n".join(shown).split() == (before + after).split()
 
 
+def test_the_sources_of_several_stand_one_below_the_other():
+    both = repr(show_source(gd.Adam, gd.theory.ema_half_life))
+    assert both == "\n\n\n".join(repr(show_source(one)) for one in (gd.Adam, gd.theory.ema_half_life))
+
+
 def test_a_path_is_drawn_where_the_run_went():
     run = gd.descend(gd.GradientDescent(0.1), gd.problems.ravine(5.0), steps=7)
     ax = contours(gd.problems.ravine(5.0), (-5, 5), (-2, 2))
