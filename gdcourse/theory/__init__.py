@@ -43,6 +43,7 @@ from gdcourse.theory.steps import (
     adam_noise_rms,
     adam_spike_step,
     ema_half_life,
+    sign_mean_step,
 )
 
 __all__ = [
@@ -80,5 +81,6 @@ __all__ = [
     "rho_inf",
     "schedule_free_moments",
     "sgd_moments",
+    "sign_mean_step",
     "stationary_variance",
 ]

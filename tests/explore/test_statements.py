@@ -9,6 +9,7 @@ import numpy as np
 
 import gdcourse.explore
 from gdcourse import theory
+from gdcourse.rules import orthogonal
 from tests.explore.made import made
 
 
@@ -224,3 +225,26 @@ def test_weight_decay_beside_the_step_takes_its_share_and_sets_a_bound():
     np.testing.assert_allclose(ends[within], np.broadcast_to(goal, ends.shape)[within], rtol=0.03)
     beyond = goal >= 3 / decay
     np.testing.assert_allclose(ends[beyond], np.broadcast_to(1 / decay, ends.shape)[beyond], rtol=0.01)
+
+
+def test_muon_the_angle_matters_to_adam_alone_and_the_best_rates_lie_inside():
+    a, module = numbers("muon")
+    ends = {name: np.log10(a[f"{name}_over"][0]) for name in module.TRIED}
+    assert all(np.ptp(ends[name]) < 0.5 for name in ("momentum", "muon", "shampoo"))
+    assert np.ptp(ends["momentum"]) < 1e-6  # Muon's iteration lets rounding errors grow
+    assert (np.diff(ends["adam"]) > 0).all() and np.ptp(ends["adam"]) > 6
+    assert ends["adam"][0] < min(end[0] for name, end in ends.items() if name != "adam")
+    for name, (_, _, rates) in module.TRIED.items():
+        found = [module.tuned(name, angle)[0] for angle in module.ANGLES]
+        assert rates[0] < min(found) and max(found) < rates[-1], name
+
+
+def test_muon_the_curves_are_what_the_iteration_does_to_a_matrix():
+    a, module = numbers("muon")
+    sigma = module.of_a_gradient()
+    np.testing.assert_allclose((sigma**2).sum(), 1.0)
+    for name, coefficients in (("jordan", module.QUINTIC), ("express", module.POLAR_EXPRESS)):
+        found = np.linalg.svd(orthogonal(np.diag(sigma), coefficients), compute_uv=False)
+        np.testing.assert_allclose(np.sort(a[f"{name}_real"][0, 5]), np.sort(found), rtol=1e-6)
+    np.testing.assert_allclose(a["exact_real"][0, 12], 1.0, atol=0.01)
+    assert (a["express_real"][0, 5:] == a["express_real"][0, 5]).all()

@@ -111,6 +111,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "conclusion": {"5": SETTING},
     "cover": {"81": SETTING, "80": SETTING, "0": SETTING},
     "drawing": {},
+    "curvature": {},
     "gradient_descent": {"1": FORMULA, "2": FORMULA, "two": "lines", "eight": "directions"},
     "lookahead": {"1": "k or α, where its sentence is shown"},
     "mini_batch": {
@@ -121,6 +122,18 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "momentum": {
         "128": SETTING,  # the flattest direction
         "1": SETTING,  # the curvature along the valley; the start; and of ηλ, up to where its sentence holds
+    },
+    "muon": {
+        "three": SETTING,  # the methods beside Adam
+        "0": SETTING,  # the ends of the slider
+        "45": SETTING,
+        "ten": FORMULA,  # powers of ten
+        "half": "beyond what rounding does to Muon, see test_statements",
+        "five": SETTING,
+        "twelve": SETTING,
+        "2": SETTING,  # coefficients
+        "1.5": SETTING,
+        "0.5": SETTING,
     },
     "nesterov": {
         "two": "arrows",
@@ -147,6 +160,10 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0.9": SETTING,
     },
     "schedules": {"19": SETTING, "181": SETTING, "1": SETTING, "20": SETTING},  # directions; where they part
+    "sign": {
+        "39": "the letters of the rarest group",
+        "1": "its share of the book in per cent",
+    },
     "stochastic": {},
     "weight_decay": {"1": FORMULA},  # 1/λ
     "why_it_matters": {},
