@@ -98,8 +98,8 @@ def averaged_moments(
 def schedule_free_moments(
     lr: Floats, curvature: Floats, noise: Floats, beta: Floats, steps: int, start: Floats = 1.0
 ) -> Iterator[tuple[Floats, Floats]]:
-    """E θ_t and Var θ_t, one pair after the other for t = 0, 1, …, T, of `gdcourse.ScheduleFreeSGD`, whose θ is
-    the average, on J(θ) = ½hθ² with gradients hθ + σξ as in `stationary_variance`.
+    """E θ_t and Var θ_t, one pair after the other for t = 0, 1, …, T, of `gdcourse.ScheduleFreeSGD`, whose θ
+    is the average, on J(θ) = ½hθ² with gradients hθ + σξ as in `stationary_variance`.
 
     With z the fast weights, y = z + β(θ − z) and c_t = 1/t: z ← z − η(hy + σξ), θ ← θ + c_t(z − θ). Both are
     linear in z, θ and ξ, so that means and second moments obey recursions of their own. The mean does not
