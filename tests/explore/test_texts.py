@@ -160,6 +160,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0.1": SETTING,
         "0.9": SETTING,
     },
+    "schedule_free": {},
     "schedules": {"19": SETTING, "181": SETTING, "1": SETTING, "20": SETTING},  # directions; where they part
     "sign": {
         "39": "the letters of the rarest group",

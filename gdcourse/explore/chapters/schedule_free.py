@@ -101,8 +101,7 @@ def schedule_free() -> Figure:
         compute=compute,
         tries=[
             "move β: is the ratio below 1 at all six lengths? And with less noise?",
-            "double the rate, and halve it: at which lengths does it matter?",
-            "move T: how does a cosine look before its end?",
+            "move d₀, then the noise. Which of the three lines in the left panel follow?",
         ],
         rows=[
             [
@@ -110,7 +109,7 @@ def schedule_free() -> Figure:
                     title="loss: one run —, cosines ◦",
                     x=steps,
                     y=losses,
-                    height=230,
+                    height=196,
                     when=on[0],
                     marks=[
                         Line(x=ENDS.tolist(), y="ends", color="faint", width=1.2),
@@ -124,7 +123,7 @@ def schedule_free() -> Figure:
                     title="the run's loss / the cosine's",
                     x=Axis(label="step (log)", domain=(45, 1800), log=True),
                     y=Axis(label="ratio (log)", domain=(0.3, 3), log=True, ticks=RATIOS),
-                    height=230,
+                    height=196,
                     weight=0.8,
                     when=on[0],
                     marks=[
