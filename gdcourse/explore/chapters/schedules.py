@@ -47,6 +47,7 @@ def schedules() -> Figure:
         loss, jitter, way, steep, flat = curves(chosen, rate.ravel())
         ends = curves(range(len(SHAPES)), RATES)[0, ..., -1]
         best = np.broadcast_to(RATES[ends.argmin(1)], (1, *ends.shape[:1], *ends.shape[2:]))
+        own = curves([CONSTANT], rate.ravel())[0]
         noisy = noise > 0
         falls = round(0.8 * (POINTS - 1))  # where WSD begins to
         return {
@@ -57,7 +58,8 @@ def schedules() -> Figure:
             "way": way,
             "steep": steep,
             "flat": flat,
-            "own": curves([CONSTANT], rate.ravel())[0],
+            "own": own,
+            "own_end": np.where(shape == AVERAGE, own[..., -1], np.nan),
             "end": loss[..., -1],
             "end_jitter": np.where(noisy, jitter[..., -1], np.nan),
             "end_way": way[..., -1],
@@ -158,10 +160,13 @@ def schedules() -> Figure:
             "way to go.",
             "{in_parts@view:?}{still:?}Without noise all of the loss is way to go.",
             "{in_parts@view:?}Where the rate began to fall, the loss was {before:.3g}.",
+            "{in_parts@view:?}{own_end:?}Faint: the run itself, which ends at {own_end:.3g}.",
             "{in_places@view:?}Steep are the 19 directions with a curvature above 1/20, flat the other 181. "
             "At the end: steep {end_steep:.3g}, flat {end_flat:.3g}.",
+            "{in_places@view:?}{own_end:?}Faint: the run itself, which ends at {own_end:.3g}.",
             "{in_rates@view:?}A line for each schedule; the ring is the one chosen. Best of the rates drawn: "
-            "constant {best_0:.2g}, WSD {best_1:.2g}, linear {best_3:.2g}, average {best_4:.2g}.",
+            "constant {best_0:.2g}, WSD {best_1:.2g}, cosine {best_2:.2g}, linear {best_3:.2g}, average "
+            "{best_4:.2g}.",
         ],
         alt="Two panels. Left the rate: level for 80 % of the steps, then in a line to 0. Right the loss "
         "over the steps, on a log axis: it falls, stays on a level that is nearly all noise, and drops when "
