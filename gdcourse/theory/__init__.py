@@ -6,6 +6,7 @@ from gdcourse.theory.noise import (
     averaged_moments,
     lookahead_variance_ratio,
     minibatch_variance,
+    schedule_free_moments,
     sgd_moments,
     stationary_variance,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "rectification",
     "rho",
     "rho_inf",
+    "schedule_free_moments",
     "sgd_moments",
     "sign_mean_step",
     "stationary_variance",
