@@ -262,6 +262,6 @@ def test_sign_the_best_rates_are_those_of_nine():
 
 
 def test_sign_a_long_average_comes_to_rest_at_the_share():
-    a, module = numbers("sign")
+    a, _ = numbers("sign")
     keeps = a["keeps"][0, 0, -1, -1].squeeze()  # of the largest batches, the longest average
     np.testing.assert_allclose(keeps, 1, atol=0.01)

@@ -248,8 +248,8 @@ def adams_step(snr: np.ndarray) -> np.ndarray:
 
 
 def seen_in_batches() -> np.ndarray:
-    """The average of decay γ of the share that a letter has in mini-batches, late in a run and without what is
-    left of the zero that it starts from: many draws for each batch size, γ and share, shape (batches, γs,
+    """The average of decay γ of the share that a letter has in mini-batches, late in a run and without what
+    is left of the zero that it starts from: many draws for each batch size, γ and share, shape (batches, γs,
     shares, draws)."""
     rng, chance = np.random.default_rng(0), SHARES[:, None] + np.zeros(DRAWS)
     rule, n = SignSGD(1.0, GAMMAS[:, None, None]), BATCHES[:, None, None, None]
