@@ -17,6 +17,8 @@ from gdcourse.explore.template import code_of
 
 MISSING = {8: -128, 16: -32768, 32: -(2**31)}
 """The code that stands for 'no number here' (NaN), for each width in bits."""
+ALIKE = 1e-9
+"""Numbers that differ by no more of their size are one."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ def steps_apart(values: Any, decoded: np.ndarray, entry: dict[str, Any]) -> floa
     if not np.array_equal(np.isnan(prepared), np.isnan(decoded)):
         return float("inf")
     gaps = np.abs(prepared - decoded)[~np.isnan(decoded)]
-    return float(gaps.max() / (entry["step"] or 1.0)) if gaps.size else 0.0
+    return float(gaps.max() / (entry["step"] or ALIKE * abs(entry["lo"]) or 1.0)) if gaps.size else 0.0
 
 
 def _quantise(values: np.ndarray, bits: int) -> tuple[np.ndarray, float, float]:
@@ -198,6 +200,8 @@ def _quantise(values: np.ndarray, bits: int) -> tuple[np.ndarray, float, float]:
     low, high = (float(there.min()), float(there.max())) if there.size else (0.0, 0.0)
     whole = there.size and np.array_equal(there, np.round(there)) and max(-low, high) <= limit
     lo, step = (0.0, 1.0) if whole else ((low + high) / 2, (high - low) / (2 * limit))
+    if not whole and high - low <= ALIKE * abs(lo):  # they differ by rounding alone
+        step = 0.0
     codes = np.round((values - lo) / (step or 1.0))
     return np.where(np.isnan(codes), MISSING[bits], codes).astype(f"<i{bits // 8}"), lo, step
 

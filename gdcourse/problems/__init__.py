@@ -22,7 +22,7 @@ from gdcourse.problems.matrix_quadratic import MatrixQuadratic
 from gdcourse.problems.modules import Modules, as_network
 from gdcourse.problems.network import Network
 from gdcourse.problems.problem import ArrayFunction, Function, Problem
-from gdcourse.problems.replay import Noise, Replay
+from gdcourse.problems.replay import Noise, Rare, Replay
 from gdcourse.problems.surfaces import (
     Absolute,
     Ackley,
@@ -69,6 +69,7 @@ __all__ = [
     "Plane",
     "Problem",
     "Quadratic",
+    "Rare",
     "Rastrigin",
     "Replay",
     "Rosenbrock",

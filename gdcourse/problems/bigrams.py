@@ -82,18 +82,42 @@ class Bigrams(Problem):
 
     def balanced(self, beside: float = 1e-7, times: int = 2000) -> Bigrams:
         """The control: the same table with all letters equally frequent, as first and as second of a pair.
-        Rows and columns are divided by their sums in turn (Sinkhorn and Knopp, 1967).
 
         Parameters
         ----------
+        beside, times : as for `with_shares`.
+        """
+        even = np.full(len(self.pairs), 1 / len(self.pairs))
+        return self.with_shares(even, even, beside, times)
+
+    def with_shares(self, first: Any, second: Any, beside: float = 1e-7, times: int = 2000) -> Bigrams:
+        """The same table with other frequencies of the letters: rows and columns are multiplied by numbers
+        until they have the sums that are asked for, in turn (Sinkhorn and Knopp, 1967). How much likelier
+        one letter is to follow a than another, compared with the same after c, stays as it is.
+
+        Parameters
+        ----------
+        first, second : how frequent each letter is to be as the first and as the second of a pair, numbers
+            > 0, shape ``(n,)``, each with the sum 1.
         beside : what is added to each probability first, so that any pair occurs. Default 1e-7. A letter that
             comes once in the *Opticks*, with a probability of 1.8e-6, is followed by almost any then.
-        times : how often rows and columns are divided. Default 2,000.
+        times : how often rows and columns are multiplied. Default 2,000.
+
+        Raises
+        ------
+        ValueError : shares of another shape, not above 0, or whose sum is not 1.
         """
-        table, n = self.pairs + beside, len(self.pairs)
+        sums = [np.asarray(shares, float) for shares in (first, second)]
+        for name, shares in zip(("first", "second"), sums, strict=True):
+            if shares.shape != (len(self.pairs),) or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-9:
+                raise ValueError(
+                    f"{name} must be {len(self.pairs)} numbers > 0 with the sum 1, got shape {shares.shape}, "
+                    f"sum {shares.sum():g}"
+                )
+        table, (rows, columns) = self.pairs + beside, sums
         for _ in range(times):
-            table = table / (n * table.sum(1, keepdims=True))
-            table = table / (n * table.sum(0, keepdims=True))
+            table = table * (rows / table.sum(1))[:, None]
+            table = table * (columns / table.sum(0))
         return replace(self, pairs=table)
 
     def groups(self, marks: tuple[float, ...] = (0.5, 0.9, 0.99)) -> list[np.ndarray]:
@@ -109,6 +133,14 @@ class Bigrams(Problem):
         entropy."""
         weights = like(self.pairs[:, letters] / self.shares[letters].sum(), theta)
         return (weights * (like(self.best, theta) - log_softmax(theta))[..., letters]).sum((-2, -1))
+
+    def parts(self, theta: Any) -> Any:
+        """What each pair adds to J − entropy, in nats, shape ``(*runs, n, n)``: p_ab log(p_ab / r_ab) − p_ab
+        + r_ab, with r_ab = q_ab Σ_c p_ac, how often the model expects the pair. None is below 0, unlike
+        those of which `excess` is the sum. Their sum is the same: r and p have the same sums of rows."""
+        pairs, log_q = like(self.pairs, theta), log_softmax(theta)
+        expected = pairs.sum(-1)[..., None] * softmax(theta)
+        return pairs * (like(self.best, theta) - log_q) - pairs + expected
 
     def draw(self, rng: np.random.Generator, steps: int) -> np.ndarray | None:
         """The pairs of each step, n a + b, shape ``(steps, batch)``."""

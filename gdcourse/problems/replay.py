@@ -53,3 +53,28 @@ class Noise(Replay):
 
     def grad(self, theta: Any, sample: Any = None) -> Any:
         return self.scale * super().grad(theta, sample)
+
+
+class Rare(Replay):
+    """A slope that is seen through gradients of two sizes, drawn anew at each step of each run: a large one,
+    on one step in so many, and −1 on all others.
+
+    Parameters
+    ----------
+    every : on one step in how many, in the mean, the gradient is large; a number > 1 or an array that
+        broadcasts against θ.
+    large : that gradient, a number or such an array. The slope, which is the gradients' mean, is
+        (large + 1) / every − 1.
+    """
+
+    name = "rare"
+
+    def __init__(self, every: Any, large: Any) -> None:
+        super().__init__([])
+        self.every, self.large = every, large
+
+    def draw(self, rng: np.random.Generator, steps: int) -> np.ndarray:
+        return rng.random(steps)
+
+    def grad(self, theta: Any, sample: Any = None) -> Any:
+        return (sample < 1 / self.every) * (self.large + 1) - 1.0 + 0 * theta

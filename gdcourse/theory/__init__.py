@@ -6,6 +6,7 @@ from gdcourse.theory.noise import (
     averaged_moments,
     lookahead_variance_ratio,
     minibatch_variance,
+    schedule_free_moments,
     sgd_moments,
     stationary_variance,
 )
@@ -42,6 +43,7 @@ from gdcourse.theory.steps import (
     adam_noise_rms,
     adam_spike_step,
     ema_half_life,
+    sign_mean_step,
 )
 
 __all__ = [
@@ -77,6 +79,8 @@ __all__ = [
     "rectification",
     "rho",
     "rho_inf",
+    "schedule_free_moments",
     "sgd_moments",
+    "sign_mean_step",
     "stationary_variance",
 ]

@@ -95,6 +95,52 @@ def averaged_moments(
         yield total / count, spread / count**2
 
 
+def schedule_free_moments(
+    lr: Floats, curvature: Floats, noise: Floats, beta: Floats, steps: int, start: Floats = 1.0
+) -> Iterator[tuple[Floats, Floats]]:
+    """E θ_t and Var θ_t, one pair after the other for t = 0, 1, …, T, of `gdcourse.ScheduleFreeSGD`, whose θ
+    is the average, on J(θ) = ½hθ² with gradients hθ + σξ as in `stationary_variance`.
+
+    With z the fast weights, y = z + β(θ − z) and c_t = 1/t: z ← z − η(hy + σξ), θ ← θ + c_t(z − θ). Both are
+    linear in z, θ and ξ, so that means and second moments obey recursions of their own. The mean does not
+    depend on σ, and the variance goes with σ².
+
+    Parameters
+    ----------
+    lr : η, constant.
+    curvature : h ≥ 0.
+    noise : σ, the standard deviation of the gradient's noise.
+    beta : β from 0, the plain average of z, up to 1.
+    steps : T.
+    start : θ_0. Default 1.
+
+    Examples
+    --------
+    With β = 0, z walks as stochastic gradient descent does, and θ is the mean of z_1, z_2, …
+
+    >>> from gdcourse import theory
+    >>> for mean, variance in theory.schedule_free_moments(0.5, 1.0, 2.0, beta=0.0, steps=2):
+    ...     print(f"{mean:.4f} {variance:.4f}")
+    1.0000 0.0000
+    0.5000 1.0000
+    0.3750 0.8125
+    """
+    shape = np.broadcast_shapes(*(np.shape(one) for one in (lr, curvature, noise, beta, start)))
+    fast = mean = start + np.zeros(shape)
+    of_fast = shared = variance = np.zeros(shape)  # Var z, Cov(z, θ), Var θ
+    yield mean, variance
+    keeps, pull = 1 - lr * curvature * (1 - beta), lr * curvature * beta
+    for t in range(1, steps + 1):
+        c = 1 / t
+        fast = keeps * fast - pull * mean
+        crossed = keeps * shared - pull * variance  # Cov of the new z and the old θ
+        of_fast = keeps**2 * of_fast - 2 * keeps * pull * shared + pull**2 * variance + np.square(lr * noise)
+        variance = (1 - c) ** 2 * variance + 2 * c * (1 - c) * crossed + c**2 * of_fast
+        shared = (1 - c) * crossed + c * of_fast
+        mean = mean + c * (fast - mean)
+        yield mean, variance
+
+
 def minibatch_variance(sigma2: Floats, n: Floats, N: Floats) -> Floats:
     """The variance of a mini-batch's mean gradient around the full one: (σ²/n)(N − n)/N.
 

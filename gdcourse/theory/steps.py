@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import erf, sqrt
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,23 @@ def adam_noise_rms(beta1: Floats = 0.9, t: Floats = np.inf) -> Floats:
     """
     fading = np.power(beta1, t)
     return np.sqrt((1 - beta1) * (1 + fading) / ((1 + beta1) * (1 - fading)))
+
+
+def sign_mean_step(snr: Floats, gamma: Floats = 0.0) -> Floats:
+    """The mean of sign m, signSGD's step in units of η, along a gradient g that comes with Gaussian noise of
+    standard deviation σ, independent from step to step: erf(g/σ · √((1 + γ)/(1 − γ)) / √2), late in a run.
+
+    Parameters
+    ----------
+    snr : g/σ, the signal-to-noise ratio of one gradient; of a batch of n it is √n times as large.
+    gamma : γ in [0, 1). Default 0, the sign of the gradient itself. An average of decay γ divides the noise's
+        variance by (1 + γ)/(1 − γ).
+
+    For noise that is small beside g it is 1, for large noise √(2/π) snr without an average.
+    """
+    gamma = np.asarray(gamma, dtype=float)
+    clear = np.asarray(snr, dtype=float) * np.sqrt((1 + gamma) / (1 - gamma))
+    return np.vectorize(erf, otypes=[float])(clear / sqrt(2))[()]
 
 
 def ema_half_life(beta: Floats) -> Floats:

@@ -111,6 +111,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "conclusion": {"5": SETTING},
     "cover": {"81": SETTING, "80": SETTING, "0": SETTING},
     "drawing": {},
+    "curvature": {},
     "gradient_descent": {"1": FORMULA, "2": FORMULA, "two": "lines", "eight": "directions"},
     "lookahead": {"1": "k or α, where its sentence is shown"},
     "mini_batch": {
@@ -152,13 +153,19 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "1": FORMULA,
         "0.9": "the share that r must reach, at the step beside it",
     },
+    "repairs": {"1": SETTING},  # the small gradients, −1
     "rmsprop": {
         "0": "the smallest γ",
         "1": SETTING,  # the gradients
         "0.1": SETTING,
         "0.9": SETTING,
     },
+    "schedule_free": {},
     "schedules": {"19": SETTING, "181": SETTING, "1": SETTING, "20": SETTING},  # directions; where they part
+    "sign": {
+        "39": "the letters of the rarest group",
+        "1": "its share of the book in per cent",
+    },
     "stochastic": {},
     "weight_decay": {"1": FORMULA},  # 1/λ
     "why_it_matters": {},

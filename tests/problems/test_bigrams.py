@@ -79,6 +79,16 @@ def test_entropy_is_the_infimum():
     assert Bigrams().entropy == pytest.approx(2.38570, abs=5e-6)
 
 
+def test_parts_of_the_excess_are_never_negative():
+    problem, theta = Bigrams(SMALL), rng.standard_normal((4, 3, 3))
+    parts = problem.parts(theta)
+    assert parts.shape == (4, 3, 3) and (parts > -1e-15).all()
+    np.testing.assert_allclose(parts.sum((-2, -1)), problem.excess(theta), rtol=1e-13)
+    np.testing.assert_allclose(problem.parts(torch.tensor(theta)), parts, rtol=0, atol=1e-15)
+    # a pair that never occurs adds what the model expects of it
+    assert parts[0, 2, 1] == pytest.approx(5 / 16 * np.exp(theta[0, 2, 1]) / np.exp(theta[0, 2]).sum())
+
+
 def test_excess_is_shared_out_among_letters():
     problem, theta = Bigrams(SMALL), rng.standard_normal((2, 3, 3))
     np.testing.assert_allclose(problem.excess(theta), problem.loss(theta) - problem.entropy, rtol=1e-13)
@@ -186,3 +196,18 @@ def test_runs_that_diverge_are_told_one_by_one(path):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_other_shares_of_the_letters():
+    problem, first, second = Bigrams(SMALL + 1), [0.7, 0.2, 0.1], [0.1, 0.3, 0.6]
+    other = problem.with_shares(first, second)
+    np.testing.assert_allclose(other.pairs.sum(1), first, rtol=1e-10)
+    np.testing.assert_allclose(other.shares, second, rtol=1e-10)
+    odds = [p[0, 0] * p[1, 1] / (p[0, 1] * p[1, 0]) for p in (problem.pairs + 1e-7, other.pairs)]
+    assert odds[1] == pytest.approx(odds[0], rel=1e-10)
+
+
+@pytest.mark.parametrize("second", [[0.5, 0.5], [0.5, 0.5, 0.0], [0.5, 0.5, 0.5], [0.5, 0.6, -0.1]])
+def test_shares_that_are_none(second):
+    with pytest.raises(ValueError, match=r"second must be 3 numbers > 0 with the sum 1"):
+        Bigrams(SMALL).with_shares([0.2, 0.3, 0.5], second)

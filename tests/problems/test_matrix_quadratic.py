@@ -62,6 +62,28 @@ def test_an_angle_turns_the_whole_problem_and_the_seed_draws_it():
     assert abs(straight.minimum - MatrixQuadratic(4, 6, seed=6).minimum).max() > 0.1
 
 
+def test_the_noise_has_the_curvatures_covariance_and_turns_with_the_problem():
+    straight, turned = (MatrixQuadratic(4, 6, angle=angle, seed=5, noise=0.3) for angle in (0.0, 40.0))
+    W, units = np.random.default_rng(1).standard_normal((4, 6)), np.eye(24).reshape(24, 4, 6)
+    noise = (turned.grad(W, units) - turned.grad(W)).reshape(24, 24)  # of each standard normal number alone
+    np.testing.assert_allclose(noise.T @ noise, 0.3**2 * np.kron(turned.A, turned.B), atol=1e-12)
+    rng = np.random.default_rng(5)
+    rng.standard_normal((4, 6))
+    U, V = turn(4, 40.0, rng), turn(6, 40.0, rng)
+    sample = straight.draw(np.random.default_rng(0), 3)[2]
+    np.testing.assert_array_equal(sample, np.random.default_rng(0).standard_normal((3, 4, 6))[2])
+    np.testing.assert_allclose(turned.grad(U @ W @ V.T, sample), U @ straight.grad(W, sample) @ V.T)
+    by_torch = turned.grad(torch.as_tensor(W), torch.as_tensor(sample))
+    np.testing.assert_allclose(by_torch.numpy(), turned.grad(W, sample))
+    assert MatrixQuadratic(4, 6).draw(np.random.default_rng(0), 3) is None
+
+
+@pytest.mark.parametrize("noise", [-0.1, np.inf, np.nan])
+def test_bad_noise(noise):
+    with pytest.raises(ValueError, match="the noise of a matrix quadratic must be finite and ≥ 0, got"):
+        MatrixQuadratic(noise=noise)
+
+
 def test_a_turn_is_nothing_to_whom_a_basis_is_nothing_and_ruin_to_adam():
     """At the best of some rates, with a rate that falls to 0."""
     rates, steps = 10.0 ** np.arange(-3, 1.1, 0.5), 120

@@ -30,3 +30,14 @@ def test_larger_noise_is_the_same_noise_larger():
         gd.GradientDescent(lr=1.0), gd.problems.Noise(), np.zeros(5), steps=20, seed=np.arange(5)
     )
     assert np.allclose(run.theta[:, 1], one.theta)
+
+
+def test_a_rare_gradient_is_large_as_often_as_it_says_and_the_others_are_minus_one():
+    every, large = np.array([[4.0], [50.0]]), np.array([[7.0], [149.0]])
+    slope = gd.problems.Rare(every, large)
+    run = gd.descend(gd.GradientDescent(lr=1.0), slope, np.zeros((2, 200)), steps=500, seed=np.arange(200))
+    for grad, n, size in zip(np.moveaxis(run.grad, 1, 0), every.ravel(), large.ravel(), strict=True):
+        assert set(np.unique(grad)) == {size, -1.0}
+        assert abs((grad == size).mean() * n - 1) < 0.1
+        assert abs(grad.mean() - ((size + 1) / n - 1)) < 0.2
+    assert not np.array_equal(run.grad[:, 0, 0], run.grad[:, 0, 1])

@@ -91,6 +91,28 @@ def test_at_a_constant_rate_the_variance_tends_to_the_stationary_one():
     assert variance == pytest.approx(theory.stationary_variance(rates, curvature, 2.0), rel=1e-9)
 
 
+def test_moments_of_schedule_free():
+    """By simulation of the rule itself."""
+    lr, beta, h, sigma, steps = 0.6, 0.7, 1.5, 0.7, 12
+    rule = gd.ScheduleFreeSGD(lr, beta)
+    run = gd.descend(rule, ManyAtOnce(h, sigma), np.full(RUNS, -2.0), steps)
+    moments = [*theory.schedule_free_moments(lr, h, sigma, beta, steps, start=-2.0)]
+    assert len(moments) == steps + 1
+    for t in (1, 2, 6, steps):
+        mean, variance = moments[t]
+        assert run.theta[t].mean() == pytest.approx(mean, abs=5 * (variance / RUNS) ** 0.5)
+        assert run.theta[t].var() == pytest.approx(variance, rel=FIVE_SIGMA)
+
+
+def test_schedule_free_without_interpolation_is_the_average_and_its_arguments_broadcast():
+    rates, h = np.array([[0.1], [0.9]]), np.array([0.3, 1.0, 1.7])
+    plain = theory.averaged_moments(np.broadcast_to(rates, (9, 2, 1)), h, 0.5)
+    free = [*theory.schedule_free_moments(rates, h, 0.5, beta=0.0, steps=9)]
+    assert free[0][0].shape == free[0][1].shape == (2, 3) and (free[0][0] == 1).all() and not free[0][1].any()
+    for (mean, variance), (expected, spread) in zip(free[1:], plain, strict=True):
+        assert mean == pytest.approx(expected, rel=1e-12) and variance == pytest.approx(spread, rel=1e-12)
+
+
 def test_before_the_first_step_there_is_the_start_alone():
     mean, variance = next(theory.sgd_moments(np.ones((5, 2, 1)), np.ones(3), 1.0, 4.0))
     assert mean.shape == variance.shape == (2, 3) and (mean == 4).all() and not variance.any()

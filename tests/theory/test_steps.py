@@ -95,3 +95,21 @@ def test_at_the_ends_of_what_is_allowed_there_is_a_number_and_no_warning(recwarn
     np.testing.assert_allclose(seen.max(), theory.adam_largest_step(0.1, 0.0, 0.0), rtol=1e-12)
     assert theory.adam_largest_step(0.1, 0.9, 0.0) == np.inf
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.9])
+def test_mean_step_of_the_sign_of_a_noisy_gradient(gamma):
+    snr, draws, late = np.array([0.05, 0.3, 2.0]), 4000, 100
+    noise = np.random.default_rng(0).standard_normal((late + 40, draws))
+    rule = gd.SignSGD(1.0, gamma)
+    theta, state = np.zeros((3, draws)), rule.init(0.0, 0.0)
+    for t, g in enumerate(noise, start=1):
+        at = theta
+        theta, state = rule.step(theta, snr[:, None] + g, state, rule.at(t))
+        if t == late:
+            begun = at
+    mean = (begun - theta).mean(-1) / (len(noise) - late + 1)
+    np.testing.assert_allclose(mean, theory.sign_mean_step(snr, gamma), atol=0.02)
+    assert theory.sign_mean_step(1e-6, gamma) == pytest.approx(
+        np.sqrt(2 / np.pi) * 1e-6 * np.sqrt((1 + gamma) / (1 - gamma))
+    )

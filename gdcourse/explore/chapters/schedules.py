@@ -38,15 +38,15 @@ def schedules() -> Figure:
     """
 
     def compute(shape: np.ndarray, rate: np.ndarray, steps: np.ndarray, noise: np.ndarray) -> Arrays:
-        def curves(shapes: Sequence[int]) -> np.ndarray:
+        def curves(shapes: Sequence[int], rates: np.ndarray) -> np.ndarray:
             """Five parts of the loss by shape, peak rate, length, noise, and share of the steps."""
-            found = [[curve(s, int(T), rate.ravel(), noise.ravel()) for T in steps.ravel()] for s in shapes]
+            found = [[curve(s, int(T), rates, noise.ravel()) for T in steps.ravel()] for s in shapes]
             return np.moveaxis(np.array(found), (2, 3), (0, 2))
 
         chosen = [int(s) for s in shape.ravel()]
-        loss, jitter, way, steep, flat = curves(chosen)
-        ends = curves(range(len(SHAPES)))[0, ..., -1]
-        best = np.broadcast_to(rate.ravel()[ends.argmin(1)], (1, *ends.shape[:1], *ends.shape[2:]))
+        loss, jitter, way, steep, flat = curves(chosen, rate.ravel())
+        ends = curves(range(len(SHAPES)), RATES)[0, ..., -1]
+        best = np.broadcast_to(RATES[ends.argmin(1)], (1, *ends.shape[:1], *ends.shape[2:]))
         noisy = noise > 0
         falls = round(0.8 * (POINTS - 1))  # where WSD begins to
         return {
@@ -57,7 +57,7 @@ def schedules() -> Figure:
             "way": way,
             "steep": steep,
             "flat": flat,
-            "own": curves([CONSTANT])[0],
+            "own": curves([CONSTANT], rate.ravel())[0],
             "end": loss[..., -1],
             "end_jitter": np.where(noisy, jitter[..., -1], np.nan),
             "end_way": way[..., -1],
