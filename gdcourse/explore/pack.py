@@ -200,9 +200,7 @@ def _quantise(values: np.ndarray, bits: int) -> tuple[np.ndarray, float, float]:
     low, high = (float(there.min()), float(there.max())) if there.size else (0.0, 0.0)
     whole = there.size and np.array_equal(there, np.round(there)) and max(-low, high) <= limit
     lo, step = (0.0, 1.0) if whole else ((low + high) / 2, (high - low) / (2 * limit))
-    if not whole and high - low <= ALIKE * max(
-        abs(low), abs(high)
-    ):  # one number, but for rounding, which is no picture
+    if not whole and high - low <= ALIKE * abs(lo):  # they differ by rounding alone
         step = 0.0
     codes = np.round((values - lo) / (step or 1.0))
     return np.where(np.isnan(codes), MISSING[bits], codes).astype(f"<i{bits // 8}"), lo, step

@@ -17,6 +17,7 @@ ARRAYS = {
     "over decades": (np.exp(RNG.normal(size=60) * 8), Encoding(log=True)),
     "with gaps": (np.where(RNG.random((6, 7)) < 0.3, np.nan, RNG.normal(size=(6, 7))), Encoding(bits=8)),
     "constant": (np.full((2, 3), 0.1), Encoding()),
+    "constant but for rounding": (0.1 * (1 + 1e-15 * np.arange(6)), Encoding()),
     "nothing": (np.full(4, np.nan), Encoding()),
     "one": (np.array([[2.5]]), Encoding(bits=8)),
     "extremes": (np.array([-1e300, 1e300, 0.0]), Encoding()),

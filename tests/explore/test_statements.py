@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 import gdcourse.explore
-from gdcourse import theory
+from gdcourse import descend, theory
 from gdcourse.rules import orthogonal
 from tests.explore.made import made
 
@@ -248,3 +248,20 @@ def test_muon_the_curves_are_what_the_iteration_does_to_a_matrix():
         np.testing.assert_allclose(np.sort(a[f"{name}_real"][0, 5]), np.sort(found), rtol=1e-6)
     np.testing.assert_allclose(a["exact_real"][0, 12], 1.0, atol=0.01)
     assert (a["express_real"][0, 5:] == a["express_real"][0, 5]).all()
+
+
+def test_sign_the_best_rates_are_those_of_nine():
+    a, module = numbers("sign")
+    assert a["descent"].shape[:2] == (len(module.TABLES), len(module.FACTORS))
+    for name, best in module.BEST.items():
+        for table, rate in zip(module.tables(), best, strict=True):
+            rates = rate + np.arange(-1, 1.01, 0.25)
+            rule = module.MAKE[name](10**rates)
+            excess = table.excess(descend(rule, table, steps=module.STEPS, path=False).theta[-1])
+            assert np.nanargmin(excess) == 4, (name, rate, excess)
+
+
+def test_sign_a_long_average_comes_to_rest_at_the_share():
+    a, _ = numbers("sign")
+    keeps = a["keeps"][0, 0, -1, -1].squeeze()  # of the largest batches, the longest average
+    np.testing.assert_allclose(keeps, 1, atol=0.01)

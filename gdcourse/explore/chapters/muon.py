@@ -192,10 +192,9 @@ def tuned(name: str, angle: float) -> tuple[float, np.ndarray]:
     (steps + 1,)."""
     _, make, rates = TRIED[name]
     problem, share = MatrixQuadratic(kappa=KAPPA, angle=float(angle)), schedules.linear(STEPS)
-    ends = descend(lambda t: make(rates * share(t)), problem, steps=STEPS, path=False).loss[-1]
-    lr = rates[np.nanargmin(ends)]
-    losses = descend(lambda t: make(lr * share(t)), problem, steps=STEPS).loss
-    return lr, losses / losses[0]
+    losses = descend(lambda t: make(rates * share(t)), problem, steps=STEPS).loss
+    at = np.nanargmin(losses[-1])
+    return rates[at], losses[:, at] / losses[0, at]
 
 
 def of_a_gradient() -> np.ndarray:
