@@ -5,10 +5,11 @@ PY := .venv/bin/python
 CHAPTERS ?=
 NAME ?=
 BENCH ?=
+RACE ?=
 LAB ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf serve test verify bench notebooks new lint lab clean
+.PHONY: help setup book pdf serve test verify bench race notebooks new lint lab clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)$$/make \1\t\2/' | expand -t 18
@@ -40,6 +41,9 @@ verify: ## the slower checks: slow tests, seeds, mutants of the rules, other pro
 
 bench: setup ## how fast it is beside torch.optim and optax (a quarter of an hour; other options: make bench BENCH="--quick")
 	@$(PY) scripts/bench.py $(BENCH)
+
+race: setup ## run the race of the chapter "The race" again and store it (twenty minutes on two quiet cores)
+	@$(PY) scripts/race.py $(RACE)
 
 notebooks: setup ## make and run the notebooks from book/src (some alone: make notebooks CHAPTERS="adam radam")
 	@$(PY) scripts/notebooks.py $(CHAPTERS)

@@ -149,6 +149,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "9": "a digit",
         "ten": SETTING,
     },
+    "race": {"300": SETTING, "3": SETTING},  # steps; up to where losses are drawn
     "radam": {
         "1": FORMULA,
         "0.9": "the share that r must reach, at the step beside it",

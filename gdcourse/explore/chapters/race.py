@@ -1,0 +1,196 @@
+"""The race: the validation loss over both rates, and ten seeds of each entrant at its best pair."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from gdcourse.experiments.race import ENTRANTS, Race, stored
+from gdcourse.explore.figure import Arrays, Figure
+from gdcourse.explore.parts import Axis, Choice, Dots, Line, Panel, Rule, Slider, style, views
+from gdcourse.explore.views import in_views
+from gdcourse.figures import title
+
+SHOWN = ("Momentum", "Adam", "Muon", "SOAP")
+HIGHEST = 3.0  # nats, of the first view: what is above is not drawn
+SCHEDULED = tuple(name for name, entrant in ENTRANTS.items() if entrant.scheduled)
+
+
+def race(found: Race | None = None) -> Figure:
+    """The validation loss of four entrants over the rate of the hidden matrices, at a rate of the rest that
+    a reader sets, and what is best at each of these; then the test losses of all entrants at their best
+    pair, beside one of the reader's choice.
+
+    Parameters
+    ----------
+    found : a race. Default: the one that comes with the package.
+    """
+    found = stored() if found is None else found
+    rest = np.unique(np.concatenate([found[name].rest for name in SHOWN]))
+    names = sorted(ENTRANTS, key=lambda name: found[name].test.mean())
+    means = np.array([found[name].test.mean() for name in names])
+    seeds = len(found[names[0]].test)
+
+    @cache  # the numbers are stored
+    def compute() -> Arrays:
+        curves = {name: at_rest(found, name, rest) for name in SHOWN}
+        best = {name: lowest(curve) for name, curve in curves.items()}
+        tests = np.stack([found[name].test for name in names])
+        gaps = tests[:, None] - tests[None, :]  # the chosen one's first
+        return {
+            **in_views("rates", "race", computed=0),
+            "rest": rest,
+            **{f"{name.lower()}_loss": curve for name, curve in curves.items()},
+            **{f"{name.lower()}_over": low for name, low in best.items()},
+            **{f"{name.lower()}_at": low for name, low in best.items()},
+            "lead": best["Adam"] - best["Muon"],
+            "mean": means,
+            "lower": (gaps < 0).sum(-1) * 1.0,
+            "behind": (gaps < 0).all(-1).sum(-1) * 1.0,
+            "before": (gaps > 0).all(-1).sum(-1) * 1.0,
+            "open": len(names) - 1.0 - (gaps < 0).all(-1).sum(-1) - (gaps > 0).all(-1).sum(-1),
+            "chosen": tests,
+        }
+
+    view, on = views("Two rates", "Ten seeds")
+    rates = np.concatenate([found[name].hidden for name in SHOWN])
+    low = float(min(map(np.nanmin, (found[name].validation for name in SHOWN))))
+    losses = Axis(label="validation loss, nats", domain=(np.floor(20 * low) / 20 - 0.05, HIGHEST))
+    every = np.stack([found[name].test for name in names])
+    places = np.arange(len(names))
+    return Figure(
+        name="figure-race",
+        title="Two rates to search for",
+        controls=[
+            view,
+            Slider(
+                name="beside",
+                label="rate of the rest",
+                values=rest,
+                texts=[f"{rate:.2g}" for rate in rest],
+                start=0,
+                when=on[0],
+            ),
+            Choice(
+                name="who",
+                label="compare",
+                values=names,
+                texts=[title(name) for name in names],
+                start=names.index("Adam"),
+                when=on[1],
+            ),
+        ],
+        compute=compute,
+        tries=[
+            "raise the rate of the rest, step by step. What becomes of the gap between Adam and Muon?",
+            "choose one after the other. How many are told apart from it?",
+        ],
+        rows=[
+            [
+                Panel(
+                    title="rest at {beside}",
+                    x=Axis(
+                        label="rate of the hidden matrices (log)",
+                        domain=(float(rates.min()) / 1.3, float(rates.max()) * 1.3),
+                        log=True,
+                    ),
+                    y=losses,
+                    when=on[0],
+                    marks=[
+                        Line(
+                            x=found[name].hidden.tolist(),
+                            y=f"{name.lower()}_loss",
+                            at=["beside"],
+                            dots=2.2,
+                            label=title(name),
+                            **style(name),
+                        )
+                        for name in SHOWN
+                    ],
+                ),
+                Panel(
+                    title="the best of the hidden rates",
+                    x=Axis(
+                        label="rate of the rest (log)",
+                        domain=(float(rest.min()) / 1.3, float(rest.max()) * 1.3),
+                        log=True,
+                    ),
+                    y=losses,
+                    weight=0.8,
+                    pad=("beside", None),
+                    when=on[0],
+                    marks=[
+                        Rule(x="rest", at=["beside"], dash="solid", width=1.0),
+                        *(
+                            Line(x=rest.tolist(), y=f"{name.lower()}_over", dots=2.2, **style(name))
+                            for name in SHOWN
+                        ),
+                        *(
+                            Dots(x="rest", y=f"{name.lower()}_at", at=["beside"], shape="ring", size=6)
+                            for name in SHOWN
+                        ),
+                    ],
+                ),
+                Panel(
+                    title="test loss of each seed, nats",
+                    x=Axis(
+                        label="",
+                        domain=(-0.6, len(names) - 0.4),
+                        ticks=[(float(i), title(name)) for i, name in enumerate(names)],
+                    ),
+                    y=Axis(label="test loss, nats", domain=(every.min() - 0.03, every.max() + 0.03)),
+                    when=on[1],
+                    marks=[
+                        *(
+                            Dots(
+                                x=(i + np.linspace(-0.2, 0.2, seeds)).tolist(),
+                                y=found[name].test.tolist(),
+                                size=3,
+                                color=style(name)["color"],
+                            )
+                            for i, name in enumerate(names)
+                        ),
+                        Dots(x=places.tolist(), y=means.tolist(), shape="ring", size=6),
+                        Rule(y="mean", at=["who"], color="grey"),
+                    ],
+                ),
+            ],
+        ],
+        readouts=[
+            "{in_rates@view:?}With the rest at {beside} the lowest losses are: momentum "
+            "{momentum_at@beside:.2f}, Adam {adam_at@beside:.2f}, Muon {muon_at@beside:.2f}, "
+            "SOAP {soap_at@beside:.2f}.",
+            "{in_race@view:?}{who}: mean {mean@who:.3f} nats. Behind it with all seeds: {behind@who:.0f} of "
+            "the others; before it: {before@who:.0f}; open: {open@who:.0f}.",
+        ],
+        caption=[
+            "{in_rates@view:?}One seed, 300 steps. A rate for the hidden matrices, and one of the partner "
+            "for embeddings, head and gains. Losses above 3 are not drawn.",
+            "{in_race@view:?}Each at the pair of rates that validation chose. A dot is a seed, with the same "
+            "start and the same batches for all; rings are means.",
+        ],
+        alt="Two panels. Validation loss over the rate of the hidden matrices, the rest at {beside}: four "
+        "U-shaped curves, SOAP's and Muon's lower than those of Adam and momentum. The lowest point of each "
+        "over the rate of the rest.",
+        fixed={
+            "network": "transformer of 65,808 parameters, on the letters of the Opticks",
+            "steps": 300,
+            "batch": 16,
+            "schedule": "linear to zero",
+        },
+    )
+
+
+def at_rest(found: Race, name: str, rest: np.ndarray) -> np.ndarray:
+    """One entrant's losses at rates of the rest, shape (rest, hidden); NaN where not tried, and above 3."""
+    one = found[name]
+    losses = np.full((len(rest), len(one.hidden)), np.nan)
+    losses[np.searchsorted(rest, one.rest)] = one.validation.T
+    return np.where(losses <= HIGHEST, losses, np.nan)
+
+
+def lowest(curves: np.ndarray) -> np.ndarray:
+    """The lowest of each row; NaN where there is none."""
+    least = np.where(np.isnan(curves), np.inf, curves).min(-1)
+    return np.where(np.isfinite(least), least, np.nan)
