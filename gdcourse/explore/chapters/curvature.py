@@ -32,7 +32,7 @@ BETAS = {"beta1": 0.95, "beta2": 0.95}
 TRIED: dict[str, tuple[str, Callable[..., UpdateRule], np.ndarray]] = {
     "adam": ("Adam", lambda lr, k: Adam(lr, **BETAS), 10 ** np.arange(-1.75, -0.4, 0.25)),
     "muon": ("Muon", lambda lr, k: Muon(lr), 10 ** np.arange(-1.75, -0.7, 0.25)),
-    "shampoo": ("Shampoo", lambda lr, k: Shampoo(lr, eps=1e-9), 10 ** np.arange(-0.25, 0.8, 0.25)),
+    "shampoo": ("Shampoo", lambda lr, k: Shampoo(lr, eps=1e-9), 10 ** np.arange(0.25, 1.3, 0.25)),
     "soap": (
         "SOAP",
         lambda lr, k: SOAP(lr, **BETAS, weight_decay=0.0, k=k),
@@ -129,7 +129,7 @@ def curvature() -> Figure:
         compute=compute,
         tries=[
             "let L and R see fewer gradients. How few are enough to clear the right picture?",
-            "turn the problem back to 0°. Who gains by it?",
+            "show the turned problem, and turn it back to 0°. Who gains by it?",
         ],
         rows=[
             [
@@ -204,8 +204,8 @@ def curvature() -> Figure:
         ],
         caption=[
             "{in_bases@view:?}How a gradient's entries vary together. Adam divides by the root of the "
-            "diagonal, and sees nothing else. SOAP is Adam along the directions on the right, found from "
-            "{seen} of the gradients.",
+            "diagonal, and sees nothing else. SOAP is Adam along such directions as on the right, which L "
+            "and R show after {seen} of the gradients.",
             "{in_turned@view:?}The thick grey line is Adam on the problem that is not turned. Each method "
             "has its best η. A basis that is never renewed is that of the first gradient.",
         ],
