@@ -13,13 +13,14 @@ from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
 from gdcourse.explore.parts import Axis, Choice, Dots, Line, Panel, Rule, Slider, Text, style
 from gdcourse.problems import Rare
-from gdcourse.rules import ADOPT, AdaBelief, Adam, AdEMAMix, AMSGrad, NAdam
+from gdcourse.rules import ADOPT, AdaBelief, Adam, AdEMAMix, AMSGrad, Cautious, Clipped, NAdam
 
 EVERY = np.array([10, 30, 100])
 SLOPES = np.array([0.2, 1.0, 3.0])
 BETA2S = 1 - np.array([0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 3e-4, 1e-4])
 SHOWN, STRIDE = 300, 6  # steps of the path, and every which of them is drawn
 WARM, LONG, RUNS = 500, 2500, 8  # steps not counted, steps in all, runs of which the mean is taken
+SEEN = 0.005  # the least mean step uphill, in η, that the caption counts: below it chance decides
 T = np.arange(0, SHOWN + 1, STRIDE)
 FAR = (-110.0, 210.0)  # of θ on the path, in η
 FAST = (-0.75, 0.75)  # of the mean step, in η
@@ -40,6 +41,8 @@ REPAIRS: dict[str, Callable[..., Any]] = {
     "AdaBelief": AdaBelief,
     "NAdam": NAdam,
     "AdEMAMix": AdEMAMix,
+    "Cautious": lambda lr, beta2: Cautious(Adam(lr, beta2=beta2)),
+    "clipping at 1": lambda lr, beta2: Clipped(Adam(lr, beta2=beta2)),
 }
 
 
@@ -54,7 +57,7 @@ def repairs() -> Figure:
         problem = (every[..., 0, None], slope[..., 0, None])  # β₂ comes last
         chosen = [list(REPAIRS.values())[i] for i in repair.ravel()]
         adam = mean_step(Adam, *problem)
-        uphill = np.where(adam > 0.005, BETA2S, np.nan)
+        uphill = np.where(adam > SEEN, BETA2S, np.nan)
         walks_up = np.isfinite(uphill).any(-1)
         least = np.where(np.isnan(uphill), 2, uphill).min(-1)
         most = np.where(np.isnan(uphill), 0, uphill).max(-1)
@@ -129,7 +132,8 @@ def repairs() -> Figure:
         caption=[
             "On one step in {every} the gradient is {large:.0f}, else −1. The mean is {slope}, so the way "
             "down is to smaller θ.",
-            "{from:?}Adam walks up with β₂ from {from:.4g} to {to:.4g}, of those on the slider.",
+            "{from:?}Adam walks up, by more than 0.005 η a step, with β₂ from {from:.4g} to {to:.4g} of those on "
+            "the slider.",
             "{never:?}Adam walks down with each β₂ on the slider.",
         ],
         alt="Two panels. Left, a run of 300 steps with β₂ of {beta2}: Adam's θ climbs, which is the wrong "
