@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gdcourse.experiments import Run, descend
+from gdcourse.experiments import descend
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
 from gdcourse.explore.parts import Axis, Choice, Dots, Line, Panel, Rule, Slider, Text, style
@@ -56,16 +56,17 @@ def repairs() -> Figure:
     def compute(every: np.ndarray, slope: np.ndarray, repair: np.ndarray) -> Arrays:
         problem = (every[..., 0, None], slope[..., 0, None])  # β₂ comes last
         chosen = [list(REPAIRS.values())[i] for i in repair.ravel()]
-        adam = mean_step(Adam, *problem)
+        adam, adam_path = walked(Adam, *problem)
+        repaired, repaired_path = zip(*(walked(kind, *problem) for kind in chosen), strict=True)
         uphill = np.where(adam > SEEN, BETA2S, np.nan)
         walks_up = np.isfinite(uphill).any(-1)
         least = np.where(np.isnan(uphill), 2, uphill).min(-1)
         most = np.where(np.isnan(uphill), 0, uphill).max(-1)
         return {
             "adam": adam[:, :, None],
-            "repaired": np.stack([mean_step(kind, *problem) for kind in chosen], 2),
-            "adam_path": path(Adam, *problem)[:, :, None],
-            "repaired_path": np.stack([path(kind, *problem) for kind in chosen], 2),
+            "repaired": np.stack(repaired, 2),
+            "adam_path": adam_path[:, :, None],
+            "repaired_path": np.stack(repaired_path, 2),
             "large": every * (1 + slope) - 1,
             "forgets": (1 - BETA2S)[None, None, None],
             "from": np.where(walks_up, least, np.nan)[..., None],
@@ -154,20 +155,10 @@ def repairs() -> Figure:
     )
 
 
-def runs_of(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray, steps: int, runs: int) -> Run:
-    """Runs from 0 with η = 1, for each β₂ along the last axis but one; the runs come last."""
+def walked(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each β₂ along the last axis θ's mean change at a step, in η, once the averages are warm; and along
+    another axis behind it θ at the steps T of the first run, from 0."""
     problem = Rare(every[..., None], (every * (1 + slope) - 1)[..., None])
-    start = np.zeros((*np.broadcast_shapes(every.shape, slope.shape, BETA2S.shape), runs))
-    rule = kind(lr=1.0, beta2=BETA2S[:, None])
-    return descend(rule, problem, start, steps, seed=np.arange(runs), path=steps == SHOWN)
-
-
-def mean_step(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """θ's mean change at a step, in η, for each β₂, once the averages are warm."""
-    early, late = (runs_of(kind, every, slope, steps, RUNS).theta[-1].mean(-1) for steps in (WARM, LONG))
-    return (late - early) / (LONG - WARM)
-
-
-def path(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """θ at the steps T of the first run, in η, along a last axis, for each β₂."""
-    return np.moveaxis(runs_of(kind, every, slope, SHOWN, 1).theta[::STRIDE, ..., 0], 0, -1)
+    start = np.zeros((*np.broadcast_shapes(every.shape, slope.shape, BETA2S.shape), RUNS))
+    theta = descend(kind(lr=1.0, beta2=BETA2S[:, None]), problem, start, LONG, seed=np.arange(RUNS)).theta
+    return (theta[-1] - theta[WARM]).mean(-1) / (LONG - WARM), np.moveaxis(theta[T, ..., 0], 0, -1)
