@@ -154,7 +154,10 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "1": FORMULA,
         "0.9": "the share that r must reach, at the step beside it",
     },
-    "repairs": {"1": SETTING},  # the small gradients, −1
+    "repairs": {
+        "1": SETTING,  # the small gradients, −1
+        "0.005": SETTING,  # the least mean step that counts as uphill
+    },
     "rmsprop": {
         "0": "the smallest γ",
         "1": SETTING,  # the gradients

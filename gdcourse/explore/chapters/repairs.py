@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from gdcourse.experiments import Run, descend
+from gdcourse.experiments import descend
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
 from gdcourse.explore.parts import Axis, Choice, Dots, Line, Panel, Rule, Slider, Text, style
 from gdcourse.problems import Rare
-from gdcourse.rules import ADOPT, AdaBelief, Adam, AdEMAMix, AMSGrad, NAdam
+from gdcourse.rules import ADOPT, AdaBelief, Adam, AdEMAMix, AMSGrad, Cautious, Clipped, NAdam
 
 EVERY = np.array([10, 30, 100])
 SLOPES = np.array([0.2, 1.0, 3.0])
 BETA2S = 1 - np.array([0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 3e-4, 1e-4])
 SHOWN, STRIDE = 300, 6  # steps of the path, and every which of them is drawn
 WARM, LONG, RUNS = 500, 2500, 8  # steps not counted, steps in all, runs of which the mean is taken
+SEEN = 0.005  # the least mean step uphill, in η, that the caption counts: below it chance decides
 T = np.arange(0, SHOWN + 1, STRIDE)
 FAR = (-110.0, 210.0)  # of θ on the path, in η
 FAST = (-0.75, 0.75)  # of the mean step, in η
@@ -40,6 +41,8 @@ REPAIRS: dict[str, Callable[..., Any]] = {
     "AdaBelief": AdaBelief,
     "NAdam": NAdam,
     "AdEMAMix": AdEMAMix,
+    "Cautious": lambda lr, beta2: Cautious(Adam(lr, beta2=beta2)),
+    "clipping at 1": lambda lr, beta2: Clipped(Adam(lr, beta2=beta2)),
 }
 
 
@@ -53,16 +56,17 @@ def repairs() -> Figure:
     def compute(every: np.ndarray, slope: np.ndarray, repair: np.ndarray) -> Arrays:
         problem = (every[..., 0, None], slope[..., 0, None])  # β₂ comes last
         chosen = [list(REPAIRS.values())[i] for i in repair.ravel()]
-        adam = mean_step(Adam, *problem)
-        uphill = np.where(adam > 0.005, BETA2S, np.nan)
+        adam, adam_path = walked(Adam, *problem)
+        repaired, repaired_path = zip(*(walked(kind, *problem) for kind in chosen), strict=True)
+        uphill = np.where(adam > SEEN, BETA2S, np.nan)
         walks_up = np.isfinite(uphill).any(-1)
         least = np.where(np.isnan(uphill), 2, uphill).min(-1)
         most = np.where(np.isnan(uphill), 0, uphill).max(-1)
         return {
             "adam": adam[:, :, None],
-            "repaired": np.stack([mean_step(kind, *problem) for kind in chosen], 2),
-            "adam_path": path(Adam, *problem)[:, :, None],
-            "repaired_path": np.stack([path(kind, *problem) for kind in chosen], 2),
+            "repaired": np.stack(repaired, 2),
+            "adam_path": adam_path[:, :, None],
+            "repaired_path": np.stack(repaired_path, 2),
             "large": every * (1 + slope) - 1,
             "forgets": (1 - BETA2S)[None, None, None],
             "from": np.where(walks_up, least, np.nan)[..., None],
@@ -129,7 +133,8 @@ def repairs() -> Figure:
         caption=[
             "On one step in {every} the gradient is {large:.0f}, else −1. The mean is {slope}, so the way "
             "down is to smaller θ.",
-            "{from:?}Adam walks up with β₂ from {from:.4g} to {to:.4g}, of those on the slider.",
+            "{from:?}Adam walks up, by more than 0.005 η a step, with β₂ from {from:.4g} to {to:.4g} of those on "
+            "the slider.",
             "{never:?}Adam walks down with each β₂ on the slider.",
         ],
         alt="Two panels. Left, a run of 300 steps with β₂ of {beta2}: Adam's θ climbs, which is the wrong "
@@ -150,20 +155,10 @@ def repairs() -> Figure:
     )
 
 
-def runs_of(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray, steps: int, runs: int) -> Run:
-    """Runs from 0 with η = 1, for each β₂ along the last axis but one; the runs come last."""
+def walked(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each β₂ along the last axis θ's mean change at a step, in η, once the averages are warm; and along
+    another axis behind it θ at the steps T of the first run, from 0."""
     problem = Rare(every[..., None], (every * (1 + slope) - 1)[..., None])
-    start = np.zeros((*np.broadcast_shapes(every.shape, slope.shape, BETA2S.shape), runs))
-    rule = kind(lr=1.0, beta2=BETA2S[:, None])
-    return descend(rule, problem, start, steps, seed=np.arange(runs), path=steps == SHOWN)
-
-
-def mean_step(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """θ's mean change at a step, in η, for each β₂, once the averages are warm."""
-    early, late = (runs_of(kind, every, slope, steps, RUNS).theta[-1].mean(-1) for steps in (WARM, LONG))
-    return (late - early) / (LONG - WARM)
-
-
-def path(kind: Callable[..., Any], every: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """θ at the steps T of the first run, in η, along a last axis, for each β₂."""
-    return np.moveaxis(runs_of(kind, every, slope, SHOWN, 1).theta[::STRIDE, ..., 0], 0, -1)
+    start = np.zeros((*np.broadcast_shapes(every.shape, slope.shape, BETA2S.shape), RUNS))
+    theta = descend(kind(lr=1.0, beta2=BETA2S[:, None]), problem, start, LONG, seed=np.arange(RUNS)).theta
+    return (theta[-1] - theta[WARM]).mean(-1) / (LONG - WARM), np.moveaxis(theta[T, ..., 0], 0, -1)
