@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from gdcourse.experiments.race import ENTRANTS, Race, stored
 from gdcourse.explore.figure import Arrays, Figure
-from gdcourse.explore.parts import Axis, Choice, Dots, Line, Panel, Rule, Slider, style, views
+from gdcourse.explore.parts import Axis, Choice, Dots, Line, Panel, Rule, Slider, Text, views
 from gdcourse.explore.views import in_views
 from gdcourse.figures import title
 
-SHOWN = ("Momentum", "Adam", "Muon", "SOAP")
+SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
+    "Momentum": ("momentum", {"color": "orange", "dash": "solid", "marker": "square"}),
+    "Adam": ("adam", {"color": "purple", "dash": "solid", "marker": "circle"}),
+    "Muon": ("muon", {"color": "blue", "dash": "solid", "marker": "triangle"}),
+    "SOAP, k = 1": ("soap", {"color": "green", "dash": "dashed", "marker": "diamond"}),
+}
+"""Of the first view: what texts call them, and how they are drawn."""
 HIGHEST = 3.0  # nats, of the first view: what is above is not drawn
-SCHEDULED = tuple(name for name, entrant in ENTRANTS.items() if entrant.scheduled)
 
 
 def race(found: Race | None = None) -> Figure:
@@ -34,17 +40,16 @@ def race(found: Race | None = None) -> Figure:
 
     @cache  # the numbers are stored
     def compute() -> Arrays:
-        curves = {name: at_rest(found, name, rest) for name in SHOWN}
-        best = {name: lowest(curve) for name, curve in curves.items()}
+        curves = {key: at_rest(found, name, rest) for name, (key, _) in SHOWN.items()}
+        best = {key: lowest(curve) for key, curve in curves.items()}
         tests = np.stack([found[name].test for name in names])
         gaps = tests[:, None] - tests[None, :]  # the chosen one's first
         return {
             **in_views("rates", "race", computed=0),
             "rest": rest,
-            **{f"{name.lower()}_loss": curve for name, curve in curves.items()},
-            **{f"{name.lower()}_over": low for name, low in best.items()},
-            **{f"{name.lower()}_at": low for name, low in best.items()},
-            "lead": best["Adam"] - best["Muon"],
+            **{f"{key}_loss": curve for key, curve in curves.items()},
+            **{f"{key}_over": low for key, low in best.items()},
+            **{f"{key}_at": low for key, low in best.items()},
             "mean": means,
             "lower": (gaps < 0).sum(-1) * 1.0,
             "behind": (gaps < 0).all(-1).sum(-1) * 1.0,
@@ -98,15 +103,22 @@ def race(found: Race | None = None) -> Figure:
                     y=losses,
                     when=on[0],
                     marks=[
-                        Line(
-                            x=found[name].hidden.tolist(),
-                            y=f"{name.lower()}_loss",
-                            at=["beside"],
-                            dots=2.2,
-                            label=title(name),
-                            **style(name),
-                        )
-                        for name in SHOWN
+                        *(
+                            Line(
+                                x=found[name].hidden.tolist(),
+                                y=f"{key}_loss",
+                                at=["beside"],
+                                dots=2.2,
+                                **look,
+                            )
+                            for name, (key, look) in SHOWN.items()
+                        ),
+                        *(
+                            Text(
+                                x=float(rates.min()), y=2.29 - 0.06 * i, text=title(name), color=look["color"]
+                            )
+                            for i, (name, (_, look)) in enumerate(SHOWN.items())
+                        ),
                     ],
                 ),
                 Panel(
@@ -123,36 +135,37 @@ def race(found: Race | None = None) -> Figure:
                     marks=[
                         Rule(x="rest", at=["beside"], dash="solid", width=1.0),
                         *(
-                            Line(x=rest.tolist(), y=f"{name.lower()}_over", dots=2.2, **style(name))
-                            for name in SHOWN
+                            Line(x=rest.tolist(), y=f"{key}_over", dots=2.2, **look)
+                            for key, look in SHOWN.values()
                         ),
                         *(
-                            Dots(x="rest", y=f"{name.lower()}_at", at=["beside"], shape="ring", size=6)
-                            for name in SHOWN
+                            Dots(x="rest", y=f"{key}_at", at=["beside"], shape="ring", size=6)
+                            for key, _ in SHOWN.values()
                         ),
                     ],
                 ),
                 Panel(
-                    title="test loss of each seed, nats",
-                    x=Axis(
-                        label="",
-                        domain=(-0.6, len(names) - 0.4),
-                        ticks=[(float(i), title(name)) for i, name in enumerate(names)],
-                    ),
-                    y=Axis(label="test loss, nats", domain=(every.min() - 0.03, every.max() + 0.03)),
+                    title="each seed, and the mean",
+                    x=Axis(label="test loss, nats", domain=(every.min() - 0.14, every.max() + 0.02)),
+                    y=Axis(domain=(len(names) - 0.4, -0.6), ticks=[]),
+                    height=290,
                     when=on[1],
                     marks=[
+                        Rule(x="mean", at=["who"], color="grey"),
                         *(
                             Dots(
-                                x=(i + np.linspace(-0.2, 0.2, seeds)).tolist(),
-                                y=found[name].test.tolist(),
-                                size=3,
-                                color=style(name)["color"],
+                                x=found[name].test.tolist(),
+                                y=(i + np.linspace(-0.22, 0.22, seeds)).tolist(),
+                                size=2.6,
+                                color=SHOWN[name][1]["color"] if name in SHOWN else "grey",
                             )
                             for i, name in enumerate(names)
                         ),
-                        Dots(x=places.tolist(), y=means.tolist(), shape="ring", size=6),
-                        Rule(y="mean", at=["who"], color="grey"),
+                        Dots(x=means.tolist(), y=places.tolist(), shape="ring", size=6, picks="who"),
+                        *(
+                            Text(x=every.min() - 0.13, y=i + 0.2, text=title(name))
+                            for i, name in enumerate(names)
+                        ),
                     ],
                 ),
             ],
@@ -160,7 +173,7 @@ def race(found: Race | None = None) -> Figure:
         readouts=[
             "{in_rates@view:?}With the rest at {beside} the lowest losses are: momentum "
             "{momentum_at@beside:.2f}, Adam {adam_at@beside:.2f}, Muon {muon_at@beside:.2f}, "
-            "SOAP {soap_at@beside:.2f}.",
+            "SOAP (k = 1) {soap_at@beside:.2f}.",
             "{in_race@view:?}{who}: mean {mean@who:.3f} nats. Behind it with all seeds: {behind@who:.0f} of "
             "the others; before it: {before@who:.0f}; open: {open@who:.0f}.",
         ],
