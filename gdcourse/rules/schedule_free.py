@@ -95,7 +95,8 @@ class ScheduleFree(Rule):
     schedule holds here, too.
     torch has none. The authors' ``schedulefree.AdamWScheduleFreeReference(params, lr=lr, betas=(beta1,
     beta2), eps=eps, weight_decay=weight_decay, warmup_steps=warmup)`` holds y after ``train()``, and θ after
-    ``eval()``; exactly. Their ``AdamWScheduleFreePaper`` leaves the bias of v in η: another method.
+    ``eval()``; exactly. Their ``AdamWScheduleFreePaper`` corrects v's bias in η, which weighs the average,
+    too: another method.
 
     Examples
     --------
