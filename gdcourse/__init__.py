@@ -16,8 +16,8 @@ What to call first:
     optimizer = gd.optim.from_rule(gd.Nesterov(0.1), model.parameters())       # any rule, also your own
 
 Rooms: `rules` (one file an optimizer, the equations), `theory` (closed forms), `problems` (what is
-minimised), `optim` (the rules as torch optimizers), `experiments` (runs, trainings, comparisons), `figures`
-and `explore` (pictures, loaded when first used).
+minimised), `optim` (the rules as torch optimizers), `experiments` (runs, trainings, comparisons), `exercises`
+(that check an answer), `figures` and `explore` (pictures); the last three are loaded when first used.
 """
 
 import importlib
@@ -66,7 +66,7 @@ from gdcourse.rules.table import torchs_name as _torchs_name
 
 __version__ = "0.2.0"
 
-_LATER = ("explore", "figures")  # they draw: matplotlib and ipywidgets are loaded when they are asked for
+_LATER = ("exercises", "explore", "figures")  # loaded when asked for: the last two bring matplotlib
 
 
 def __getattr__(name: str) -> Any:

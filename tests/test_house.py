@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "gdcourse"
-ROOMS = ["rules", "theory", "problems", "optim", "experiments", "figures", "explore"]  # from the ground up
+ROOMS = [
+    "rules",
+    "exercises",
+    "theory",
+    "problems",
+    "optim",
+    "experiments",
+    "figures",
+    "explore",
+]  # from the ground up
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"numpy", "torch", "matplotlib", "scipy", "jax", "pandas"}
 
@@ -48,9 +57,18 @@ def test_imports_point_down(path):
     assert not inside, f"import from the room itself, not through the package: {inside}"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "rules").rglob("*.py")), ids=lambda p: p.name)
-def test_rules_need_no_array_library(path):
+BARE = sorted(path for room in ("rules", "exercises") for path in (PACKAGE / room).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", BARE, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rules_and_exercises_need_no_array_library(path):
     assert not {name.split(".")[0] for name in modules_imported(path)} & HEAVY
+
+
+def test_no_room_knows_the_exercises():
+    for path in FILES:
+        if path.relative_to(PACKAGE).parts[0] in ROOMS and "exercises" not in path.parts:
+            assert not [name for name in modules_imported(path) if room_of(name) == "exercises"], path
 
 
 def test_there_are_no_other_rooms():

@@ -15,7 +15,7 @@ sys.path.append(str(ROOT / "book" / "_ext"))
 import registered  # noqa: E402  book/_ext/registered.py
 
 PAGE = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
-ROOMS = ("rules", "theory", "problems", "optim", "experiments", "figures", "explore")
+ROOMS = ("rules", "exercises", "theory", "problems", "optim", "experiments", "figures", "explore")
 
 
 def entries():

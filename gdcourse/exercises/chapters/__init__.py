@@ -1,0 +1,1 @@
+"""The exercises of each chapter, in a file of its name that holds its `CHAPTER`."""

@@ -1,0 +1,86 @@
+"""Exercises whose answer is a number or a letter."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from gdcourse.exercises.answers import Unread, number, number_from
+from gdcourse.exercises.exercise import Exercise
+from gdcourse.exercises.verdict import Verdict, short
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Number(Exercise):
+    """A question whose answer is a number: given as one, or as a text, "2/8" or "25 %".
+
+    Parameters
+    ----------
+    right : the number.
+    within : how far from it an answer may lie, as a share of it. Default 0.005, half a per cent.
+    """
+
+    right: float
+    within: float = 0.005
+
+    @property
+    def how_to_answer(self) -> str:
+        return 'Give a number, or an expression for it as text, such as "1/8".'
+
+    def verdict(self, answer: Any) -> Verdict:
+        value = number_from(answer) if isinstance(answer, str) else number(answer)
+        if value is None:
+            comma = isinstance(answer, str) and re.fullmatch(r"\s*-?\d+,\d+\s*", answer)
+            raise Unread(
+                "Write a decimal number with a point." if comma else f"{short(answer)} is not a number."
+            )
+        if not math.isfinite(value):
+            raise Unread(f"{value} is not a number to compare with.")
+        if self.close(value, self.right):
+            return Verdict(True, "")
+        for wrong in self.wrong:
+            if self.close(value, wrong.answer):
+                return Verdict(False, wrong.says)
+        return Verdict(False, f"It is not {short(value)}.")
+
+    def close(self, value: float, other: float) -> bool:
+        """Whether an answer is meant to be this number."""
+        return abs(value - other) <= self.within * abs(other) + 1e-12
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Choice(Exercise):
+    """A question with answers to choose from, by their letter.
+
+    Parameters
+    ----------
+    options : the answers, the first is a.
+    right : the right one's letter.
+    """
+
+    options: tuple[str, ...]
+    right: str
+
+    @property
+    def how_to_answer(self) -> str:
+        listed = "\n".join(f"  ({letter}) {text}" for letter, text in self.lettered.items())
+        return f"Give the letter of one of these:\n{listed}"
+
+    @property
+    def lettered(self) -> dict[str, str]:
+        """The options by their letters."""
+        return dict(zip("abcdefgh", self.options, strict=False))
+
+    def verdict(self, answer: Any) -> Verdict:
+        if not isinstance(answer, str):
+            raise Unread(f"{short(answer)} is not one of the letters {', '.join(self.lettered)}.")
+        given = answer.strip().strip("().").strip().lower()
+        texts = {text.strip().lower(): letter for letter, text in self.lettered.items()}
+        letter = texts.get(answer.strip().lower(), given)
+        if letter not in self.lettered:
+            raise Unread(f"{short(answer)} is not one of the letters {', '.join(self.lettered)}.")
+        if letter == self.right:
+            return Verdict(True, "")
+        return Verdict(False, next(wrong.says for wrong in self.wrong if wrong.answer == letter))

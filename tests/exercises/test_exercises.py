@@ -1,0 +1,427 @@
+"""Each exercise accepts every right form, tells the known wrong ones apart, and nothing that an answer does
+raises."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import gdcourse as gd
+from gdcourse import exercises
+from gdcourse.exercises import Choice, Formula, MissingLine, Number, WholeRule
+from gdcourse.exercises.behaviour import Behaviour, departs, same, walk
+from gdcourse.exercises.exercise import Chapter
+from tests.exercises.right_answers import RIGHT
+
+ALL = [one for name in exercises.CHAPTERS for one in exercises.chapter(name)]
+BEHAVIOURS = [one for one in ALL if isinstance(one, Behaviour)]
+WHOLE = [one for one in ALL if isinstance(one, WholeRule)]
+LIBRARY = {
+    "momentum.heavy_ball": gd.Momentum,
+    "nesterov.whole": gd.Nesterov,
+    "adagrad.whole": gd.Adagrad,
+    "rmsprop.whole": gd.RMSProp,
+    "adadelta.whole": gd.Adadelta,
+    "adam.whole": gd.Adam,
+}
+
+
+def over(ones):
+    return pytest.mark.parametrize("one", ones, ids=[one.name for one in ones])
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    exercises.forget()
+    yield
+    exercises.forget()
+
+
+def test_each_chapter_has_three_and_each_exercise_its_chapters_name():
+    folder = Path(exercises.__file__).parent / "chapters"
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(exercises.CHAPTERS)
+    for name in exercises.CHAPTERS:
+        chapter = exercises.chapter(name)
+        assert isinstance(chapter, Chapter) and chapter is getattr(exercises, name)
+        assert len(chapter.exercises) >= 3
+        for one in chapter:
+            assert re.fullmatch(rf"{name}\.\w+", one.name)
+            assert getattr(chapter, one.name.split(".")[1]) is one
+    assert len({one.name for one in ALL}) == len(ALL)
+
+
+def test_the_chapters_are_in_the_books_order():
+    toc = (Path(__file__).parents[2] / "_toc.yml").read_text(encoding="utf-8")
+    in_book = re.findall(r"file: book/(\w+)", toc)
+    assert [name for name in in_book if name in exercises.CHAPTERS] == list(exercises.CHAPTERS)
+
+
+@over(ALL)
+def test_every_right_form_is_accepted(one):
+    answers = RIGHT[one.name]
+    assert len(answers) >= 3
+    for answer in answers:
+        verdict = one.judge(answer)
+        assert verdict.right, f"{answer}: {verdict}"
+        assert str(verdict) and not verdict.hint
+
+
+def as_class(exercise, lines):
+    """A step's lines as the source of a class: γ from self, state from a dictionary, the slope as grad."""
+    look = re.search(r"gradient\(((?:[^()]|\([^()]*\))*)\)", lines)
+    point = look[1] if look else "theta"
+    body = lines.replace(f"gradient({point})", "grad")
+    defined = re.search(rf"^{point} = (.*)$", lines, re.M) if point != "theta" else None
+    point = defined[1] if defined else point
+    state = re.findall(r"^(\w+) = ", exercise.begin, re.M)
+    fields = "\n".join(f"        {letter} = self.{name}" for name, letter in exercise.fields.items())
+    unpacked = "\n".join(f"        {name} = state[{name!r}]" for name in state)
+    body = "\n".join(f"        {line}" for line in body.splitlines())
+    return f"""
+class Answer:
+    def __init__(self, {", ".join(exercise.fields)}):
+        {"; ".join(f"self.{name} = {name}" for name in exercise.fields)}
+    def init(self, theta, zeros):
+        return {{{", ".join(f"{name!r}: zeros" for name in state)}}}
+    def at(self, t):
+        return {{"t": t}}
+    def look(self, theta, state):
+{fields}
+{unpacked}
+        return {point}
+    def step(self, theta, grad, state, at):
+        t = at["t"]
+{fields}
+{unpacked}
+{body}
+        return theta, {{{", ".join(f"{name!r}: {name}" for name in state)}}}
+"""
+
+
+def given(one, answer):
+    return as_class(one, answer) if isinstance(one, WholeRule) else answer
+
+
+@over(ALL)
+def test_every_known_wrong_answer_gets_its_own_words(one):
+    assert len(one.wrong) >= (5 if isinstance(one, Behaviour) else 3)
+    assert len({wrong.says for wrong in one.wrong}) == len(one.wrong)
+    for wrong in one.wrong:
+        verdict = one.judge(given(one, wrong.answer))
+        assert not verdict.right and verdict.says.startswith(wrong.says), f"{wrong}: {verdict}"
+        assert verdict.hint
+
+
+@over([one for one in ALL if isinstance(one, Choice)])
+def test_every_option_but_the_right_one_has_its_words(one):
+    assert {one.right, *(wrong.answer for wrong in one.wrong)} == set(one.lettered)
+
+
+@over(BEHAVIOURS)
+def test_the_probes_tell_all_known_answers_apart(one):
+    known = [one.traces(one.solution), *(one.traces(wrong.answer) for wrong in one.wrong)]
+    assert not any(trace.stop for trace in known[0])
+    assert not [(i, j) for i in range(len(known)) for j in range(i) if same(known[i], known[j])]
+
+
+@over(BEHAVIOURS)
+def test_a_wrong_answer_shows_the_first_step_with_both_values(one):
+    shown = 0
+    for wrong in one.wrong:
+        verdict = one.judge(given(one, wrong.answer))
+        if verdict.theirs is None:
+            continue
+        shown += 1
+        mine, right = one.traces(wrong.answer), one.traces(one.solution)
+        probe, t = next(
+            (i, t) for i, (a, b) in enumerate(zip(mine, right, strict=True)) if (t := departs(a, b))
+        )
+        assert (verdict.theirs, verdict.ours) == (
+            pytest.approx(mine[probe].values[t - 1], rel=1e-12),
+            right[probe].values[t - 1],
+        )
+        assert verdict.probe and all(
+            abs(a - b) <= 1e-9 * max(1, abs(b))
+            for a, b in zip(mine[probe].values[: t - 1], right[probe].values[: t - 1], strict=True)
+        )
+    assert shown >= len(one.wrong) - 3
+
+
+@over([one for one in WHOLE if one.name in LIBRARY])
+def test_the_lines_that_are_right_are_the_librarys(one):
+    library = partial(Calls, LIBRARY[one.name])
+    for probe, ours in zip(one.probes, one.traces(one.solution), strict=True):
+        assert departs(walk(library, one.fields, probe), ours) is None
+
+
+class Calls:
+    """A rule that has the library's do the work."""
+
+    def __init__(self, kind, **settings):
+        self.kind, self.settings = kind, settings
+        self.rule = kind(**settings)
+
+    def init(self, theta, zeros):
+        return self.rule.init(theta, zeros)
+
+    def at(self, t):
+        return self.rule.at(t)
+
+    def look(self, theta, state):
+        return self.rule.look(theta, state)
+
+    def step(self, theta, grad, state, at):
+        return self.rule.step(theta, grad, state, at)
+
+
+@over([one for one in WHOLE if one.name in LIBRARY])
+def test_the_librarys_rule_is_no_answer(one):
+    library = LIBRARY[one.name]
+
+    class Renamed(library):
+        pass
+
+    class Asks(library):
+        def step(self, theta, grad, state, at):
+            return super().step(theta, grad, state, at)
+
+    answers = [
+        library,
+        library(**dict.fromkeys(one.fields, 0.1)),
+        Renamed,
+        Asks,
+        lambda **settings: library(**settings),
+        partial(Calls, library),
+    ]
+    for answer in answers:
+        verdict = one.judge(answer)
+        assert not verdict.right and "Write the equation yourself" in verdict.says, verdict
+
+
+def test_the_librarys_closed_forms_and_torchs_optimizers_are_no_answer():
+    import torch
+
+    for answer in (
+        gd.theory.rho,
+        lambda t, beta2: gd.theory.rho(t, beta2),
+        lambda t, beta2: gd.RAdam(beta2=beta2).at(t)["rho"],
+        "__import__('gdcourse').theory.rho(t, beta2)",
+    ):
+        assert "Write the equation yourself" in exercises.radam.rho.judge(answer).says
+
+    def step(theta, eta, g):
+        optimizer = torch.optim.SGD([torch.tensor(theta)], lr=eta)
+        return theta - optimizer.param_groups[0]["lr"] * g
+
+    assert "Write the equation yourself" in exercises.gradient_descent.step.judge(step).says
+
+
+@over(BEHAVIOURS)
+def test_no_constant_passes(one):
+    class Rests:
+        def __init__(self, *arguments, **settings):
+            pass
+
+        def step(self, theta, grad, state, at):
+            return 0.25
+
+    for value in (0, 1, 0.25, -1):
+        line = f"theta = {value}" if isinstance(one, MissingLine) and not one.target else str(value)
+        answer = Rests if isinstance(one, WholeRule) else line
+        assert not one.judge(answer).right
+
+
+class NoStep:
+    def __init__(self, *arguments, **settings):
+        pass
+
+
+class Raises(NoStep):
+    def step(self, theta, grad, state, at):
+        return 1 / 0
+
+
+class Leaves(NoStep):
+    def step(self, theta, grad, state, at):
+        raise SystemExit
+
+
+class Prints(NoStep):
+    def step(self, theta, grad, state, at):
+        print("x" * 10_000_000)
+        return theta, {}
+
+
+class Bottomless(NoStep):
+    def step(self, theta, grad, state, at):
+        return self.step(theta, grad, state, at)
+
+
+class Forgets(NoStep):
+    def init(self, theta, zeros):
+        return {"v": zeros}
+
+    def step(self, theta, grad, state, at):
+        return theta, {}
+
+
+class GivesText(NoStep):
+    def step(self, theta, grad, state, at):
+        return "theta", {}
+
+
+class Hostile:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+    def __float__(self):
+        raise RuntimeError("no float")
+
+    def __eq__(self, other):
+        raise RuntimeError("no comparison")
+
+    __hash__ = None
+
+
+def returns(value):
+    class Returns(NoStep):
+        def step(self, theta, grad, state, at):
+            return value, {}
+
+    return Returns
+
+
+NASTY = [
+    None, ..., "", "   ", "# nothing", "...", "theta = ...", "____", "x" * 100_000, "(" * 10_000, "1 +", "\0",
+    "raise SystemExit", "raise KeyError(3)", "theta = 1j", "nonsense", "import os\nos.nothing", "del theta",
+    "def f(:", "class A: pass", "class A:\n  def step(self): return 1", "lambda: 1/0", "10**400", "nan",
+    "print('x' * 10**7)", "theta = theta = theta", "z", "(z)",
+    lambda: 1 / 0, lambda *a: a, lambda **k: k, lambda theta: theta, print, len, type, int, object, object(),
+    float("nan"), float("inf"), 10**400, -1, True, 1j, [], [1.0], {}, (1, 2), {1, 2}, b"12", bytearray(b"1"),
+    NoStep, NoStep(), Raises, Leaves, Prints, Bottomless, Forgets, GivesText, Hostile, Hostile(), Exception,
+    returns(float("nan")), returns(None), returns(1j), returns(10**400), returns([1, 2]), returns(...),
+]  # fmt: skip
+
+
+@over(ALL)
+def test_nothing_that_an_answer_does_raises(one, capsys):
+    towers = ["9**9**9"] if isinstance(one, Number) else []
+    for answer in [*NASTY, *towers]:
+        verdict = one.check(answer)
+        assert not verdict.right
+        assert 0 < len(str(verdict)) < 3000 and str(verdict) == repr(verdict)
+        assert json.loads(json.dumps(verdict.as_dict(), allow_nan=False))["text"] == str(verdict)
+    assert not capsys.readouterr().out
+
+
+def bare(text):
+    return re.sub(r"\s|·|\*(?!\*)", "", text)
+
+
+@over(ALL)
+def test_no_message_holds_the_solution(one):
+    messages = [one.title, one.prompt, one.how_to_answer, one.why, repr(one), *one.hints]
+    messages += [str(one.judge(answer)) for answer in NASTY if not isinstance(answer, str)]
+    messages += [wrong.says for wrong in one.wrong]
+    if isinstance(one, Behaviour):
+        lines = one.solution.splitlines()
+        secret = (
+            lines if isinstance(one, Formula) else [line.split(" = ")[-1] for line in lines if " = " in line]
+        )
+        secret = [line for line in secret if len(bare(line)) > 6 and line != "gradient(theta)"]
+        assert secret
+    elif isinstance(one, Number):
+        secret = [f"{one.right:.6g}"] if isinstance(one.right, float) and len(f"{one.right:.6g}") > 3 else []
+    else:
+        secret = []
+    for line in secret:
+        assert not [text for text in messages if bare(line) in bare(text)], line
+
+
+def test_an_open_answer_is_no_try_and_each_wrong_one_gives_the_next_hint():
+    one = exercises.momentum.heavy_ball
+    for nothing in (None, ..., "", one.stub):
+        verdict = one.check(nothing)
+        assert not verdict.answered and not verdict.hint and str(verdict).startswith("Open.")
+    assert "heavy_ball  open" in repr(exercises.momentum)
+    hints = [one.check(NoStep).hint for _ in range(len(one.hints) + 1)]
+    assert hints == [one.hint(i) for i in range(len(one.hints))] + [one.hint(99)]
+    assert hints[0].startswith("Hint 1 of 2: ") and one.hints[0] in hints[0] and hints[-1] == hints[-2]
+    assert "heavy_ball  tried" in repr(exercises.momentum)
+    assert one.judge(NoStep).hint == hints[0]  # without a memory
+    assert one.check(RIGHT[one.name][0]).right and one.check(NoStep).hint
+    assert "heavy_ball  solved" in repr(exercises.momentum)
+
+
+@over(WHOLE)
+def test_a_stub_is_open_as_text_and_as_a_class(one):
+    assert "..." in one.stub and not one.judge(one.stub).answered
+    names = {"gd": gd}
+    exec(one.stub, names)
+    verdict = one.judge(names["Mine"])
+    assert not verdict.answered and not verdict.right, verdict
+
+
+def test_progress_counts_by_chapter(capsys):
+    exercises.batch.sum.check("2/75")
+    exercises.batch.chunks.check(4.5)
+    assert exercises.progress() is None
+    table = {row.split()[0]: row.split()[1:] for row in capsys.readouterr().out.splitlines()[1:]}
+    assert list(table) == [*exercises.CHAPTERS, "all"]
+    assert table["batch"] == ["1", "1", str(len(exercises.batch.exercises) - 2)]
+    assert table["all"] == ["1", "1", str(len(ALL) - 2)]
+
+
+def test_what_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no exercise nonsense; it has heavy_ball"):
+        _ = exercises.momentum.nonsense
+    with pytest.raises(AttributeError, match="no exercises for nonsense"):
+        _ = exercises.nonsense
+
+
+def test_a_complaint_names_the_line():
+    verdict = exercises.adam.bias.judge("m_hat = m\nv_hat = v + nothing")
+    assert "NameError" in verdict.says and "line 2, `v_hat = v + nothing`" in verdict.says
+    verdict = exercises.momentum.heavy_ball.judge(Raises)
+    assert "ZeroDivisionError" in verdict.says and "`return 1 / 0`" in verdict.says
+    assert "** in Python" in exercises.adam.step.judge("theta - eta * m_hat / (v_hat^0.5 + eps)").says
+    assert "in line 1" in exercises.adam.step.judge("theta = = 1").says
+    assert "equation's letters" in exercises.adam.step.judge("theta - lr * m_hat").says
+    assert "asks for lr" in exercises.gradient_descent.step.judge(lambda theta, lr, g: theta - lr * g).says
+    assert "has to set look" in exercises.nesterov.look_ahead.judge("point = theta - gamma * v").says
+    assert "complex" in exercises.adam.step.judge("theta - eta * (-v_hat)**0.5").says
+
+
+def test_a_verdict_on_one_page():
+    says = str(
+        exercises.momentum.heavy_ball.judge(
+            as_class(
+                exercises.momentum.heavy_ball, "v = gamma * v + eta * gradient(theta)\ntheta = theta + v"
+            )
+        )
+    )
+    assert says == (
+        "Not yet. v is minus the velocity: subtract it.\n"
+        "First difference at t = 1: your θ is 1.2, it should be 0.8.\n"
+        "Tried with θ_0 = 1, η = 0.1, γ = 0.9, a gradient of 2.\n"
+        "Hint 1 of 2: v_t has two parts: what is left of the last step, and a gradient step."
+    )
+
+
+def test_a_class_may_name_its_arguments_by_letters_and_not_by_anything():
+    assert exercises.momentum.heavy_ball.judge(RIGHT["momentum.heavy_ball"][2]).right
+
+    class Takes:
+        def __init__(self, one, two, three):
+            pass
+
+        step = None
+
+    assert "its arguments are: one, two, three" in exercises.momentum.heavy_ball.judge(Takes).says
