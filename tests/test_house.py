@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "gdcourse"
-ROOMS = ["rules", "theory", "problems", "optim", "experiments", "figures", "explore"]  # from the ground up
+ROOMS = [  # from the ground up
+    "rules",
+    "theory",
+    "problems",
+    "workbench",
+    "optim",
+    "experiments",
+    "figures",
+    "explore",
+]
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"numpy", "torch", "matplotlib", "scipy", "jax", "pandas"}
 

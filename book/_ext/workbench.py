@@ -1,12 +1,13 @@
 """Workbenches: the rule of a chapter in an editor, run in the page by Python itself.
 
-``{workbench} Momentum`` with options ``surface`` (a name of `gdcourse.workbench.run.SURFACES`), ``rule`` (how the
-rule is made) and ``steps``; its content are changes worth making, as a definition list: a title, then what is
-replaced by what, ``: `old` → `new` `` (``\\n`` in it is a new line), then what there is to see. Without a name it
-is the blank one, which races a reader's rule against the ten.
+``{workbench} Momentum`` with options ``surface`` (a name of `gdcourse.workbench.run.SURFACES`), ``rule`` (how
+the rule is made) and ``steps``; its content are changes worth making, as a definition list: a title, then
+what is replaced by what, ``: `old` → `new` `` (``\\n`` in it is a new line), then what there is to see. Without
+a name it is the blank one, which races a reader's rule against the ten.
 
-What runs is Pyodide (book/_pyodide, as its authors publish it) and the package's own files, byte for byte. Both are
-put beside the site's other static files under a name with a checksum, so that browsers may keep them for good.
+What runs is Pyodide (book/_pyodide, as its authors publish it) and the package's own files, byte for byte.
+Both are put beside the site's other static files under a name with a checksum, so that browsers may keep them
+for good.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from sphinx.util.docutils import SphinxDirective
 from gdcourse.explore.contours import contour_lines
 from gdcourse.figures.source import bare
 from gdcourse.problems.surfaces import Plane
-from gdcourse.rules import METHODS
+from gdcourse.rules import ALL
 from gdcourse.workbench.run import SURFACES
 
 BOOK = Path(__file__).resolve().parents[1]
@@ -73,15 +74,24 @@ rule = Mine(lr=0.01)
 
 
 def text_of(name: str, made: str) -> str:
-    """A rule's file without the words: its imports, its class, and a line that makes one."""
-    kind = type(METHODS[name].make(METHODS[name].usual))
-    file = Path(inspect.getfile(kind)).read_text(encoding="utf-8")
-    imports = [
-        ast.get_source_segment(file, node)
-        for node in ast.parse(file).body
-        if isinstance(node, (ast.Import, ast.ImportFrom)) and "ClassVar" not in ast.unparse(node)
+    """A rule's file without the words: its imports, its class, and a line that makes one. Other rules that
+    are named in it, as the one inside Lookahead, are imported."""
+    kind = ALL[name].kind
+    text = f"{bare(kind)}\n\n\nrule = {made}\n"
+    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)} - {name}
+    imports: dict[str, list[str]] = {}
+    for node in ast.parse(Path(inspect.getfile(kind)).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            words = [one.name for one in node.names if one.name in used]
+            imports |= {node.module: words} if words else {}
+            used -= set(words)
+    imports |= {ALL[other].kind.__module__: [other] for other in used & set(ALL)}
+    ours = sorted(module for module in imports if module.startswith("gdcourse"))
+    written = [
+        f"from {module} import {', '.join(imports[module])}" for module in imports if module not in ours
     ]
-    return "\n".join(imports) + f"\n\n\n{bare(kind)}\n\n\nrule = {made}\n"
+    written += ["", *(f"from {module} import {', '.join(imports[module])}" for module in ours)]
+    return "\n".join(written) + f"\n\n\n{text}"
 
 
 class Drawn(Plane):
@@ -180,10 +190,17 @@ def opened(page: str, folder: str, data: dict[str, Any]) -> str:
             for key, one in data["surfaces"].items()
         )
         menu = f'<label>on <select aria-label="surface">{choices}</select></label>'
-    return f"""<div class="gd-workbench" id="workbench-{page}" data-python="{folder}" data-bytes="{size}" role="group" aria-label="{title}">
+    head = (
+        f'<div class="gd-workbench" id="workbench-{page}" data-python="{folder}" data-bytes="{size}" '
+        f'role="group" aria-label="{title}">'
+    )
+    field = f'<textarea id="workbench-text-{page}" spellcheck="false" autocapitalize="off" autocomplete="off"'
+    keys = "The rule, in Python. Tab indents; Escape, then Tab, leaves the editor."
+    loads = f"Python runs in this page. The first click loads it, {size / 1e6:.0f} MB."
+    return f"""{head}
 <p class="gd-wb-title">{title}</p>
-<label for="workbench-text-{page}">The rule, in Python. Tab indents; Escape, then Tab, leaves the editor.</label>
-<textarea id="workbench-text-{page}" spellcheck="false" autocapitalize="off" autocomplete="off" rows="12">{html.escape(data["text"])}</textarea>
+<label for="workbench-text-{page}">{keys}</label>
+{field} rows="12">{html.escape(data["text"])}</textarea>
 <div class="gd-wb-buttons">
 <button type="button" data-do="run">Run</button>
 <button type="button" data-do="stop" hidden>Stop</button>
@@ -191,8 +208,8 @@ def opened(page: str, folder: str, data: dict[str, Any]) -> str:
 <button type="button" data-do="link">Copy a link</button>
 {menu}
 </div>
-<progress hidden></progress>
-<div class="gd-wb-says" role="status"><p>Python runs in this page. The first click loads it, {size / 1e6:.0f} MB.</p></div>
+<progress hidden aria-label="Loading Python"></progress>
+<div class="gd-wb-says" role="status"><p>{loads}</p></div>
 <noscript><p>This needs JavaScript.</p></noscript>
 <div class="gd-wb-picture"></div>
 <div class="gd-wb-table"></div>

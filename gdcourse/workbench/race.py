@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import is_dataclass
 from functools import cache
 from typing import Any
 
-from gdcourse.rules.table import METHODS
+from gdcourse.rules.table import METHODS, lr_of, with_lr
 from gdcourse.workbench.run import Kept, Run, explained, made, walk
 
 RATES = tuple(10 ** (i / 2) for i in range(-3, 4))
@@ -22,10 +22,11 @@ def race_as_dict(text: str, surface: str, steps: int) -> dict[str, Any]:
     Returns
     -------
     ``lines``: for each entrant its "name", the "rate" that ended lowest (None where there is none to search
-    for), the "loss" it ended at (None where all diverged), "tried", and its "path"; the lowest first. "error",
-    "line", "printed": as of `run`.
+    for), the "loss" it ended at (None where all diverged), "tried", and its "path"; the lowest first.
+    "error", "line", "printed": as of `run`.
     """
-    out, found = Kept(), {"lines": [], "error": "", "line": None, "printed": ""}
+    out = Kept()
+    found: dict[str, Any] = {"lines": [], "error": "", "line": None, "printed": ""}
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         try:
             own = best("yours", *own_rates(made(text)), surface, steps)
@@ -38,10 +39,13 @@ def race_as_dict(text: str, surface: str, steps: int) -> dict[str, Any]:
 
 def own_rates(rule: Any) -> tuple[Callable[[float], Any], tuple[float, ...], bool]:
     """How the reader's rule is made with a rate, its rates, and whether it has one."""
-    if is_dataclass(rule) and any(f.name == "lr" for f in fields(rule)):
-        lr = rule.lr  # type: ignore[attr-defined]
-        return lambda rate: replace(rule, lr=rate), tuple(lr * times for times in RATES), True
-    return lambda rate: rule, (1.0,), False
+    try:
+        lr = lr_of(rule) if is_dataclass(rule) else None
+    except TypeError:
+        lr = None
+    if lr is None:
+        return lambda rate: rule, (1.0,), False
+    return lambda rate: with_lr(rule, rate), tuple(lr * times for times in RATES), True
 
 
 @cache

@@ -1,7 +1,7 @@
 """Run a rule that a reader wrote, from its text: the path, the losses, and what went wrong where.
 
-The page calls `run` in the browser, with files of the package alone that need no NumPy. Nothing here raises for
-what a reader wrote: a `Run` says it in words.
+The page calls `run` in the browser, with files of the package alone that need no NumPy. Nothing here raises
+for what a reader wrote: a `Run` says it in words.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def run(text: str, surface: str, steps: int, start: Any = None) -> Run:
 
     Parameters
     ----------
-    text : Python. It makes ``rule``, a rule with its hyperparameters; where it does not, the last class with a
-        ``step`` is made without any.
+    text : Python. It makes ``rule``, a rule with its hyperparameters; where it does not, the last class with
+        a ``step`` is made without any.
     surface : a name of `SURFACES`.
     steps : how many.
     start : θ_0, two numbers. Default: the surface's own.
@@ -122,11 +122,12 @@ def made(text: str) -> Any:
             raise ValueError(
                 "there is no rule: write a class with a method step, and rule = ThatClass(…) below"
             )
+        name = own[-1].__name__
         try:
             rule = own[-1]()
         except TypeError as error:
             raise ValueError(
-                f"{own[-1].__name__} needs hyperparameters: write rule = {own[-1].__name__}(lr=0.1) below ({error})"
+                f"{name} needs hyperparameters: write rule = {name}(lr=0.1) below ({error})"
             ) from None
     for name in ("step", "init", "at", "look"):
         if not callable(getattr(rule, name, None)):
@@ -138,7 +139,7 @@ def walk(rule: Any, surface: str, steps: int, start: Any, found: Run) -> None:
     """Take the steps, and write them down."""
     plane, usual = SURFACES[surface]
     theta = Vector(map(float, start or usual))
-    state = rule.init(theta, 0 * theta)
+    state = rule.init(theta, Vector([0.0] * len(theta)))
     if not isinstance(state, dict):
         raise ValueError(
             f"init gives back {kind_of(state)}: it must be a dict, of what is carried on by name"
@@ -150,7 +151,8 @@ def walk(rule: Any, surface: str, steps: int, start: Any, found: Run) -> None:
         stepped = rule.step(theta, grad, state, rule.at(t))
         if not (isinstance(stepped, tuple) and len(stepped) == 2 and isinstance(stepped[1], dict)):
             raise ValueError(
-                f"step gives back {kind_of(stepped)}: it must be two things, the new θ and a dict of the new state"
+                f"step gives back {kind_of(stepped)}: it must be two things, the new θ and a dict of the new "
+                "state"
             )
         theta, new = stepped
         if not isinstance(theta, Vector) or len(theta) != 2:
