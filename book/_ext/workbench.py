@@ -2,8 +2,8 @@
 
 ``{workbench} Momentum`` with options ``surface`` (a name of `gdcourse.workbench.run.SURFACES`), ``rule`` (how
 the rule is made) and ``steps``; its content are changes worth making, as a definition list: a title, then
-what is replaced by what, ``: `old` → `new` `` (``\\n`` in it is a new line), then what there is to see. Without
-a name it is the blank one, which races a reader's rule against the ten.
+what is replaced by what, ``: `old` → `new` `` (``\\n`` in it is a new line), then what there is to see.
+Without a name it is the blank one, which races a reader's rule against the ten.
 
 What runs is Pyodide (book/_pyodide, as its authors publish it) and the package's own files, byte for byte.
 Both are put beside the site's other static files under a name with a checksum, so that browsers may keep them

@@ -109,7 +109,7 @@ def made(text: str) -> Any:
     ValueError : it makes none. And whatever the text itself raises.
     """
     names: dict[str, Any] = {"__name__": "__main__", "Rule": Rule}
-    exec(compile(text, FILE, "exec"), names)
+    exec(compile(text, FILE, "exec", dont_inherit=True), names)  # as in a notebook
     if "rule" in names:
         rule = names["rule"]
         if isinstance(rule, type):

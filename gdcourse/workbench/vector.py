@@ -106,7 +106,9 @@ def power(a: float, b: float) -> float:
     except OverflowError:
         return -math.inf if a < 0 and b % 2 == 1 else math.inf
     except ValueError:  # a root of a negative number, or 0 to a negative power
-        return math.inf if a == 0 else math.nan
+        if a != 0:
+            return math.nan
+        return math.copysign(math.inf, a) if b % 2 == 1 else math.inf
 
 
 def entrywise(function: Callable[[Any, Any], Any], turned: bool = False) -> Callable[[Any, Any], Any]:
