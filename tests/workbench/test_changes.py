@@ -77,7 +77,7 @@ def length(found: Run) -> float:
 
 
 def test_every_optimizers_chapter_has_one():
-    assert len(HAVE) == 9 and set(HAVE) == set(EFFECTS)
+    assert len(HAVE) >= 9 and set(HAVE) == set(EFFECTS)
 
 
 @pytest.mark.parametrize("page", HAVE)
