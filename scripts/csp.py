@@ -45,7 +45,9 @@ def policy(site: Path) -> str:
         for source in (*inline.scripts, *inline.handlers):
             digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
             hashes.add(f"'sha256-{digest}'")
-    scripts = " ".join(["'self'", "'unsafe-hashes'", *sorted(hashes)])
+    scripts = " ".join(
+        ["'self'", "'unsafe-hashes'", "'wasm-unsafe-eval'", *sorted(hashes)]
+    )  # Python, in a worker
     return "; ".join(
         [
             "default-src 'none'",

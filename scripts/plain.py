@@ -262,6 +262,8 @@ class Reader:
             return quoted("To keep", self.text(inside))
         if name == "ask":
             return self.ask(inside, options.get("answer", ""))
+        if name == "workbench":
+            return self.workbench(title, options, inside)
         if name == "exercise":
             return self.exercise(title) + "\n\n" + self.text(inside)
         if name == "solution":
@@ -291,6 +293,20 @@ class Reader:
         told += f"\n\nRight is ({right})." if right else "\n\nWhich one is right, the experiment says."
         asked = quoted("Before you look", self.text(f"{question}\n\n{listed}"))
         return f"{asked}\n\n{folded('What to say to each answer', self.text(told))}"
+
+    def workbench(self, rule: str, options: dict[str, str], changes: str) -> str:
+        """What is worth changing in a rule. In a notebook the cell that does so is one's own."""
+        listed = "\n".join(
+            f"- **{title}**: {self.text(change)}. {self.text(' '.join(says.split()))}"
+            for title, change, says in re.findall(
+                r"^(\S.*)\n: (`.+`)\n: ((?:.+\n?(?: +.+\n?)*))", changes, re.M
+            )
+        )
+        where = f"[on the site]({address(self.page, f'workbench-{self.page}')})"
+        head = f"Change the rule {rule}" if rule else "Write your own rule"
+        return quoted(
+            head, f"In the page {where} a click does this. Here, copy the rule into a cell.\n\n{listed}"
+        )
 
     def exercise(self, title: str) -> str:
         self.exercises += 1

@@ -19,9 +19,11 @@ SITE = Path(__file__).resolve().parents[1] / "_build" / "html"
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Files of the site, each with the policy as a header."""
+    """Files of the site, each with the policy as a header. What has a checksum in its name never changes."""
 
     def end_headers(self) -> None:
+        if self.path.startswith("/_static/python-"):
+            self.send_header("Cache-Control", "max-age=31536000, immutable")
         self.send_header("Content-Security-Policy", (Path(self.directory) / csp.NAME).read_text().strip())
         super().end_headers()
 

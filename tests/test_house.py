@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "gdcourse"
-ROOMS = [
+ROOMS = [  # from the ground up
     "rules",
     "exercises",
     "theory",
     "problems",
+    "workbench",
     "optim",
     "experiments",
     "figures",
     "explore",
-]  # from the ground up
+]
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"numpy", "torch", "matplotlib", "scipy", "jax", "pandas"}
 

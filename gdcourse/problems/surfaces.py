@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gdcourse.problems import planes
 from gdcourse.problems.problem import Problem, like, module_of
 
 
@@ -121,28 +122,18 @@ class Plane(Problem):
         raise NotImplementedError
 
 
-class Beale(Plane):
+class Beale(planes.Beale, Plane):
     """Beale's function: steep walls, a valley that grows flatter the further out it runs, and one minimum, at
     (3, ½), of value 0.
 
     J = (1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)².
     """
 
-    name = "Beale's function"
     start = np.array([-1.0, 1.5])
     minimum = np.array([3.0, 0.5])
 
-    def value(self, x: Any, y: Any) -> Any:
-        return (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2
 
-    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
-        a, b, c = 1.5 - x + x * y, 2.25 - x + x * y**2, 2.625 - x + x * y**3
-        dx = 2 * a * (y - 1) + 2 * b * (y**2 - 1) + 2 * c * (y**3 - 1)
-        dy = 2 * a * x + 4 * b * x * y + 6 * c * x * y**2
-        return dx, dy
-
-
-class Rosenbrock(Plane):
+class Rosenbrock(planes.Rosenbrock, Plane):
     """Rosenbrock's function: a curved valley, easy to enter and hard to follow to (1, 1).
 
     J = (1 − x)² + b (y − x²)².
@@ -152,50 +143,24 @@ class Rosenbrock(Plane):
     b : how steep the walls are. Default 100.
     """
 
-    name = "Rosenbrock's function"
     start = np.array([-1.2, 1.0])
     minimum = np.array([1.0, 1.0])
 
-    def __init__(self, b: float = 100.0) -> None:
-        self.b = b
 
-    def value(self, x: Any, y: Any) -> Any:
-        return (1 - x) ** 2 + self.b * (y - x**2) ** 2
-
-    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
-        wall = y - x**2
-        return -2 * (1 - x) - 4 * self.b * x * wall, 2 * self.b * wall
-
-
-class Saddle(Plane):
+class Saddle(planes.Saddle, Plane):
     """J = ½x² + ¼y⁴ − ½y²: a saddle at (0, 0) between two minima at (0, ±1) of value −¼."""
 
-    name = "saddle"
     start = np.array([1.0, 1e-3])
 
-    def value(self, x: Any, y: Any) -> Any:
-        return 0.5 * x**2 + 0.25 * y**4 - 0.5 * y**2
 
-    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
-        return x, y**3 - y
-
-
-class Himmelblau(Plane):
+class Himmelblau(planes.Himmelblau, Plane):
     """Himmelblau's function: four minima, all of value 0. Where a run ends depends on where it starts.
 
     J = (x² + y − 11)² + (x + y² − 7)².
     """
 
-    name = "Himmelblau's function"
     start = np.array([0.0, 0.0])
     minima = np.array([[3.0, 2.0], [-2.805118, 3.131312], [-3.779310, -3.283186], [3.584428, -1.848126]])
-
-    def value(self, x: Any, y: Any) -> Any:
-        return (x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2
-
-    def slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
-        a, b = x**2 + y - 11, x + y**2 - 7
-        return 4 * x * a + 2 * b, 2 * a + 4 * y * b
 
 
 class Rastrigin(Plane):

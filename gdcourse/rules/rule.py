@@ -85,7 +85,9 @@ def where(cond: Any, a: Any, b: Any) -> Any:
 
 
 def _library_of(x: Any) -> Any:
-    """NumPy or torch, whichever made x."""
+    """Where the words for x are: what it names itself, as NumPy's arrays do, or the library that made it."""
+    if hasattr(x, "__array_namespace__"):
+        return x.__array_namespace__()
     return sys.modules[type(x).__module__.partition(".")[0]]
 
 

@@ -1,0 +1,248 @@
+// A workbench: the rule of a chapter in an editor, its path on the chapter's surface, and what a reader makes of it.
+// Python is loaded on the first click, runs in a worker, and is stopped after five seconds of computing.
+(() => {
+  const LIMIT = 5000, MB = 1e6;
+  const SVG = "http://www.w3.org/2000/svg";
+  const make = (name, attributes = {}, ...inside) => {
+    const node = name.startsWith("svg:") ? document.createElementNS(SVG, name.slice(4)) : document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    node.append(...inside);
+    return node;
+  };
+  const short = (x) => {
+    if (x === null || !Number.isFinite(x)) return "no number";
+    if (x === 0) return "0";
+    const digits = Math.abs(x) >= 0.01 && Math.abs(x) < 1e4 ? String(Number(x.toPrecision(3))) : x.toExponential(1);
+    return digits.replace("e-", "e−").replace(/^-/, "−");
+  };
+
+  // ---------------------------------------------------------------- Python, one for all workbenches of a page
+  const python = {
+    worker: null, ready: null, number: 0, waiting: new Map(),
+    start(folder, told) {
+      if (this.ready) return this.ready;
+      this.worker = new Worker(new URL(`${folder}python-worker.mjs`, location.href), { type: "module" });
+      this.ready = new Promise((done, failed) => {
+        this.worker.onerror = (event) => failed(new Error(event.message || "the worker could not be started"));
+        this.worker.onmessage = ({ data }) => {
+          if (data.kind === "progress") told(data.bytes);
+          if (data.kind === "ready") done();
+          if (data.kind === "failed") failed(new Error(data.why));
+          if (data.kind === "answer") this.waiting.get(data.id)?.(JSON.parse(data.answer));
+        };
+      });
+      this.ready.catch(() => this.stop());
+      return this.ready;
+    },
+    stop() {
+      this.worker?.terminate();
+      for (const done of this.waiting.values()) done(null);
+      this.waiting.clear();
+      this.worker = this.ready = null;
+    },
+    ask(what, args) {
+      const id = ++this.number;
+      return new Promise((done) => {
+        const timer = setTimeout(() => this.stop(), LIMIT);
+        this.waiting.set(id, (answer) => {
+          clearTimeout(timer);
+          this.waiting.delete(id);
+          done(answer);
+        });
+        this.worker.postMessage({ id, ask: { what, args } });
+      });
+    },
+  };
+  window.gdPython = python;
+
+  // ------------------------------------------------------------------------------------- a text in an address
+  const packed = async (text) => {
+    const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+    const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+    return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  };
+  const unpacked = async (word) => {
+    const bytes = Uint8Array.from(atob(word.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"))).text();
+  };
+
+  // ------------------------------------------------------------------------------------------------ pictures
+  const ticks = (low, high, count) => {
+    const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((k) => k * power).find((s) => s >= rough);
+    return Array.from({ length: Math.floor((high - low) / step) + 2 }, (_, i) => (Math.ceil(low / step) + i) * step).filter((x) => x <= high + 1e-9 * step);
+  };
+  const frame = (label, width, height) => make("svg:svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, class: "gd-wb-svg" });
+  const axes = (svg, box, x, y, xs, ys, xlabel, ylabel) => {
+    for (const [at, text] of xs) svg.append(make("svg:text", { x: x(at), y: box.bottom + 15, class: "gd-wb-tick", "text-anchor": "middle" }, text));
+    for (const [at, text] of ys) svg.append(make("svg:text", { x: box.left - 5, y: y(at) + 4, class: "gd-wb-tick", "text-anchor": "end" }, text));
+    svg.append(
+      make("svg:rect", { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top, class: "gd-wb-axis" }),
+      make("svg:text", { x: (box.left + box.right) / 2, y: box.bottom + 30, class: "gd-wb-tick", "text-anchor": "middle" }, xlabel),
+      make("svg:text", { x: box.left, y: box.top - 6, class: "gd-wb-tick" }, ylabel),
+    );
+  };
+  const polyline = (points, attributes) => make("svg:polyline", { points: points.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" "), ...attributes });
+
+  const plane = (surface, runs) => {
+    const [x0, x1] = surface.x, [y0, y1] = surface.y, width = 360, height = 300;
+    const box = { left: 40, right: width - 8, top: 18, bottom: height - 36 };
+    const x = (v) => box.left + ((v - x0) / (x1 - x0)) * (box.right - box.left);
+    const y = (v) => box.bottom - ((v - y0) / (y1 - y0)) * (box.bottom - box.top);
+    const svg = frame(`Paths on ${surface.name}: ${runs.map((run) => `${run.name}, ${run.path.length - 1} steps`).join("; ")}`, width, height);
+    const clip = `clip-${Math.random().toString(36).slice(2)}`;
+    svg.append(make("svg:clipPath", { id: clip }, make("svg:rect", { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top })));
+    const inside = make("svg:g", { "clip-path": `url(#${clip})` });
+    for (const line of surface.lines) inside.append(polyline(line.map(([a, b]) => [x(a), y(b)]), { class: "gd-wb-level" }));
+    const near = (v) => Math.max(-1e4, Math.min(1e4, v));
+    for (const run of runs) {
+      const points = run.path.map(([a, b]) => [near(x(a)), near(y(b))]);
+      inside.append(polyline(points, { class: `gd-wb-path ${run.class}` }));
+      for (const [a, b] of run.class === "own" ? points : []) inside.append(make("svg:circle", { cx: a, cy: b, r: 2, class: `gd-wb-dot ${run.class}` }));
+    }
+    svg.append(inside);
+    axes(svg, box, x, y, ticks(x0, x1, 5).map((v) => [v, short(v)]), ticks(y0, y1, 5).map((v) => [v, short(v)]), "θ₁", "θ₂");
+    return svg;
+  };
+
+  const losses = (runs, floor) => {
+    const width = 300, height = 300, box = { left: 48, right: width - 8, top: 18, bottom: height - 36 };
+    const above = (run) => run.losses.map((v) => Math.max(v - floor, 1e-16));
+    const all = runs.flatMap(above).filter(Number.isFinite), steps = Math.max(1, ...runs.map((run) => run.losses.length - 1));
+    const low = Math.floor(Math.log10(Math.min(...all, 1))), high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...all, 1e-16))));
+    const x = (t) => box.left + (t / steps) * (box.right - box.left);
+    const y = (v) => box.bottom - ((Math.log10(v) - low) / (high - low)) * (box.bottom - box.top);
+    const svg = frame(`Loss over steps: ${runs.map((run) => `${run.name} ends at ${short(run.losses.at(-1))}`).join("; ")}`, width, height);
+    for (const run of runs) svg.append(polyline(above(run).map((v, t) => [x(t), y(v)]), { class: `gd-wb-path ${run.class}` }));
+    const every = Math.max(1, Math.ceil((high - low) / 5));
+    const decades = Array.from({ length: high - low + 1 }, (_, i) => low + i).filter((p) => (p - high) % every === 0);
+    axes(svg, box, x, y, ticks(0, steps, 5).map((t) => [t, String(t)]), decades.map((p) => [10 ** p, `1e${p}`.replace("-", "−")]), "step", "loss above the lowest (log)");
+    return svg;
+  };
+
+  // ---------------------------------------------------------------------------------------------- a workbench
+  const begin = async (box) => {
+    const data = JSON.parse(box.querySelector(".gd-wb-data").textContent);
+    const text = box.querySelector("textarea"), says = box.querySelector(".gd-wb-says"), bar = box.querySelector("progress");
+    const picture = box.querySelector(".gd-wb-picture"), table = box.querySelector(".gd-wb-table");
+    const button = (name) => box.querySelector(`[data-do=${name}]`);
+    const key = `gd-workbench:${box.id}`;
+    const surface = () => box.querySelector("select")?.value ?? data.surface;
+    const say = (...parts) => says.replaceChildren(...parts.map((part) => (typeof part === "string" ? make("p", {}, part) : part)));
+    let original = null, mark = null;
+
+    if (location.protocol === "file:") {
+      say("From a file, browsers do not let a page run Python. With `make serve` in a clone of the book, and on its site, this works.".replaceAll("`", ""));
+      button("run").disabled = true;
+    }
+    try { text.value = localStorage.getItem(key) ?? data.text; } catch { text.value = data.text; }
+    const linked = new URLSearchParams(location.hash.slice(1)).get(box.id);
+    if (linked) {
+      try { text.value = await unpacked(linked); } catch { say("The text in this address cannot be read; here is the book's."); }
+      box.scrollIntoView();
+    }
+    const keep = () => { try { text.value === data.text ? localStorage.removeItem(key) : localStorage.setItem(key, text.value); } catch { /* no storage: the text lives as long as the page */ } };
+    const tall = () => { text.rows = Math.min(40, text.value.split("\n").length + 1); };
+    tall();
+    text.addEventListener("input", () => { keep(); tall(); mark = null; });
+
+    let leaves = false; // after Escape, Tab leaves the editor
+    text.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") { leaves = true; return; }
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); button("run").click(); return; }
+      if (event.key !== "Tab" || leaves || event.shiftKey) { if (event.key !== "Shift") leaves = event.key === "Tab" ? leaves : false; return; }
+      event.preventDefault();
+      text.setRangeText("    ", text.selectionStart, text.selectionEnd, "end");
+      text.dispatchEvent(new Event("input"));
+    });
+    text.addEventListener("blur", () => { leaves = false; });
+
+    const line = (number) => {
+      const lines = text.value.split("\n");
+      const from = lines.slice(0, number - 1).join("\n").length + (number > 1 ? 1 : 0);
+      text.focus();
+      text.setSelectionRange(from, from + lines[number - 1].length);
+    };
+
+    const loaded = async () => {
+      const total = Number(box.dataset.bytes);
+      bar.hidden = python.ready !== null;
+      bar.max = total;
+      bar.value = 0;
+      if (!python.ready) say(`Loading Python, ${(total / MB).toFixed(0)} MB, once …`);
+      await python.start(box.dataset.python, (bytes) => { bar.value = Math.min(bytes, total); });
+      bar.hidden = true;
+    };
+
+    const show = (own, theirs) => {
+      const runs = [{ ...theirs, name: data.name, class: "theirs" }, { ...own, name: "yours", class: "own" }].filter((run) => run.path.length);
+      const map = data.surfaces[surface()];
+      picture.replaceChildren(plane(map, runs), losses(runs, map.lowest));
+    };
+    const told = (name, run) => run.diverged_at !== null ? `${name} diverged after ${run.diverged_at} steps` : `${name} ends at a loss of ${short(run.losses.at(-1))}`;
+    const printed = (answer) => (answer.printed ? [make("pre", { class: "gd-wb-printed" }, answer.printed)] : []);
+    const problem = (answer) => {
+      const at = answer.line ? [make("button", { type: "button", class: "gd-wb-line" }, `Line ${answer.line}`), ": "] : [];
+      at[0]?.addEventListener("click", () => line(answer.line));
+      return make("p", { class: "gd-wb-error" }, ...at, answer.error);
+    };
+
+    const run = async () => {
+      button("run").disabled = true;
+      button("stop").hidden = false;
+      try {
+        await loaded();
+        say("Running …");
+        const steps = data.steps, where = surface();
+        if (data.races) {
+          const answer = await python.ask("race", [text.value, where, steps]);
+          if (!answer) return say(`Stopped after ${LIMIT / 1000} s. Is there a loop without an end?`);
+          if (answer.error) { table.replaceChildren(); picture.replaceChildren(); return say(problem(answer), ...printed(answer)); }
+          raced(answer, steps);
+        } else {
+          original ??= await python.ask("run", [data.text, where, steps]);
+          const own = await python.ask("run", [text.value, where, steps]);
+          if (!own) { original = null; return say(`Stopped after ${LIMIT / 1000} s. Is there a loop without an end?`); }
+          if (own.error) { show({ ...own, path: [], losses: [] }, original); return say(problem(own), ...printed(own)); }
+          show(own, original);
+          const same = text.value === data.text;
+          say(make("p", {}, same ? `${own.rule}: ${told("it", own)} after ${steps} steps.` : `Of ${steps} steps: ${told("yours", own)}; ${told(`the book's ${data.name}`, original)}.`), ...(mark ? [make("p", {}, mark)] : []), ...printed(own));
+        }
+      } catch (error) {
+        bar.hidden = true;
+        say(`Python could not be started here: ${error.message}. It needs a browser with WebAssembly and module workers.`);
+      } finally {
+        button("run").disabled = false;
+        button("stop").hidden = true;
+      }
+    };
+
+    const raced = (answer, steps) => {
+      const map = data.surfaces[surface()], own = answer.lines.find((one) => one.name === "yours");
+      const first = answer.lines.find((one) => one.name !== "yours");
+      picture.replaceChildren(plane(map, [{ ...first, class: "theirs" }, { ...own, class: "own" }]));
+      const rows = answer.lines.map((one, i) => make("tr", one === own ? { class: "own" } : {}, make("td", {}, String(i + 1)), make("th", { scope: "row" }, one.name), make("td", {}, one.rate === null ? "—" : short(one.rate)), make("td", {}, one.loss === null ? "diverged" : short(one.loss))));
+      table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...["", "method", "best rate", "loss at the end"].map((word) => make("th", { scope: "col" }, word)))), make("tbody", {}, ...rows)));
+      const place = answer.lines.indexOf(own) + 1;
+      say(`After ${steps} steps yours is number ${place} of ${answer.lines.length}. Each was tried with ${first.tried} rates, yours with ${own.tried}.`, ...printed(answer));
+    };
+
+    button("run").addEventListener("click", run);
+    button("stop").addEventListener("click", () => { python.stop(); original = null; say("Stopped."); });
+    button("reset").addEventListener("click", () => { text.value = data.text; mark = null; keep(); tall(); say("The book's text again."); });
+    button("link").addEventListener("click", async () => {
+      const hash = `#${box.id}=${await packed(text.value)}`;
+      history.replaceState(null, "", hash);
+      try { await navigator.clipboard.writeText(location.href); say("A link to this text is in the clipboard."); } catch { say("The address of this page now holds the text."); }
+    });
+    box.querySelector("select")?.addEventListener("change", () => { original = null; });
+    box.querySelectorAll("[data-change]").forEach((node, i) => node.addEventListener("click", () => {
+      text.value = data.changes[i].text;
+      mark = data.changes[i].says;
+      keep(); tall(); run();
+    }));
+    box.dataset.ready = "";
+  };
+  const all = () => document.querySelectorAll(".gd-workbench").forEach(begin);
+  document.readyState === "loading" ? document.addEventListener("DOMContentLoaded", all) : all();
+})();

@@ -1,0 +1,199 @@
+"""Run a rule that a reader wrote, from its text: the path, the losses, and what went wrong where.
+
+The page calls `run` in the browser, with files of the package alone that need no NumPy. Nothing here raises
+for what a reader wrote: a `Run` says it in words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import traceback
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gdcourse.problems.planes import Beale, Himmelblau, Rosenbrock, Saddle, Valley
+from gdcourse.rules.rule import Rule
+from gdcourse.workbench.vector import Vector
+
+FILE = "your rule"
+FAR = 1e6
+"""A run that is further away than this, or no number, has diverged."""
+PRINTED = 1000
+"""So many letters of what is printed are kept."""
+
+SURFACES: dict[str, tuple[Any, tuple[float, float]]] = {
+    "ravine": (Valley(20.0), (-4.0, 1.0)),
+    "Beale": (Beale(), (-1.0, 1.5)),
+    "Rosenbrock": (Rosenbrock(), (-1.2, 1.0)),
+    "saddle": (Saddle(), (1.0, 1e-3)),
+    "Himmelblau": (Himmelblau(), (0.0, 0.0)),
+}
+"""By name, a surface and where runs start on it."""
+
+
+@dataclass
+class Run:
+    """What came of it.
+
+    Attributes
+    ----------
+    path : the points θ_0, θ_1, …, as far as they are finite.
+    losses : at these points.
+    diverged_at : the step after which θ was no finite number or far away, else None.
+    error : what went wrong, in a sentence, else "".
+    line : on which line of the text, counted from 1; None where that is not known.
+    printed : what the text printed, cut after a thousand letters.
+    rule : the rule with its hyperparameters, as text.
+    """
+
+    path: list[list[float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    diverged_at: int | None = None
+    error: str = ""
+    line: int | None = None
+    printed: str = ""
+    rule: str = ""
+
+
+class Kept(io.TextIOBase):
+    """What is written to it, up to so many letters."""
+
+    def __init__(self) -> None:
+        self.text, self.cut = "", False
+
+    def write(self, text: str) -> int:
+        room = PRINTED - len(self.text)
+        self.cut = self.cut or len(text) > room
+        self.text += text[: max(0, room)]
+        return len(text)
+
+    def told(self) -> str:
+        return self.text + ("\n… (cut)" if self.cut else "")
+
+
+def run(text: str, surface: str, steps: int, start: Any = None) -> Run:
+    """Run the rule that a text defines.
+
+    Parameters
+    ----------
+    text : Python. It makes ``rule``, a rule with its hyperparameters; where it does not, the last class with
+        a ``step`` is made without any.
+    surface : a name of `SURFACES`.
+    steps : how many.
+    start : θ_0, two numbers. Default: the surface's own.
+    """
+    found, out = Run(), Kept()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        try:
+            rule = made(text)
+            found.rule = repr(rule)
+            walk(rule, surface, steps, start, found)
+        except Exception as error:
+            found.error, found.line = explained(error)
+    found.printed = out.told()
+    return found
+
+
+def run_as_dict(*args: Any) -> dict[str, Any]:
+    """`run`, in numbers, lists and texts, for the page."""
+    return asdict(run(*args))
+
+
+def made(text: str) -> Any:
+    """The rule that a text makes.
+
+    Raises
+    ------
+    ValueError : it makes none. And whatever the text itself raises.
+    """
+    names: dict[str, Any] = {"__name__": "__main__", "Rule": Rule}
+    exec(compile(text, FILE, "exec", dont_inherit=True), names)  # as in a notebook
+    if "rule" in names:
+        rule = names["rule"]
+        if isinstance(rule, type):
+            raise ValueError(
+                f"rule is a class: give it its hyperparameters, as in rule = {rule.__name__}(lr=0.1)"
+            )
+    else:
+        own = [x for x in names.values() if isinstance(x, type) and x is not Rule and hasattr(x, "step")]
+        if not own:
+            raise ValueError(
+                "there is no rule: write a class with a method step, and rule = ThatClass(…) below"
+            )
+        name = own[-1].__name__
+        try:
+            rule = own[-1]()
+        except TypeError as error:
+            raise ValueError(
+                f"{name} needs hyperparameters: write rule = {name}(lr=0.1) below ({error})"
+            ) from None
+    for name in ("step", "init", "at", "look"):
+        if not callable(getattr(rule, name, None)):
+            raise ValueError(f"{type(rule).__name__} has no method {name}: let it inherit from Rule")
+    return rule
+
+
+def walk(rule: Any, surface: str, steps: int, start: Any, found: Run) -> None:
+    """Take the steps, and write them down."""
+    plane, usual = SURFACES[surface]
+    theta = Vector(map(float, start or usual))
+    state = rule.init(theta, Vector([0.0] * len(theta)))
+    if not isinstance(state, dict):
+        raise ValueError(
+            f"init gives back {kind_of(state)}: it must be a dict, of what is carried on by name"
+        )
+    keep(theta, plane, found)
+    for t in range(1, steps + 1):
+        point = rule.look(theta, state)
+        grad = Vector(slopes(plane, point))
+        stepped = rule.step(theta, grad, state, rule.at(t))
+        if not (isinstance(stepped, tuple) and len(stepped) == 2 and isinstance(stepped[1], dict)):
+            raise ValueError(
+                f"step gives back {kind_of(stepped)}: it must be two things, the new θ and a dict of the new "
+                "state"
+            )
+        theta, new = stepped
+        if not isinstance(theta, Vector) or len(theta) != 2:
+            raise ValueError(f"after step {t} θ is {kind_of(theta)}: it must have θ's shape")
+        if missing := [name for name in state if name not in new]:
+            raise ValueError(f"init names {', '.join(map(repr, missing))}, which step does not give back")
+        state = {name: new[name] for name in state}
+        if not all(math.isfinite(x) and abs(x) <= FAR for x in theta):
+            found.diverged_at = t
+            return
+        keep(theta, plane, found)
+
+
+def slopes(plane: Any, point: Any) -> tuple[float, float]:
+    """The gradient; not a number where it is too large for one."""
+    try:
+        return plane.slopes(*point)
+    except OverflowError:
+        return math.nan, math.nan
+
+
+def keep(theta: Vector, plane: Any, found: Run) -> None:
+    x, y = map(float, theta)
+    found.path.append([x, y])
+    found.losses.append(float(plane.value(x, y)))
+
+
+def kind_of(thing: Any) -> str:
+    if thing is None:
+        return "nothing (is there a return?)"
+    return f"{'an' if type(thing).__name__[0] in 'aeiou' else 'a'} {type(thing).__name__}"
+
+
+def explained(error: Exception) -> tuple[str, int | None]:
+    """An error in a sentence, and the line of the reader's text that it comes from."""
+    if isinstance(error, SyntaxError):
+        return f"Python cannot read this line: {error.msg}", error.lineno
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
+    message = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
+    if isinstance(error, KeyError):
+        message = f"there is no {error} here: init names what is carried in state, and at(t) what hangs on t"
+    if isinstance(error, ImportError):
+        message = f"there is no {error.name} here: in the page there is Python itself, and gdcourse.rules"
+    return message, lines[-1] if lines else None

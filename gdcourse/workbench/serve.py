@@ -1,0 +1,18 @@
+"""What the page asks Python, as JSON, and what it is answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from gdcourse.workbench.race import race_as_dict
+from gdcourse.workbench.run import run_as_dict
+
+ASKED: dict[str, Callable[..., dict[str, Any]]] = {"run": run_as_dict, "race": race_as_dict}
+
+
+def answer(asked: str) -> str:
+    """The answer to ``{"what": …, "args": […]}``."""
+    ask = json.loads(asked)
+    return json.dumps(ASKED[ask["what"]](*ask["args"]))

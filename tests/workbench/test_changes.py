@@ -1,0 +1,147 @@
+"""The changes that a chapter's workbench suggests do what their sentences say."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from gdcourse.theory import rectification
+from gdcourse.workbench.run import Run, run
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "book" / "_ext"))
+import workbench  # noqa: E402  book/_ext/workbench.py
+
+EFFECTS = tomllib.loads(Path(__file__).with_name("effects.toml").read_text(encoding="utf-8"))
+BENCH = re.compile(r"^:::\{workbench\} (\w+)\n((?::\w+: [^\n]*\n)+)\n(.*?)^:::$", re.M | re.S)
+SOURCES = ROOT / "book" / "src"
+HAVE = sorted(p.stem for p in SOURCES.glob("*.md") if "{workbench}" in p.read_text(encoding="utf-8"))
+
+
+class Bench:
+    """A chapter's workbench: its text, its changes by title, and how it runs."""
+
+    def __init__(self, page: str) -> None:
+        match = BENCH.search((SOURCES / f"{page}.md").read_text(encoding="utf-8"))
+        assert match, page
+        self.name = match[1]
+        options = dict(re.findall(r"^:(\w+): (.*)$", match[2], re.M))
+        self.rule, self.surface, self.steps = options["rule"], options["surface"], int(options["steps"])
+        self.text = workbench.text_of(self.name, self.rule)
+        self.changes = {
+            title: (old, new) for title, old, new, _ in workbench.changes_of(match[3].split("\n"))
+        }
+
+    def changed(self, title: str) -> str:
+        old, new = self.changes[title]
+        assert self.text.count(old) == 1, f"{old!r} stands {self.text.count(old)} times in the rule"
+        return self.text.replace(old, new)
+
+    def made(self, text: str, rule: str) -> str:
+        return text.replace(f"rule = {self.rule}", f"rule = {rule}")
+
+    def run(self, text: str) -> Run:
+        found = run(text, self.surface, self.steps)
+        assert not found.error, found.error
+        return found
+
+
+def holds(found: Run, other: Run, effect: dict) -> None:
+    """A run does what the table says, beside another."""
+    ends, times = effect["ends"], effect.get("times", 1)
+    assert (found.diverged_at is not None) == (ends == "diverges")
+    if ends == "diverges":
+        return
+    last, theirs = found.losses[-1], other.losses[-1]
+    gap = max(
+        abs(a - b) for p, q in zip(found.path, other.path, strict=True) for a, b in zip(p, q, strict=True)
+    )
+    verdict = {
+        "higher": last > times * theirs,
+        "lower": last < theirs / times,
+        "same": gap < 1e-6,
+        "differs": gap > 0.1,
+        "at the start": found.path[-1] == found.path[0],
+    }
+    assert verdict[ends], (last, theirs, gap)
+
+
+def length(found: Run) -> float:
+    (a, b), (c, d) = found.path[:2]
+    return ((a - c) ** 2 + (b - d) ** 2) ** 0.5
+
+
+def test_every_optimizers_chapter_has_one():
+    assert len(HAVE) >= 9 and set(HAVE) == set(EFFECTS)
+
+
+@pytest.mark.parametrize("page", HAVE)
+def test_it_has_three_changes_and_the_table_says_what_each_does(page):
+    assert len(Bench(page).changes) == 3 and set(Bench(page).changes) == set(EFFECTS[page])
+
+
+@pytest.mark.parametrize(("page", "title"), [(page, title) for page in EFFECTS for title in EFFECTS[page]])
+def test_a_change_does_what_its_sentence_says(page, title):
+    bench, effect = Bench(page), EFFECTS[page][title]
+    book, found = bench.run(bench.text), bench.run(bench.changed(title))
+    assert book.diverged_at is None
+    holds(found, book, effect)
+    assert length(found) >= effect.get("first", 0) * length(book)
+    if effect.get("passes"):
+        assert min(found.losses) < min(book.losses) == pytest.approx(book.losses[-1])
+    if rests := effect.get("rests"):
+        assert found.path[: rests + 1] == [found.path[0]] * (rests + 1)
+        assert len(book.path) == rests + 1 or found.path[rests + 1] != found.path[0]
+    if other := effect.get("or_else"):
+        assert f"`{other['rule']}`" in (SOURCES / f"{page}.md").read_text(encoding="utf-8")
+        text = bench.made(bench.changed(title), other["rule"])
+        beside = {"book": book, "rule": bench.run(bench.made(bench.text, other["rule"]))}
+        beside["start"] = Run(path=[book.path[0]] * len(book.path), losses=book.losses[:1])
+        holds(bench.run(text), beside[other["beside"]], other)
+
+
+def test_how_far_the_sentences_about_r_are_true():
+    steps = Bench("radam").steps
+    assert rectification(float(steps)) < 0.2
+    assert rectification(float(steps), 0.9) > 0.9
+
+
+def test_what_overshoots_still_walks_along_the_valley():
+    bench = Bench("gradient_descent")
+    far = bench.run(bench.changed("Take a step that is too long")).path
+    assert abs(far[-1][0]) < 0.01 and all(abs(b[1]) > abs(a[1]) for a, b in pairwise(far))
+
+
+def test_the_long_memory_ends_on_the_other_side():
+    bench = Bench("momentum")
+    assert bench.run(bench.changed("Remember for longer")).path[-1][0] > 1
+    plain = bench.run(bench.changed("Forget at once")).losses[-1]
+    average = bench.run(bench.changed("Average instead of summing")).losses[-1]
+    assert average == pytest.approx(plain, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        ("gradient_descent", "Take only the slope's sign"),
+        ("adagrad", "Count the last gradient only"),
+        ("rmsprop", "Count the last gradient only"),
+    ],
+)
+def test_what_hops_has_equal_steps_and_turns_at_each(page, title):
+    bench = Bench(page)
+    path = bench.run(bench.changed(title)).path
+    steps = [b[1] - a[1] for a, b in pairwise(path)]
+    assert max(map(abs, steps[-6:])) == pytest.approx(min(map(abs, steps[-6:])), rel=1e-4)
+    assert all(a * b < 0 for a, b in pairwise(steps[-6:]))
+
+
+def test_without_the_root_adagrad_ends_close_to_its_start():
+    bench = Bench("adagrad")
+    path = bench.run(bench.changed("Leave out the root")).path
+    assert abs(path[-1][0] - path[0][0]) < 1 and abs(path[-1][1] - path[0][1]) < 0.5
