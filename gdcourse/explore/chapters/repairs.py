@@ -133,8 +133,8 @@ def repairs() -> Figure:
         caption=[
             "On one step in {every} the gradient is {large:.0f}, else −1. The mean is {slope}, so the way "
             "down is to smaller θ.",
-            "{from:?}Adam walks up, by more than 0.005 η a step, with β₂ from {from:.4g} to {to:.4g} of those on "
-            "the slider.",
+            "{from:?}Adam walks up, by more than 0.005 η a step, with β₂ from {from:.4g} to {to:.4g} of "
+            "those on the slider.",
             "{never:?}Adam walks down with each β₂ on the slider.",
         ],
         alt="Two panels. Left, a run of 300 steps with β₂ of {beta2}: Adam's θ climbs, which is the wrong "
