@@ -222,7 +222,8 @@
       const first = answer.lines.find((one) => one.name !== "yours");
       picture.replaceChildren(plane(map, [{ ...first, class: "theirs" }, { ...own, class: "own" }]));
       const rows = answer.lines.map((one, i) => make("tr", one === own ? { class: "own" } : {}, make("td", {}, String(i + 1)), make("th", { scope: "row" }, one.name), make("td", {}, one.rate === null ? "—" : short(one.rate)), make("td", {}, one.loss === null ? "diverged" : short(one.loss))));
-      table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...["", "method", "best rate", "loss at the end"].map((word) => make("th", { scope: "col" }, word)))), make("tbody", {}, ...rows)));
+      for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", "The race"]]) table.setAttribute(name, value); // it may scroll
+      table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...["place", "method", "best rate", "loss at the end"].map((word) => make("th", { scope: "col" }, word)))), make("tbody", {}, ...rows)));
       const place = answer.lines.indexOf(own) + 1;
       say(`After ${steps} steps yours is number ${place} of ${answer.lines.length}. Each was tried with ${first.tried} rates, yours with ${own.tried}.`, ...printed(answer));
     };

@@ -1,0 +1,229 @@
+"""The workbenches of the built site: nothing before a click, then Python, whatever a reader writes."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import threading
+from functools import partial
+
+import pytest
+import serve  # scripts/serve.py
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browsing import Visit
+
+PAGE = "book/momentum"
+FREE = "document.querySelector('[data-do=stop]').hidden && !document.querySelector('[data-do=run]').disabled"
+LOADS = 120_000  # ms: on a busy machine Python is slow to start
+WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+class Quiet(serve.Handler):
+    asked: list[str]
+
+    def log_message(self, *args):
+        self.asked.append(self.path)
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """The addresses that a page asked for."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def guarded(site, asked):
+    """The site as `make serve` has it."""
+    handler = type("Handler", (Quiet,), {"asked": asked})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def opened(browser, address, page=PAGE, scheme="light", width=1280, query=""):
+    visit = Visit(browser, address, page, scheme, width, query)
+    visit.tab.wait_for_selector(".gd-workbench[data-ready]", timeout=15_000)
+    return visit
+
+
+@pytest.fixture(scope="module")
+def tab(browser, guarded):
+    """One page that stays open, so that Python is loaded once where nothing stops it."""
+    with opened(browser, guarded) as visit:
+        visit.tab.errors = visit.errors
+        yield visit.tab
+
+
+@pytest.fixture
+def bench(tab):
+    """Its workbench with the book's text."""
+    tab.click("[data-do=reset]")
+    return tab
+
+
+def run(tab, press="[data-do=run]") -> str:
+    """Press a button, wait for what it does, and give back what is said."""
+    tab.click(press)
+    return done(tab)
+
+
+def done(tab) -> str:
+    tab.wait_for_function(f"() => {FREE}", timeout=LOADS)
+    return tab.inner_text(".gd-wb-says")
+
+
+def written(tab, text: str) -> str:
+    tab.fill(".gd-workbench textarea", text)
+    return run(tab)
+
+
+def test_nothing_is_loaded_before_a_click_and_then_it_may_be_kept(browser, guarded, asked):
+    asked.clear()
+    with opened(browser, guarded) as visit:
+        visit.tab.wait_for_load_state("networkidle")
+        assert not [path for path in asked if "/python-" in path]
+        assert "MB" in visit.tab.inner_text(".gd-wb-says")
+        with visit.tab.expect_response("**/pyodide.asm.wasm", timeout=LOADS) as response:
+            said = run(visit.tab)
+        assert "max-age=31536000, immutable" in response.value.headers["cache-control"]
+        assert "ends at a loss of" in said and visit.outside == [] and visit.errors == []
+
+
+def test_a_chapters_first_view_grows_by_little(site):
+    html = (site / f"{PAGE}.html").read_text(encoding="utf-8")
+    start = html.index('<div class="gd-workbench"')
+    parts = [html[start : html.index("</ul>", start)]]
+    static = site / "_static"
+    parts += [(static / name).read_text(encoding="utf-8") for name in ("workbench.js", "workbench.css")]
+    assert sum(len(gzip.compress(part.encode())) for part in parts) <= 15_000
+    assert "workbench.js" not in (site / "search.html").read_text(encoding="utf-8")
+
+
+def test_it_draws_both_paths_and_a_change_says_how_it_ends(bench):
+    assert "ends at a loss of" in run(bench)
+    assert bench.locator(".gd-wb-picture svg").count() == 2
+    said = run(bench, "[data-change] >> nth=2")
+    assert "yours ends at" in said and "the book's Momentum ends at" in said
+    assert "gamma: Scalar = 0.99" in bench.input_value(".gd-workbench textarea")
+    text = bench.input_value(".gd-workbench textarea").replace("theta - v", "theta + v")
+    assert "yours diverged after" in written(bench, text)
+    assert not bench.errors
+
+
+def test_200_steps_take_less_than_a_tenth_of_a_second(bench):
+    run(bench)
+    took = bench.evaluate(
+        """async () => {
+        const text = document.querySelector(".gd-workbench textarea").value, times = [];
+        for (let i = 0; i < 5; i++) {
+            const from = performance.now();
+            await gdPython.ask("run", [text, "ravine", 200]);
+            times.push(performance.now() - from);
+        }
+        return Math.min(...times);
+    }"""
+    )
+    assert took < 100
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\ndef f(:", "Python cannot read this line"),
+        ("x = 1\nimport numpy", "there is no numpy here"),
+        ("x = 1\nimport js", "there is no js here"),
+        ("x = 1\nimport pyodide_js", "there is no pyodide_js here"),
+        ("x = 1\nfrom pyodide.code import run_js\nrun_js('fetch(\"/\")')", ""),
+        ("x = 1\nimport urllib.request\nurllib.request.urlopen('http://127.0.0.1/')", ""),
+    ],
+)
+def test_what_cannot_run_is_said_with_its_line(bench, asked, text, said):
+    asked.clear()
+    assert said in written(bench, text)
+    line = int(bench.inner_text(".gd-wb-line").removeprefix("Line "))
+    assert line in (2, 3)
+    bench.click(".gd-wb-line")
+    area = "document.querySelector('.gd-workbench textarea')"
+    chosen = bench.evaluate(f"{area}.value.slice({area}.selectionStart, {area}.selectionEnd)")
+    assert chosen == text.split("\n")[line - 1]
+    assert not [path for path in asked if path == "/"]
+
+
+def test_a_megabyte_of_print_is_cut(bench):
+    text = bench.input_value(".gd-workbench textarea")
+    said = written(bench, "print('x' * 1_000_000)\n" + text)
+    assert "(cut)" in said and len(said) < 2000
+
+
+def test_by_keyboard_alone(bench):
+    bench.focus(".gd-workbench textarea")
+    bench.keyboard.press("Control+Home")
+    bench.keyboard.press("Tab")
+    assert bench.input_value(".gd-workbench textarea").startswith("    from dataclasses")
+    bench.keyboard.press("Escape")
+    bench.keyboard.press("Tab")
+    assert bench.evaluate("document.activeElement.dataset.do") == "run"
+    bench.focus("[data-do=reset]")
+    bench.keyboard.press("Enter")
+    bench.focus(".gd-workbench textarea")
+    bench.keyboard.press("Control+Enter")
+    assert "ends at a loss of" in done(bench)
+
+
+def test_the_text_outlives_a_reload_and_can_be_linked(browser, guarded):
+    with opened(browser, guarded) as visit:
+        text = visit.tab.input_value(".gd-workbench textarea") + "# mine\n"
+        visit.tab.fill(".gd-workbench textarea", text)
+        visit.tab.reload()
+        visit.tab.wait_for_selector(".gd-workbench[data-ready]")
+        assert visit.tab.input_value(".gd-workbench textarea") == text
+        visit.tab.click("[data-do=link]")
+        visit.tab.wait_for_function("() => location.hash.length > 20")
+        link = visit.tab.url.partition("#")[2]
+        visit.tab.click("[data-do=reset]")
+        assert not visit.tab.input_value(".gd-workbench textarea").endswith("# mine\n")
+    with opened(browser, guarded, query=f"#{link}") as visit:
+        assert visit.tab.input_value(".gd-workbench textarea") == text
+
+
+def test_from_a_file_it_says_what_it_needs(browser, site):
+    with opened(browser, f"file://{site}") as visit:
+        assert "make serve" in visit.tab.inner_text(".gd-wb-says")
+        assert visit.tab.is_disabled("[data-do=run]")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", [PAGE, "book/workbench"])
+def test_it_fits_a_phone_and_axe_finds_nothing(browser, guarded, page, scheme):
+    with opened(browser, guarded, page, scheme, 390) as visit:
+        said = run(visit.tab)
+        assert "loss" in said or "number" in said
+        assert visit.tab.evaluate(WIDE) <= 0
+        found = Axe().run(visit.tab, context=".gd-workbench").response["violations"]
+        assert [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]] == []
+
+
+def test_a_rule_of_ones_own_races_the_ten(browser, guarded):
+    with opened(browser, guarded, "book/workbench") as visit:
+        for surface in ("ravine", "saddle"):
+            visit.tab.select_option(".gd-workbench select", surface)
+            assert "yours is number" in run(visit.tab)
+            assert visit.tab.locator(".gd-wb-table tbody tr").count() == 11
+        assert "there is no rule" in written(visit.tab, "x = 1")
+        assert visit.tab.locator(".gd-wb-table tr").count() == 0
+
+
+def test_a_loop_without_an_end_is_stopped(bench):
+    assert "Stopped after 5 s" in written(bench, "while True:\n    pass")
+    bench.click("[data-do=reset]")
+    assert "ends at a loss of" in run(bench)
+
+
+def test_a_button_stops_it(bench):
+    bench.fill(".gd-workbench textarea", "while True:\n    pass")
+    bench.click("[data-do=run]")
+    bench.wait_for_selector("[data-do=stop]:visible")
+    bench.click("[data-do=stop]")
+    assert "Stopped" in done(bench)
