@@ -185,9 +185,9 @@ def race(found: Race | None = None) -> Figure:
             "start and the same batches for all; rings are means.",
         ],
         alt="Two panels. Validation loss over the rate of the hidden matrices, the rest at {beside}: the "
-        "curves of Muon and SOAP fall and rise, those of Adam and momentum rise. Lowest: Muon {muon_at@beside:.2f}, "
-        "SOAP {soap_at@beside:.2f}, Adam {adam_at@beside:.2f}, momentum {momentum_at@beside:.2f}. Beside it, "
-        "the lowest of each over the rate of the rest.",
+        "curves of Muon and SOAP fall and rise, those of Adam and momentum rise. Lowest: Muon "
+        "{muon_at@beside:.2f}, SOAP {soap_at@beside:.2f}, Adam {adam_at@beside:.2f}, momentum "
+        "{momentum_at@beside:.2f}. Beside it, the lowest of each over the rate of the rest.",
         fixed={
             "network": "transformer of 65,808 parameters, on the letters of the Opticks",
             "steps": 300,
