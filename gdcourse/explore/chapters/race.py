@@ -179,8 +179,7 @@ def race(found: Race | None = None) -> Figure:
         ],
         caption=[
             "{in_rates@view:?}One seed, 300 steps. A rate for the hidden matrices, and one of the partner "
-            "for embeddings, head and gains. Losses above 3 are not drawn. A curve that is lowest at its "
-            "end may go on falling beyond it.",
+            "for embeddings, head and gains. Losses above 3 are not drawn.",
             "{in_race@view:?}Each at the pair of rates that validation chose. A dot is a seed, with the same "
             "start and the same batches for all; rings are means.",
         ],
