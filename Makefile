@@ -42,7 +42,7 @@ verify: ## the slower checks: slow tests, seeds, mutants of the rules, other pro
 bench: setup ## how fast it is beside torch.optim and optax (a quarter of an hour; other options: make bench BENCH="--quick")
 	@$(PY) scripts/bench.py $(BENCH)
 
-race: setup ## run the race of the chapter "The race" again and store it (twenty minutes on two quiet cores)
+race: setup ## run the race of the chapter "The race" again and store it (forty minutes on two cores, as it was stored)
 	@$(PY) scripts/race.py $(RACE)
 
 notebooks: setup ## make and run the notebooks from book/src (some alone: make notebooks CHAPTERS="adam radam")

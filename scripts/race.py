@@ -1,6 +1,6 @@
 """Run the race of the chapter "The race", and store what it found.
 
-    python scripts/race.py                  all of it, about twenty minutes on two cores
+    python scripts/race.py                  all of it; the stored run took forty minutes on two cores
     python scripts/race.py --quick          a smoke test of a minute, whose numbers mean nothing
     python scripts/race.py --times          only the times of the steps, put into what is stored
     python scripts/race.py --tied           only Adam with one rate for both, put into what is stored

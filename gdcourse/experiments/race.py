@@ -1,6 +1,6 @@
 """The race: rules for the hidden matrices of a small transformer, each with a partner for the rest of it.
 
-`scripts/race.py` (`make race`) runs it, which takes a quarter of an hour, and stores what it found;
+`scripts/race.py` (`make race`) runs it, which takes the better part of an hour, and stores what it found;
 `stored` reads that. `trained` is one part of it, for whoever wants to see it again.
 """
 

@@ -25,8 +25,9 @@ def test_the_stored_race_is_whole():
         assert one.again.shape == (len(one.short), 4) and one.test.shape == (10,)
         assert one.by_length.shape == (len(one.lengths), 3)
         assert np.isfinite(one.test).all() and np.isfinite(one.by_length).all()
-        places = [0 < k < n - 1 for k, n in zip(one.short[0], one.validation.shape, strict=True)]
-        assert all(places), f"{name}: the best pair lies at an edge"
+        for place in (one.short[0], one.short[one.best]):  # the best of the search, and the one chosen
+            within = [0 < k < n - 1 for k, n in zip(place, one.validation.shape, strict=True)]
+            assert all(within), f"{name}: the best pair lies at an edge"
         assert one.validation[tuple(one.short[0])] == np.nanmin(one.validation)
         assert one.best == one.again.mean(1).argmin()
         ratios = [rates[1:] / rates[:-1] for rates in (one.hidden, one.rest)]

@@ -183,9 +183,10 @@ def race(found: Race | None = None) -> Figure:
             "{in_race@view:?}Each at the pair of rates that validation chose. A dot is a seed, with the same "
             "start and the same batches for all; rings are means.",
         ],
-        alt="Two panels. Validation loss over the rate of the hidden matrices, the rest at {beside}: four "
-        "U-shaped curves, SOAP's and Muon's lower than those of Adam and momentum. The lowest point of each "
-        "over the rate of the rest.",
+        alt="Two panels. Validation loss over the rate of the hidden matrices, the rest at {beside}: the "
+        "curves of Muon and SOAP fall and rise, those of Adam and momentum rise. Lowest: Muon "
+        "{muon_at@beside:.2f}, SOAP {soap_at@beside:.2f}, Adam {adam_at@beside:.2f}, momentum "
+        "{momentum_at@beside:.2f}. Beside it, the lowest of each over the rate of the rest.",
         fixed={
             "network": "transformer of 65,808 parameters, on the letters of the Opticks",
             "steps": 300,
