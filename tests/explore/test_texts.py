@@ -156,7 +156,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     },
     "repairs": {
         "1": SETTING,  # the small gradients, −1
-        "0.005": SETTING,  # the least mean step that counts as uphill
+        "0.01": SETTING,  # the least mean step that counts as uphill
     },
     "rmsprop": {
         "0": "the smallest γ",
