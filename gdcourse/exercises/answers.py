@@ -27,11 +27,21 @@ TROUBLE = (Exception, SystemExit)  # not KeyboardInterrupt: whoever waits may st
 _LETTERS = str.maketrans(
     {"·": "*", "×": "*", "−": "-", "–": "-", "÷": "/", "²": "**2"}
     | {"γ": "gamma", "η": "eta", "θ": "theta", "β": "beta", "ε": "eps", "ϵ": "eps", "α": "alpha"}
-    | {"φ": "phi", "ϕ": "phi", "ρ": "rho", "λ": "lam", "κ": "kappa", "∞": "inf"}
+    | {"φ": "phi", "ϕ": "phi", "ρ": "rho", "λ": "lam", "κ": "kappa", "μ": "mu", "σ": "sigma", "∞": "inf"}
     | dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 )
 _GREEK = {"gamma": "γ", "eta": "η", "eta_old": "η before", "beta1": "β₁", "beta2": "β₂", "beta3": "β₃"}
-_GREEK |= {"eps": "ε", "alpha": "α", "lam": "λ", "rho_t": "ρ_t", "rho_inf": "ρ_∞", "kappa": "κ"}
+_GREEK |= {
+    "eps": "ε",
+    "alpha": "α",
+    "lam": "λ",
+    "rho_t": "ρ_t",
+    "rho_inf": "ρ_∞",
+    "kappa": "κ",
+    "beta": "β",
+    "mu": "μ",
+    "sigma": "σ",
+}
 
 
 class Unread(Exception):

@@ -27,6 +27,10 @@ LIBRARY = {
     "rmsprop.whole": gd.RMSProp,
     "adadelta.whole": gd.Adadelta,
     "adam.whole": gd.Adam,
+    "weight_decay.adamw": gd.AdamW,
+    "sign.lion": gd.Lion,
+    "schedule_free.whole": gd.ScheduleFreeSGD,
+    "conclusion.amsgrad": gd.AMSGrad,
 }
 
 
@@ -75,9 +79,9 @@ def as_class(exercise, lines):
     look = re.search(r"gradient\(((?:[^()]|\([^()]*\))*)\)", lines)
     point = look[1] if look else "theta"
     body = lines.replace(f"gradient({point})", "grad")
-    defined = re.search(rf"^{point} = (.*)$", lines, re.M) if point != "theta" else None
+    defined = re.search(rf"^{point} = (.*)$", lines, re.M) if point == "look" else None
     point = defined[1] if defined else point
-    state = re.findall(r"^(\w+) = ", exercise.begin, re.M)
+    state = dict(re.findall(r"^(\w+) = (\w+)$", exercise.begin, re.M))
     fields = "\n".join(f"        {letter} = self.{name}" for name, letter in exercise.fields.items())
     unpacked = "\n".join(f"        {name} = state[{name!r}]" for name in state)
     body = "\n".join(f"        {line}" for line in body.splitlines())
@@ -86,7 +90,7 @@ class Answer:
     def __init__(self, {", ".join(exercise.fields)}):
         {"; ".join(f"self.{name} = {name}" for name in exercise.fields)}
     def init(self, theta, zeros):
-        return {{{", ".join(f"{name!r}: zeros" for name in state)}}}
+        return {{{", ".join(f"{name!r}: {first}" for name, first in state.items())}}}
     def at(self, t):
         return {{"t": t}}
     def look(self, theta, state):
@@ -151,7 +155,7 @@ def test_a_wrong_answer_shows_the_first_step_with_both_values(one):
     assert shown >= len(one.wrong) - 3
 
 
-@over([one for one in WHOLE if one.name in LIBRARY])
+@over([one for one in WHOLE if one.name != "momentum.torch_form"])
 def test_the_lines_that_are_right_are_the_librarys(one):
     library = partial(Calls, LIBRARY[one.name])
     for probe, ours in zip(one.probes, one.traces(one.solution), strict=True):
@@ -178,7 +182,7 @@ class Calls:
         return self.rule.step(theta, grad, state, at)
 
 
-@over([one for one in WHOLE if one.name in LIBRARY])
+@over([one for one in WHOLE if one.name != "momentum.torch_form"])
 def test_the_librarys_rule_is_no_answer(one):
     library = LIBRARY[one.name]
 
@@ -335,7 +339,7 @@ def test_no_message_holds_the_solution(one):
         secret = (
             lines if isinstance(one, Formula) else [line.split(" = ")[-1] for line in lines if " = " in line]
         )
-        secret = [line for line in secret if len(bare(line)) > 6 and line != "gradient(theta)"]
+        secret = [line for line in secret if len(bare(line)) > 4 and line != "gradient(theta)"]
         assert secret
     elif isinstance(one, Number):
         secret = [f"{one.right:.6g}"] if isinstance(one.right, float) and len(f"{one.right:.6g}") > 3 else []
