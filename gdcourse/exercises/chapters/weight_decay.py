@@ -168,7 +168,7 @@ CHAPTER = Chapter(
                 Wrong(1.0, "At rest λ|θ| = 1, so divide by λ."),
                 Wrong(100.0, "1/η is no length. At rest λ|θ| = 1."),
             ),
-            why="1/λ, whatever the slope and η are: AdamW's weights live in a box.",
+            why="1/λ, whatever the slope and η are, as long as the slope does not change.",
         ),
     ),
 )

@@ -51,7 +51,7 @@ CHAPTER = Chapter(
             right=0.01,
             wrong=(
                 Wrong(0.0001, "That is the mean of its square. Take the root."),
-                Wrong(0.5, "That is for directions in two or three dimensions, roughly. With d it falls."),
+                Wrong(0.5, "That is so in four dimensions. With d it falls."),
                 Wrong(0.0, "Its mean is 0, for signs of both kinds. Its root mean square is not."),
                 Wrong(100.0, "Upside down: a cosine is at most 1."),
                 Wrong(
