@@ -37,10 +37,13 @@ __all__ = [
 ]
 
 CHAPTERS = (
+    "network",
+    "backpropagation",
     "gradient_descent",
     "batch",
     "stochastic",
     "mini_batch",
+    "why_it_matters",
     "momentum",
     "nesterov",
     "adagrad",
@@ -49,6 +52,14 @@ CHAPTERS = (
     "adam",
     "radam",
     "lookahead",
+    "schedules",
+    "weight_decay",
+    "sign",
+    "repairs",
+    "muon",
+    "curvature",
+    "schedule_free",
+    "conclusion",
 )
 """The chapters with such exercises, in the book's order."""
 

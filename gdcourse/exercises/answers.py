@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from types import CodeType, SimpleNamespace
 from typing import Any
 
-from gdcourse.exercises.verdict import short
 from gdcourse.rules import rule as words
 
 FILE = "<your answer>"
@@ -27,15 +26,25 @@ TROUBLE = (Exception, SystemExit)  # not KeyboardInterrupt: whoever waits may st
 _LETTERS = str.maketrans(
     {"·": "*", "×": "*", "−": "-", "–": "-", "÷": "/", "²": "**2"}
     | {"γ": "gamma", "η": "eta", "θ": "theta", "β": "beta", "ε": "eps", "ϵ": "eps", "α": "alpha"}
-    | {"φ": "phi", "ϕ": "phi", "ρ": "rho", "λ": "lam", "κ": "kappa", "∞": "inf"}
+    | {"φ": "phi", "ϕ": "phi", "ρ": "rho", "λ": "lam", "κ": "kappa", "μ": "mu", "σ": "sigma", "∞": "inf"}
     | dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 )
 _GREEK = {"gamma": "γ", "eta": "η", "eta_old": "η before", "beta1": "β₁", "beta2": "β₂", "beta3": "β₃"}
-_GREEK |= {"eps": "ε", "alpha": "α", "lam": "λ", "rho_t": "ρ_t", "rho_inf": "ρ_∞", "kappa": "κ"}
+_GREEK |= {
+    "eps": "ε",
+    "alpha": "α",
+    "lam": "λ",
+    "rho_t": "ρ_t",
+    "rho_inf": "ρ_∞",
+    "kappa": "κ",
+    "beta": "β",
+    "mu": "μ",
+    "sigma": "σ",
+}
 
 
 class Unread(Exception):
-    """An answer that cannot be tried; the text says why. ``answered`` is False if it is none yet."""
+    """An answer that cannot be tried; the text says why. ``answered`` is False if it is not yet one."""
 
     def __init__(self, says: str, answered: bool = True):
         super().__init__(says)
@@ -139,10 +148,10 @@ def compiled(text: str, mode: str = "exec") -> CodeType:
     try:
         code = compile(text, FILE, mode)
     except SyntaxError as error:
-        line = f" in line {error.lineno}: {short((error.text or '').strip())}" if error.lineno else ""
-        raise Unread(f"This is no Python yet{line} ({error.msg}).") from None
+        line = f"line {error.lineno}, `{short_line((error.text or '').strip())}`" if error.lineno else "this"
+        raise Unread(f"Python cannot read {line}: {error.msg}.", answered=False) from None
     except (ValueError, RecursionError, MemoryError, OverflowError):
-        raise Unread("This is no Python yet.") from None
+        raise Unread("Python cannot read this.", answered=False) from None
     linecache.cache[FILE] = (len(text), None, text.splitlines(keepends=True), FILE)
     return code
 

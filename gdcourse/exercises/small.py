@@ -34,10 +34,11 @@ class Number(Exercise):
         if value is None:
             comma = isinstance(answer, str) and re.fullmatch(r"\s*-?\d+,\d+\s*", answer)
             raise Unread(
-                "Write a decimal number with a point." if comma else f"{short(answer)} is not a number."
+                "Write a decimal number with a point." if comma else f"{short(answer)} is not a number.",
+                answered=False,
             )
         if not math.isfinite(value):
-            raise Unread(f"{value} is not a number to compare with.")
+            raise Unread(f"{value} is not a number to compare with.", answered=False)
         if self.close(value, self.right):
             return Verdict(True, "")
         for wrong in self.wrong:
@@ -74,13 +75,12 @@ class Choice(Exercise):
         return dict(zip("abcdefgh", self.options, strict=False))
 
     def verdict(self, answer: Any) -> Verdict:
-        if not isinstance(answer, str):
-            raise Unread(f"{short(answer)} is not one of the letters {', '.join(self.lettered)}.")
-        given = answer.strip().strip("().").strip().lower()
-        texts = {text.strip().lower(): letter for letter, text in self.lettered.items()}
-        letter = texts.get(answer.strip().lower(), given)
+        text = answer.strip().lower() if isinstance(answer, str) else ""
+        by_text = {option.lower(): letter for letter, option in self.lettered.items()}
+        letter = by_text.get(text, text.strip("(). "))
         if letter not in self.lettered:
-            raise Unread(f"{short(answer)} is not one of the letters {', '.join(self.lettered)}.")
+            letters = ", ".join(self.lettered)
+            raise Unread(f"{short(answer)} is not one of the letters {letters}.", answered=False)
         if letter == self.right:
             return Verdict(True, "")
         return Verdict(False, next(wrong.says for wrong in self.wrong if wrong.answer == letter))

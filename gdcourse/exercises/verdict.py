@@ -55,9 +55,16 @@ class Verdict:
             lines.append(f"Tried with {self.probe}.")
         if self.hint:
             lines.append(self.hint)
-        return "\n".join(textwrap.fill(line, 100, subsequent_indent="  ") for line in lines)
+        return "\n".join(wrapped(line) for text in lines for line in text.split("\n"))
 
     __repr__ = __str__
+
+
+def wrapped(line: str) -> str:
+    """A line of prose in lines of 100 characters; one that is indented, as code is, as it stands."""
+    return (
+        line if line.startswith(" ") or len(line) <= 100 else textwrap.fill(line, 100, subsequent_indent="  ")
+    )
 
 
 def apart(a: float, b: float) -> tuple[str, str]:

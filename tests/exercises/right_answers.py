@@ -260,6 +260,147 @@ class TwoBetas(PlainAdam):
         return theta - self.lr * m / (v**0.5 + self.eps), {"m": m, "v": v}
 
 
+class PlainAdamW(PlainAdam):
+    """A plain class that takes its decay by position."""
+
+    def __init__(self, lr, beta1, beta2, eps, weight_decay):
+        for name, value in zip(("lr", "beta1", "beta2", "eps"), (lr, beta1, beta2, eps), strict=True):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "weight_decay", weight_decay)
+
+    def step(self, theta, grad, state, at):
+        moved, new = super().step(theta, grad, state, at)
+        return moved - self.lr * self.weight_decay * theta, new
+
+
+class ShrinksFirst(PlainAdamW):
+    """θ is multiplied before Adam's step, which does not depend on θ."""
+
+    def step(self, theta, grad, state, at):
+        return PlainAdam.step(self, (1 - self.lr * self.weight_decay) * theta, grad, state, at)
+
+
+class SumsAndDecays(CountsItself):
+    def __init__(self, lr, beta1, beta2, eps, weight_decay):
+        super().__init__(lr, beta1, beta2, eps)
+        self.weight_decay = weight_decay
+
+    def step(self, theta, grad, state, at):
+        moved, new = super().step(theta, grad, state, at)
+        return moved - self.lr * self.weight_decay * theta, new
+
+
+class PlainLion:
+    def __init__(self, lr, beta1, beta2, weight_decay):
+        self.lr, self.beta1, self.beta2, self.decay = lr, beta1, beta2, weight_decay
+
+    def init(self, theta, zeros):
+        return {"m": zeros}
+
+    def step(self, theta, grad, state, at):
+        c = self.beta1 * state["m"] + (1 - self.beta1) * grad
+        m = self.beta2 * state["m"] + (1 - self.beta2) * grad
+        return theta - self.lr * (np.sign(c) + self.decay * theta), {"m": m}
+
+
+class SumLion(PlainLion):
+    """A sum in place of the average that is kept: only c's sign counts."""
+
+    def step(self, theta, grad, state, at):
+        share = self.beta1 * (1 - self.beta2) / (1 - self.beta1)
+        uphill = share * state["m"] + grad > 0
+        theta = (1 - self.lr * self.decay) * theta + (-self.lr if uphill else self.lr)
+        return theta, {"m": self.beta2 * state["m"] + grad}
+
+
+class DownhillLion(PlainLion):
+    def step(self, theta, grad, state, at):
+        c = state["m"] + (1 - self.beta1) * (-grad - state["m"])
+        m = state["m"] + (1 - self.beta2) * (-grad - state["m"])
+        return theta + self.lr * (c / abs(c) - self.decay * theta), {"m": m}
+
+
+class Free:
+    def __init__(self, lr, beta):
+        self.lr, self.beta = lr, beta
+
+    def init(self, theta, zeros):
+        return {"z": theta}
+
+    def at(self, t):
+        return {"t": t}
+
+    def look(self, theta, state):
+        return (1 - self.beta) * state["z"] + self.beta * theta
+
+    def step(self, theta, grad, state, at):
+        z = state["z"] - self.lr * grad
+        return theta + (z - theta) / at["t"], {"z": z}
+
+
+class FreeBySum(Free):
+    """The sum of all z, and how many there are, in place of t."""
+
+    def init(self, theta, zeros):
+        return {"z": theta, "sum": zeros, "count": 0}
+
+    def step(self, theta, grad, state, at):
+        z, count = state["z"] - self.lr * grad, state["count"] + 1
+        total = state["sum"] + z
+        return total / count, {"z": z, "sum": total, "count": count}
+
+
+class FreeByY(Free):
+    """The page's second form: y is kept in z's place."""
+
+    def init(self, theta, zeros):
+        return {"y": theta}
+
+    def look(self, theta, state):
+        return state["y"]
+
+    def step(self, theta, grad, state, at):
+        stepped = state["y"] - (1 - self.beta) * self.lr * grad
+        new = theta + (stepped - theta) / (1 - self.beta) / at["t"]
+        return new, {"y": stepped + self.beta * (new - theta)}
+
+
+class PlainAMSGrad(PlainAdam):
+    def init(self, theta, zeros):
+        return {"m": zeros, "v": zeros, "largest": zeros}
+
+    def step(self, theta, grad, state, at):
+        m = self.beta1 * state["m"] + (1 - self.beta1) * grad
+        v = self.beta2 * state["v"] + (1 - self.beta2) * grad**2
+        largest = max(state["largest"], v)
+        root = (largest / at["v_bias"]) ** 0.5
+        return theta - self.lr * (m / at["m_bias"]) / (root + self.eps), {"m": m, "v": v, "largest": largest}
+
+
+class LargestRoot(PlainAMSGrad):
+    """The largest root in place of the largest square."""
+
+    def step(self, theta, grad, state, at):
+        m = state["m"] + (1 - self.beta1) * (grad - state["m"])
+        v = state["v"] + (1 - self.beta2) * (grad**2 - state["v"])
+        largest = np.maximum(state["largest"], np.sqrt(v))
+        size = largest / np.sqrt(at["v_bias"]) + self.eps
+        return theta - self.lr * m / at["m_bias"] / size, {"m": m, "v": v, "largest": largest}
+
+
+class AllOfThem(PlainAMSGrad):
+    """Every v so far is kept."""
+
+    def init(self, theta, zeros):
+        return {"m": zeros, "all": (zeros,)}
+
+    def step(self, theta, grad, state, at):
+        m = self.beta1 * state["m"] + (1 - self.beta1) * grad
+        v = (*state["all"], self.beta2 * state["all"][-1] + (1 - self.beta2) * grad**2)
+        size = (max(v) / at["v_bias"]) ** 0.5 + self.eps
+        return theta - self.lr * m / at["m_bias"] / size, {"m": m, "all": v}
+
+
 MOMENTUM_AS_TEXT = """
 from dataclasses import dataclass
 
@@ -417,4 +558,154 @@ RIGHT = {
     "lookahead.speed": numbers(0.795245, "0.5 + 0.5*0.9**5", "(1 + 0.9^5)/2"),
     "lookahead.edge": numbers(2.24573, "1 + 3**0.2", "1 + 3^(1/5)"),
     "lookahead.even": ("a", "A", "2"),
+    "network.count": numbers(52650.0, "785*64 + 65*32 + 33*10", "784*64 + 64 + 64*32 + 32 + 320 + 10"),
+    "network.softmax": (
+        "exp(s1) / (exp(s1) + exp(s2))",
+        "1 / (1 + exp(s2 - s1))",
+        lambda s1, s2: float(np.exp(s1 - max(s1, s2)) / np.exp(np.array([s1, s2]) - max(s1, s2)).sum()),
+        "top = max(s1, s2)\na, b = exp(s1 - top), exp(s2 - top)\np = a / (a + b)",
+    ),
+    "network.first_loss": numbers(2.302585, "log(10)", "-ln(1/10)"),
+    "network.recall": numbers(0.75, "45/60", "75 %"),
+    "network.blank": ("a", "A", "They stay as they were"),
+    "backpropagation.scores": ("p - hit", "p - 1 if hit else p", lambda p, hit: -(hit - p)),
+    "backpropagation.hidden": (
+        "(d1 * w1 + d2 * w2) * (z > 0)",
+        "where(z > 0, d1 * w1 + d2 * w2, 0)",
+        lambda d1, d2, w1, w2, z: float(np.dot([d1, d2], [w1, w2])) if z > 0 else 0,
+        "way1, way2 = d1 * w1, d2 * w2\ndelta = 0 if z < 0 else way1 + way2",
+    ),
+    "backpropagation.weight": (
+        "g = (s - y) * w * (z > 0) * x",
+        "(s - y) * w * x if z > 0 else 0",
+        "delta = (s - y) * w\nif a == 0:\n    delta = 0\ng = x * delta",
+        lambda s, y, w, z, x: w * x * (s - y) * float(z > 0),
+    ),
+    "backpropagation.depth": numbers(1024.0, 1024, "2**10"),
+    "backpropagation.zero": ("a", "(A)", "Those of the upper biases b₂ alone"),
+    "why_it_matters.random_plane": numbers(2 / 25450, "2/25450", 7.86e-5),
+    "why_it_matters.angle": numbers(0.01, "1/sqrt(10000)", "1 %"),
+    "why_it_matters.line": (
+        "a + share * (b - a)",
+        "(1 - share) * a + share * b",
+        lambda a, b, share: b + (1 - share) * (a - b),
+    ),
+    "why_it_matters.rescaled": ("b", "B", "The loss stays, but is much sharper for moves of one length"),
+    "schedules.linear": (
+        "(T - t + 1) / T",
+        "1 - (t - 1) / T",
+        lambda t, T: np.linspace(1, 0, T + 1)[t - 1],
+    ),
+    "schedules.cosine": (
+        "(1 - cos(pi * (T - t + 1) / T)) / 2",
+        "(1 + cos(pi * (t - 1) / T)) / 2",
+        lambda t, T: float(np.cos(np.pi * (t - 1) / (2 * T)) ** 2),
+        "left = T - t + 1\nrate = 0.5 - 0.5 * cos(pi * left / T)",
+    ),
+    "schedules.wsd": (
+        "min(1, (T - t + 1) / n)",
+        "1 if t <= T - n else (T - t + 1) / n",
+        lambda t, T, n: float(np.interp(t, [T - n + 1, T + 1], [1, 0])),
+        "def rate(t, T, n):\n    if t + n > T:\n        return 1 - (t + n - T - 1) / n\n    return 1.0",
+    ),
+    "schedules.warmup": (
+        "min(1, t / w)",
+        "t / max(t, w)",
+        lambda t, w: float(np.interp(t, [0, w], [0, 1])),
+    ),
+    "schedules.horizons": numbers(1840.0, 1840, "1600 + 400/5 + 800/5"),
+    "weight_decay.l2": (
+        "g = gradient(theta) + lam * theta",
+        "gradient(theta) + λ·θ",
+        "g = lam * theta\ng += gradient(theta)",
+        lambda gradient, theta, lam: gradient(theta) + lam * theta,
+    ),
+    "weight_decay.adamw": (PlainAdamW, ShrinksFirst, SumsAndDecays),
+    "weight_decay.left": numbers(0.921, "log(100)/5", "-ln(0.01)/(10000*0.001/2)"),
+    "weight_decay.bound": numbers(10.0, "1/0.1", 10),
+    "sign.signum": (
+        "m = gamma * m + (1 - gamma) * g",
+        "m + (1 - gamma) * (g - m)",
+        "m = g - gamma * (g - m)",
+        lambda m, g, gamma: float(np.average([m, g], weights=[gamma, 1 - gamma])),
+    ),
+    "sign.lion": (PlainLion, SumLion, DownhillLion),
+    "sign.batch": (35, 34.66, "ln(2)/0.02", "log(0.5)/log(0.98) + 0.7"),
+    "sign.noise": (0.0797, 0.08, "0.1*sqrt(2/pi)", 0.07966),
+    "repairs.largest": (
+        "u = maximum(u, v)",
+        "max(u, v)",
+        "if v > u:\n    u = v",
+        lambda u, v: (u + v + abs(u - v)) / 2,
+    ),
+    "repairs.clip": (
+        "g = g * min(1, M / abs(g))",
+        "max(-M, min(M, g))",
+        "if abs(g) > M:\n    g = M * sign(g)",
+        lambda g, M: float(np.clip(g, -M, M)),
+    ),
+    "repairs.cautious": (
+        "theta = theta - (u if u * g > 0 else 0)",
+        "theta - u * (u * g > 0)",
+        "if (u > 0) == (g > 0):\n    theta -= u",
+        lambda theta, u, g: theta - u * max(float(np.sign(u * g)), 0.0),
+    ),
+    "repairs.standstill": (350, 349, "ln(100/3)/0.01", "-log(100/3)/log(0.99)"),
+    "repairs.belief": ("b", "B", "They are far longer"),
+    "muon.polynomial": (
+        "a * x + b * x**3 + c * x**5",
+        "x * (a + x**2 * (b + c * x**2))",
+        lambda x, a, b, c: float(np.polyval([c, 0, b, 0, a, 0], x)),
+        "A = x * x\ny = a * x + b * A * x + c * A * A * x",
+    ),
+    "muon.steps": numbers(16.0, 16, "15 + 1"),
+    "muon.average": (
+        "U = mu * M + (1 - mu) * g",
+        "M + (1 - mu) * (g - M)",
+        "U = g - mu * (g - M)",
+        lambda M, mu, g: g * (1 - mu) + M * mu,
+    ),
+    "muon.shape": (
+        "max(1, n / m)**0.5",
+        "sqrt(n / m) if n > m else 1",
+        lambda n, m: max(n, m) ** 0.5 / m**0.5,
+        "sqrt(max(n, m) / m)",
+    ),
+    "muon.scale": ("b", "(b)", "They stay"),
+    "curvature.shampoo": (
+        "theta = theta - eta * (eps + L)**-p * g * (eps + R)**-p",
+        "theta - eta * g / ((eps + L) * (eps + R))**p",
+        "left, right = (L + eps)**p, (R + eps)**p\ntheta -= eta * g / left / right",
+        lambda theta, eta, eps, L, g, p: theta - eta * g * (eps + L) ** (-2 * p),
+    ),
+    "curvature.power": (
+        "sigma**(1 - 4 * p)",
+        "(sigma**2)**-p * sigma * (sigma**2)**-p",
+        lambda sigma, p: sigma / sigma ** (4 * p),
+        "exp((1 - 4 * p) * log(sigma))",
+    ),
+    "curvature.memory": (48.83, "(50000**2 + 512**2)/(2*50000*512)", 48.8),
+    "curvature.adafactor": (
+        "r * c / mean",
+        "r / mean * c",
+        lambda r, c, mean: r * (c / mean),
+    ),
+    "schedule_free.between": (
+        "y = z + beta * (theta - z)",
+        "(1 - beta) * z + beta * theta",
+        "θ − (1 − β)·(θ − z)",
+        lambda z, beta, theta: beta * theta + z - beta * z,
+    ),
+    "schedule_free.average": (
+        "theta = theta + (z - theta) / t",
+        "((t - 1) * theta + z) / t",
+        "total = z if t == 1 else total + z\ntheta = total / t",
+    ),
+    "schedule_free.whole": (Free, FreeBySum, FreeByY),
+    "schedule_free.limit": numbers(5.0, "2/(0.1*4)", "20/4"),
+    "schedule_free.evaluate": ("c", "C", "θ, the average"),
+    "conclusion.amsgrad": (PlainAMSGrad, LargestRoot, AllOfThem),
+    "conclusion.chance": numbers(2 / 252, "1/126", 0.00794),
+    "conclusion.memory": numbers(203600.0, "2*4*25450", 203600),
+    "conclusion.fair": ("b", "B", "That tuning helps, at least"),
 }

@@ -12,10 +12,10 @@ import pytest
 
 import gdcourse as gd
 from gdcourse import exercises
-from gdcourse.exercises import Choice, Formula, MissingLine, Number, WholeRule
+from gdcourse.exercises import Choice, Formula, MissingLine, Number, Verdict, WholeRule
 from gdcourse.exercises.behaviour import Behaviour, departs, same, walk
 from gdcourse.exercises.exercise import Chapter
-from tests.exercises.right_answers import RIGHT
+from tests.exercises.right_answers import RIGHT, SlidesMomentum
 
 ALL = [one for name in exercises.CHAPTERS for one in exercises.chapter(name)]
 BEHAVIOURS = [one for one in ALL if isinstance(one, Behaviour)]
@@ -27,6 +27,10 @@ LIBRARY = {
     "rmsprop.whole": gd.RMSProp,
     "adadelta.whole": gd.Adadelta,
     "adam.whole": gd.Adam,
+    "weight_decay.adamw": gd.AdamW,
+    "sign.lion": gd.Lion,
+    "schedule_free.whole": gd.ScheduleFreeSGD,
+    "conclusion.amsgrad": gd.AMSGrad,
 }
 
 
@@ -75,9 +79,9 @@ def as_class(exercise, lines):
     look = re.search(r"gradient\(((?:[^()]|\([^()]*\))*)\)", lines)
     point = look[1] if look else "theta"
     body = lines.replace(f"gradient({point})", "grad")
-    defined = re.search(rf"^{point} = (.*)$", lines, re.M) if point != "theta" else None
+    defined = re.search(rf"^{point} = (.*)$", lines, re.M) if point == "look" else None
     point = defined[1] if defined else point
-    state = re.findall(r"^(\w+) = ", exercise.begin, re.M)
+    state = dict(re.findall(r"^(\w+) = (\w+)$", exercise.begin, re.M))
     fields = "\n".join(f"        {letter} = self.{name}" for name, letter in exercise.fields.items())
     unpacked = "\n".join(f"        {name} = state[{name!r}]" for name in state)
     body = "\n".join(f"        {line}" for line in body.splitlines())
@@ -86,7 +90,7 @@ class Answer:
     def __init__(self, {", ".join(exercise.fields)}):
         {"; ".join(f"self.{name} = {name}" for name in exercise.fields)}
     def init(self, theta, zeros):
-        return {{{", ".join(f"{name!r}: zeros" for name in state)}}}
+        return {{{", ".join(f"{name!r}: {first}" for name, first in state.items())}}}
     def at(self, t):
         return {{"t": t}}
     def look(self, theta, state):
@@ -151,7 +155,7 @@ def test_a_wrong_answer_shows_the_first_step_with_both_values(one):
     assert shown >= len(one.wrong) - 3
 
 
-@over([one for one in WHOLE if one.name in LIBRARY])
+@over([one for one in WHOLE if one.name != "momentum.torch_form"])
 def test_the_lines_that_are_right_are_the_librarys(one):
     library = partial(Calls, LIBRARY[one.name])
     for probe, ours in zip(one.probes, one.traces(one.solution), strict=True):
@@ -178,7 +182,7 @@ class Calls:
         return self.rule.step(theta, grad, state, at)
 
 
-@over([one for one in WHOLE if one.name in LIBRARY])
+@over([one for one in WHOLE if one.name != "momentum.torch_form"])
 def test_the_librarys_rule_is_no_answer(one):
     library = LIBRARY[one.name]
 
@@ -335,7 +339,7 @@ def test_no_message_holds_the_solution(one):
         secret = (
             lines if isinstance(one, Formula) else [line.split(" = ")[-1] for line in lines if " = " in line]
         )
-        secret = [line for line in secret if len(bare(line)) > 6 and line != "gradient(theta)"]
+        secret = [line for line in secret if len(bare(line)) > 4 and line != "gradient(theta)"]
         assert secret
     elif isinstance(one, Number):
         secret = [f"{one.right:.6g}"] if isinstance(one.right, float) and len(f"{one.right:.6g}") > 3 else []
@@ -392,7 +396,7 @@ def test_a_complaint_names_the_line():
     verdict = exercises.momentum.heavy_ball.judge(Raises)
     assert "ZeroDivisionError" in verdict.says and "`return 1 / 0`" in verdict.says
     assert "** in Python" in exercises.adam.step.judge("theta - eta * m_hat / (v_hat^0.5 + eps)").says
-    assert "in line 1" in exercises.adam.step.judge("theta = = 1").says
+    assert "cannot read line 1, `theta = = 1`" in exercises.adam.step.judge("theta = = 1").says
     assert "equation's letters" in exercises.adam.step.judge("theta - lr * m_hat").says
     assert "asks for lr" in exercises.gradient_descent.step.judge(lambda theta, lr, g: theta - lr * g).says
     assert "has to set look" in exercises.nesterov.look_ahead.judge("point = theta - gamma * v").says
@@ -425,3 +429,59 @@ def test_a_class_may_name_its_arguments_by_letters_and_not_by_anything():
         step = None
 
     assert "its arguments are: one, two, three" in exercises.momentum.heavy_ball.judge(Takes).says
+
+
+def test_what_a_class_leaves_out_is_said():
+    whole = exercises.momentum.heavy_ball
+
+    class BareInit(NoStep):
+        def init(self, theta, zeros):
+            return zeros
+
+        def step(self, theta, grad, state, at):
+            return theta, {}
+
+    for answer, said in (
+        (Forgets, "init names v, and step does not give it back"),
+        (BareInit, "init gives back the state's names"),
+        (returns(None), "θ is None at t = 1, which is no number"),
+        (returns(1j), "θ becomes a complex number"),
+        (returns(float("nan")), "θ is nan at t = 1"),
+        (NoStep, "NoStep has no step"),
+        (SlidesMomentum(0.1), "Give the class SlidesMomentum itself"),
+        ("x = 3", "no class with a step"),
+        (3, "Give a class with a step"),
+    ):
+        assert said in whole.judge(answer).says, whole.judge(answer)
+
+
+def test_no_truth_value_is_a_number():
+    assert "True is not a number" in exercises.batch.sum.judge(True).says
+    assert "with a point" in exercises.batch.sum.judge("0,026").says
+    assert "nan" in exercises.batch.sum.judge(float("nan")).as_dict()["says"]
+
+
+def test_a_value_that_json_has_not_is_a_text():
+    verdict = Verdict(False, "says", 1, float("inf"), 1.0)
+    assert verdict.as_dict()["theirs"] == "inf" and json.dumps(verdict.as_dict(), allow_nan=False)
+
+
+def test_an_open_answer_shows_the_gap_and_the_options_line_by_line():
+    text = str(exercises.nesterov.look_ahead.check("look = ..."))
+    assert text.startswith("Open. Give the line that sets look")
+    assert (
+        "v = 0\nfor t in range(1, steps + 1):\n    ____\n    v = gamma * v + eta * gradient(look)\n" in text
+    )
+    assert "\n  (a) 0.5/√t\n  (b) 0.5/t\n" in str(exercises.stochastic.sums.check(...))
+    assert "class Mine(gd.Rule):\n    def __init__" in str(exercises.adam.whole.check())
+
+
+def test_a_slip_of_the_pen_costs_no_hint():
+    for one, slip in (
+        (exercises.adam.step, "theta - (eta"),
+        (exercises.batch.sum, "0,026"),
+        (exercises.batch.twice, "e"),
+    ):
+        verdict = one.check(slip)
+        assert not verdict.answered and not verdict.hint
+        assert one.hint() == one.hint(0)

@@ -141,10 +141,9 @@ CHAPTER = Chapter(
             name="adagrad.torch_start",
             title="torch's starting value",
             prompt=(
-                "torch.optim.Adagrad adds its ε to √G, and has a starting value of G instead: acc. Let "
-                "this loop, with no ε at all, take the slide's steps: write the line before the first step "
-                "as one that sets G at t = 1 and leaves it later (the state is `G`, the slide's ε is "
-                "`eps`)."
+                "torch.optim.Adagrad adds its ε to √G, not inside. But G may start at a value of your "
+                "choice there, and ε may be 0. So let this loop, without any ε in its step, take the "
+                "slide's: write the line that sets G before each step, so that eps comes in."
             ),
             hints=(
                 "What stands under the slide's root is G_t + ε. When could ε be added once and for all?",
@@ -169,14 +168,11 @@ CHAPTER = Chapter(
                 Wrong("G + eps", "Once: this adds ε at every step."),
                 Wrong(
                     "where(t == 1, eps ** 0.5, G)",
-                    "G is what stands under the root, so ε goes in as it is, without one.",
+                    "G stands under the root, which is taken later: ε goes in without one.",
                 ),
                 Wrong(
                     "where(t == 1, eps ** 2, G)",
-                    (
-                        "That would be right for an ε beside the root, of a first gradient 0. The slide's "
-                        "is inside."
-                    ),
+                    ("The slide's ε is in units of g² already, as G is: it goes in as it is."),
                 ),
                 Wrong(
                     "where(t > 1, eps, G)",

@@ -125,7 +125,7 @@ CHAPTER = Chapter(
                 Wrong("theta - eta / v_hat**0.5 * m_hat", "ε is missing: it keeps the denominator from 0."),
                 Wrong("theta - eta / (v_hat**0.5 + eps) * m", "m has its bias still: it begins too small."),
             ),
-            why="The sizes cancel, so a step is about η long, and seldom much longer.",
+            why="The sizes cancel: gradients a thousand times as large make the same steps, but for ε.",
         ),
         WholeRule(
             name="adam.whole",

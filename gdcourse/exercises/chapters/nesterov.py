@@ -142,7 +142,7 @@ CHAPTER = Chapter(
                 Wrong(0.05, "That is 1/L: there Nesterov jumps into the valley's floor at once."),
                 Wrong(2 / 2.8 / 20, "2/(1 + 2γ)/L leaves out the 1 + γ that momentum's limit has, too."),
             ),
-            why="Nesterov diverges first of the three, though it is the fastest where all converge.",
+            why="Of gradient descent, momentum and Nesterov it has the smallest limit here.",
         ),
         Number(
             name="nesterov.none",

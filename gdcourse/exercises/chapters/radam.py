@@ -72,8 +72,8 @@ CHAPTER = Chapter(
                 ),
             ),
             why=(
-                "The number of independent gradients that v is worth: 1 at first, 1999 in the end at β₂ = "
-                "0.999."
+                "The length of a plain average that v is worth, as the paper counts it: 1 at first, up to "
+                "1999 for β₂ = 0.999."
             ),
         ),
         Formula(

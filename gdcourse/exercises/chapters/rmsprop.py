@@ -115,7 +115,7 @@ CHAPTER = Chapter(
                 Wrong(5.0, "The weight does not fall by equal amounts. Each step leaves nine tenths of it."),
                 Wrong(0.152, "Upside down: that is the share of a halving in one step."),
                 Wrong(69.0, "That is for γ = 0.99."),
-                Wrong(2.2, "ln γ is negative, and e is not 2: that is where ln(10) would lead."),
+                Wrong(6.93, "That is ln 2/(1 − γ), which is near for γ close to 1. Take ln γ itself."),
             ),
             why="−ln 2 / ln γ, so ten times the half-life at γ = 0.99.",
         ),

@@ -27,7 +27,7 @@ CHAPTER = Chapter(
                 Wrong(1.0, "The noise of the gradients stays. What a step makes of it does not."),
                 Wrong(2.0, "The other way: shorter steps carry less noise into θ."),
             ),
-            why="The mean square goes like η, the distance like √η, and the time like 1/η.",
+            why="For small η the mean square goes like η, the distance like √η, and the time like 1/η.",
         ),
         Choice(
             name="stochastic.sums",
