@@ -6,7 +6,7 @@ import operator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdcourse.workbench import vector
@@ -19,6 +19,7 @@ NUMBERS = st.one_of(
 PAIRS = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=4)
 ARITHMETIC = [operator.add, operator.sub, operator.mul, operator.truediv]
 COMPARED = [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]
+examples = settings(derandomize=True, deadline=None, database=None)  # the machine may be busy
 POWERS = [2, 3, 0.5, 0.25, -1, -0.5, 0, 1, 1.5]
 
 
@@ -32,6 +33,7 @@ def same(ours: Vector, theirs: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("operation", [*ARITHMETIC, *COMPARED])
+@examples
 @given(pairs=PAIRS, number=NUMBERS)
 def test_an_operator_is_numpys(operation, pairs, number):
     a, b = ([float(x) for x in column] for column in zip(*pairs, strict=True))
@@ -42,6 +44,7 @@ def test_an_operator_is_numpys(operation, pairs, number):
 
 
 @pytest.mark.parametrize("power", POWERS)
+@examples
 @given(values=st.lists(NUMBERS, min_size=1, max_size=4))
 def test_a_power_is_numpys_and_nothing_raises(power, values):
     with np.errstate(all="ignore"):
@@ -50,12 +53,14 @@ def test_a_power_is_numpys_and_nothing_raises(power, values):
     np.testing.assert_allclose(ours, theirs, rtol=1e-15, atol=0)
 
 
+@examples
 @given(values=st.lists(NUMBERS, min_size=1, max_size=4))
 def test_signs_and_sizes_are_numpys(values):
     same(-Vector(values), -np.array(values))
     same(abs(Vector(values)), abs(np.array(values)))
 
 
+@examples
 @given(
     values=st.lists(st.tuples(st.booleans(), st.booleans(), NUMBERS, NUMBERS), min_size=1, max_size=4),
 )
