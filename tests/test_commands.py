@@ -273,7 +273,8 @@ def test_no_path_of_one_machine_is_kept():
 
 def test_no_large_file_is_kept():
     for path in our_files():
-        assert path.stat().st_size < 4_000_000, path.relative_to(ROOT)
+        vendored = path.parent.name == "_pyodide"  # Python for the page, as its authors publish it
+        assert path.stat().st_size < 4_000_000 or vendored, path.relative_to(ROOT)
 
 
 def test_python_is_the_one_of_the_classifiers():

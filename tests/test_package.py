@@ -74,8 +74,8 @@ def test_type_checkers_find_its_types():
     assert (files("gdcourse") / "py.typed").is_file()
 
 
-IMPORT_S = 0.15
-"""What the import may take beside torch's: of the processor's time, which others' work does not lengthen."""
+SHARE = 0.25
+"""What the import may take, in parts of torch's: of the processor's time, which others' work does not lengthen."""
 
 
 def test_the_import_takes_next_to_nothing_beside_torch(tmp_path, monkeypatch):
@@ -83,11 +83,13 @@ def test_the_import_takes_next_to_nothing_beside_torch(tmp_path, monkeypatch):
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
     code = (
-        "import time, torch; start = time.process_time(); import gdcourse; print(time.process_time() - start)"
+        "from time import process_time as now; begin = now(); import torch; between = now(); import gdcourse; "
+        "print(between - begin, now() - between)"
     )
     command = [sys.executable, "-c", code]
-    times = [float(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(3)]
-    assert min(times) < IMPORT_S
+    told = [subprocess.run(command, capture_output=True, check=True).stdout.split() for _ in range(3)]
+    torchs, ours = (min(float(times[i]) for times in told) for i in (0, 1))
+    assert ours < SHARE * torchs
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,6 @@ def put_beside(app, exception) -> None:
 def only_where_needed(app, pagename, templatename, context, doctree) -> None:
     if "gd-workbench" in context.get("body", ""):
         app.add_js_file("workbench.js")
-        app.add_css_file("workbench.css")
 
 
 def setup(app):
