@@ -75,7 +75,7 @@ def test_type_checkers_find_its_types():
 
 
 SHARE = 0.25
-"""What the import may take, in parts of torch's: of the processor's time, which others' work does not lengthen."""
+"""What the import may take, in parts of torch's: of processor time, which others' work does not lengthen."""
 
 
 def test_the_import_takes_next_to_nothing_beside_torch(tmp_path, monkeypatch):
@@ -83,8 +83,8 @@ def test_the_import_takes_next_to_nothing_beside_torch(tmp_path, monkeypatch):
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
     code = (
-        "from time import process_time as now; begin = now(); import torch; between = now(); import gdcourse; "
-        "print(between - begin, now() - between)"
+        "from time import process_time as now; begin = now(); import torch; between = now(); "
+        "import gdcourse; print(between - begin, now() - between)"
     )
     command = [sys.executable, "-c", code]
     told = [subprocess.run(command, capture_output=True, check=True).stdout.split() for _ in range(3)]
