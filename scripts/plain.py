@@ -19,6 +19,8 @@ import reading
 import yaml
 from pybtex.database import Entry, parse_file
 
+from gdcourse import exercises
+from gdcourse.exercises import Exercise
 from gdcourse.experiments.claims import KINDS, ledger
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +33,8 @@ ROLE = re.compile(r"\{([\w:]+)\}`([^`]+)`")
 TITLED = re.compile(r"^(.*?)\s*<([^<>]+)>$", re.S)
 DISPLAYED = re.compile(r"\$\$(.+?)\$\$[ \t]*\(([\w-]+)\)", re.S)
 CODE = re.compile(r"(`[^`\n]+`)")
+CHECK = re.compile(r"^```\{check\}\n```$", re.M)
+MARKUP = re.compile(r"([\\`*_\[\]<>$#])")
 HEADS = {
     "note": "Note",
     "tip": "Tip",
@@ -380,6 +384,28 @@ class Reader:
         return "\n\n".join(parts)
 
 
+def checks(page: str) -> Iterator[nbformat.NotebookNode]:
+    """The cells for the exercises of a chapter that check: a question, and a stub to answer and run."""
+    yield nbformat.v4.new_markdown_cell(
+        "Put your answer in place of the dots, and run the cell: it says what your answer does. "
+        "`gd.exercises.progress()` prints how far you are."
+    )
+    for one in exercises.chapter(page):
+        yield nbformat.v4.new_markdown_cell(asked(one))
+        yield nbformat.v4.new_code_cell(one.cell, metadata={"gdcourse": {"exercise": one.name}})
+
+
+def asked(one: Exercise) -> str:
+    """An exercise's question, with its hints folded."""
+    hints = [folded(head, _escaped(text)) for head, text in one.numbered_hints]
+    return "\n\n".join([f"**{_escaped(one.heading)}.** {_escaped(one.prompt)}", *hints])
+
+
+def _escaped(text: str) -> str:
+    """Plain text, with the letters that Markdown would take for markup."""
+    return MARKUP.sub(r"\\\1", text)
+
+
 def plain_notebook(page: str, full: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The plain form of a chapter: same code cells, Markdown that every front end shows.
 
@@ -388,10 +414,13 @@ def plain_notebook(page: str, full: nbformat.NotebookNode) -> nbformat.NotebookN
     PlainError : a role or directive without a plain form.
     """
     notebook, reader = deepcopy(full), Reader(page)
-    cells = []
+    cells: list[nbformat.NotebookNode] = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = reader.markdown(cell.source)
+            before, *after = CHECK.split(cell.source)
+            if after:
+                cells += [nbformat.v4.new_markdown_cell(reader.markdown(before)), *checks(page)]
+            cell.source = reader.markdown("".join(after) if after else before)
         else:
             if said := cell.metadata.get("fold") or cell.metadata.get("fold-all"):
                 cells.append(nbformat.v4.new_markdown_cell(f"*Folded: {said}.*"))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import build_book  # scripts/build_book.py
 import pytest
+import serve  # scripts/serve.py
 import torch
 from setup_env import find_chromium  # scripts/setup_env.py
 
@@ -81,6 +82,31 @@ def site(what_failed) -> Path:
 def address(site):
     handler = functools.partial(QuietHandler, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Quiet(serve.Handler):
+    asked: list[str]
+
+    def log_message(self, *args):
+        self.asked.append(self.path)
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """The addresses that a page asked for."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def guarded(site, asked):
+    """The site as `make serve` has it."""
+    handler = type("Handler", (Quiet,), {"asked": asked})
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(handler, directory=str(site))
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

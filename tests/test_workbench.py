@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import http.server
-import threading
-from functools import partial
 
 import pytest
-import serve  # scripts/serve.py
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.browsing import Visit
@@ -17,29 +13,6 @@ PAGE = "book/momentum"
 FREE = "document.querySelector('[data-do=stop]').hidden && !document.querySelector('[data-do=run]').disabled"
 LOADS = 120_000  # ms: on a busy machine Python is slow to start
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-class Quiet(serve.Handler):
-    asked: list[str]
-
-    def log_message(self, *args):
-        self.asked.append(self.path)
-
-
-@pytest.fixture(scope="module")
-def asked():
-    """The addresses that a page asked for."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def guarded(site, asked):
-    """The site as `make serve` has it."""
-    handler = type("Handler", (Quiet,), {"asked": asked})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(site))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def opened(browser, address, page=PAGE, scheme="light", width=1280, query=""):

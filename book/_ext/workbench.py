@@ -271,6 +271,7 @@ def put_beside(app, exception) -> None:
 
 def only_where_needed(app, pagename, templatename, context, doctree) -> None:
     if "gd-workbench" in context.get("body", ""):
+        app.add_js_file("python.js", priority=400)
         app.add_js_file("workbench.js")
 
 

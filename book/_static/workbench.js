@@ -1,7 +1,7 @@
 // A workbench: the rule of a chapter in an editor, its path on the chapter's surface, and what a reader makes of it.
-// Python is loaded on the first click, runs in a worker, and is stopped after five seconds of computing.
+// Python itself is in python.js.
 (() => {
-  const LIMIT = 5000, MB = 1e6;
+  const python = window.gdPython, { LIMIT } = python;
   const SVG = "http://www.w3.org/2000/svg";
   const make = (name, attributes = {}, ...inside) => {
     const node = name.startsWith("svg:") ? document.createElementNS(SVG, name.slice(4)) : document.createElement(name);
@@ -15,45 +15,6 @@
     const digits = Math.abs(x) >= 0.01 && Math.abs(x) < 1e4 ? String(Number(x.toPrecision(3))) : x.toExponential(1);
     return digits.replace("e-", "e−").replace(/^-/, "−");
   };
-
-  // ---------------------------------------------------------------- Python, one for all workbenches of a page
-  const python = {
-    worker: null, ready: null, number: 0, waiting: new Map(),
-    start(folder, told) {
-      if (this.ready) return this.ready;
-      this.worker = new Worker(new URL(`${folder}python-worker.mjs`, location.href), { type: "module" });
-      this.ready = new Promise((done, failed) => {
-        this.worker.onerror = (event) => failed(new Error(event.message || "the worker could not be started"));
-        this.worker.onmessage = ({ data }) => {
-          if (data.kind === "progress") told(data.bytes);
-          if (data.kind === "ready") done();
-          if (data.kind === "failed") failed(new Error(data.why));
-          if (data.kind === "answer") this.waiting.get(data.id)?.(JSON.parse(data.answer));
-        };
-      });
-      this.ready.catch(() => this.stop());
-      return this.ready;
-    },
-    stop() {
-      this.worker?.terminate();
-      for (const done of this.waiting.values()) done(null);
-      this.waiting.clear();
-      this.worker = this.ready = null;
-    },
-    ask(what, args) {
-      const id = ++this.number;
-      return new Promise((done) => {
-        const timer = setTimeout(() => this.stop(), LIMIT);
-        this.waiting.set(id, (answer) => {
-          clearTimeout(timer);
-          this.waiting.delete(id);
-          done(answer);
-        });
-        this.worker.postMessage({ id, ask: { what, args } });
-      });
-    },
-  };
-  window.gdPython = python;
 
   // ------------------------------------------------------------------------------------- a text in an address
   const packed = async (text) => {
@@ -132,7 +93,7 @@
     let original = null, mark = null;
 
     if (location.protocol === "file:") {
-      say("From a file, browsers do not let a page run Python. With `make serve` in a clone of the book, and on its site, this works.".replaceAll("`", ""));
+      say(python.NO_FILES);
       button("run").disabled = true;
     }
     try { text.value = localStorage.getItem(key) ?? data.text; } catch { text.value = data.text; }
@@ -146,32 +107,13 @@
     tall();
     text.addEventListener("input", () => { keep(); tall(); mark = null; });
 
-    let leaves = false; // after Escape, Tab leaves the editor
-    text.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") { leaves = true; return; }
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); button("run").click(); return; }
-      if (event.key !== "Tab" || leaves || event.shiftKey) { if (event.key !== "Shift") leaves = event.key === "Tab" ? leaves : false; return; }
-      event.preventDefault();
-      text.setRangeText("    ", text.selectionStart, text.selectionEnd, "end");
-      text.dispatchEvent(new Event("input"));
-    });
-    text.addEventListener("blur", () => { leaves = false; });
+    python.editor(text, () => button("run").click());
 
     const line = (number) => {
       const lines = text.value.split("\n");
       const from = lines.slice(0, number - 1).join("\n").length + (number > 1 ? 1 : 0);
       text.focus();
       text.setSelectionRange(from, from + lines[number - 1].length);
-    };
-
-    const loaded = async () => {
-      const total = Number(box.dataset.bytes);
-      bar.hidden = python.ready !== null;
-      bar.max = total;
-      bar.value = 0;
-      if (!python.ready) say(`Loading Python, ${(total / MB).toFixed(0)} MB, once …`);
-      await python.start(box.dataset.python, (bytes) => { bar.value = Math.min(bytes, total); });
-      bar.hidden = true;
     };
 
     const show = (own, theirs) => {
@@ -191,7 +133,7 @@
       button("run").disabled = true;
       button("stop").hidden = false;
       try {
-        await loaded();
+        await python.loaded(box.dataset, bar, say);
         say("Running …");
         const steps = data.steps, where = surface();
         if (data.races) {

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 CHAPTERS = (
+    "introduction",
     "network",
     "backpropagation",
     "gradient_descent",
@@ -59,6 +60,7 @@ CHAPTERS = (
     "muon",
     "curvature",
     "schedule_free",
+    "race",
     "conclusion",
 )
 """The chapters with such exercises, in the book's order."""

@@ -21,6 +21,7 @@ from typing import Any
 from gdcourse.rules import rule as words
 
 FILE = "<your answer>"
+DOTS = "There are dots left in your answer."
 TROUBLE = (Exception, SystemExit)  # not KeyboardInterrupt: whoever waits may stop it
 
 _LETTERS = str.maketrans(

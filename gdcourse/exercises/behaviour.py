@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gdcourse.exercises.answers import (
+    DOTS,
     TROUBLE,
     Borrowed,
     Unread,
@@ -118,10 +119,10 @@ def gather(name: str, steps: range, one: Callable[[int], Any]) -> Trace:
             raise
         except TROUBLE as error:
             if isinstance(error, TypeError) and "ellipsis" in str(error):
-                raise Unread("There are dots left in your answer.", answered=False) from None
+                raise Unread(DOTS, answered=False) from None
             return Trace(tuple(values), type(error).__name__, complaint(error))
         if value is Ellipsis:
-            raise Unread("There are dots left in your answer.", answered=False)
+            raise Unread(DOTS, answered=False)
         if isinstance(value, complex):
             return Trace(
                 tuple(values),
@@ -259,6 +260,10 @@ class MissingLine(Behaviour):
         return f"Give {line}, as text, in place of the gap:\n\n{self.template}"
 
     @property
+    def stub(self) -> str:
+        return 'mine = "..."'
+
+    @property
     def solution(self) -> str:
         return self.right
 
@@ -279,19 +284,27 @@ class WholeRule(Behaviour):
     fields : the arguments that the class takes, each with the equation's letter for it.
     begin : the lines before the first step.
     right : the lines of a step that is right; `gradient(point)` is the slope at a point.
-    stub : the class as it is given out, with dots.
+    given : the class `Mine` as it is given out, with dots.
     """
 
     fields: Mapping[str, str]
     begin: str = ""
     right: str = field(repr=False)
-    stub: str = ""
+    given: str
 
     @property
     def how_to_answer(self) -> str:
         asked = ", ".join(self.fields)
         text = f"Give a class whose arguments are {asked}, with a step(self, theta, grad, state, at)."
-        return f"{text}\n\n{self.stub}" if self.stub else text
+        return f"{text}\n\n{self.given}"
+
+    @property
+    def stub(self) -> str:
+        return self.given
+
+    @property
+    def cell(self) -> str:
+        return f"{self.given}\n\n\ngd.exercises.{self.name}.check(Mine)"
 
     @property
     def solution(self) -> str:
@@ -413,15 +426,21 @@ class Formula(Behaviour):
     right : an expression that is right.
     probes : for each place at which it is tried, the values of these names.
     target : what it is called.
+    shows : what its value is, in a sentence.
     """
 
     names: tuple[str, ...]
     right: str = field(repr=False)
     target: str = "rate"
+    shows: str = "the factor"
 
     @property
     def how_to_answer(self) -> str:
         return f"Give {self.shows} as a function of {', '.join(self.names)}, or its right-hand side as text."
+
+    @property
+    def stub(self) -> str:
+        return f"def mine({', '.join(self.names)}):\n    return ..."
 
     @property
     def solution(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gdcourse.exercises.answers import TROUBLE, Borrowed, Unread, complaint, is_open
+from gdcourse.exercises.answers import DOTS, TROUBLE, Borrowed, Unread, complaint, is_open
 from gdcourse.exercises.verdict import Verdict
 
 _TRIES: dict[str, tuple[int, bool]] = {}
@@ -60,7 +60,8 @@ class Exercise:
         """The same without a memory: `tries` is how many wrong answers came before, and decides the hint."""
         try:
             if is_open(answer):
-                raise Unread(self.how_to_answer, answered=False)
+                begun = isinstance(answer, str) and "\n" in answer.strip()
+                raise Unread(DOTS if begun else self.how_to_answer, answered=False)
             verdict = self.verdict(answer)
         except Unread as error:
             verdict = Verdict(False, error.says, answered=error.answered)
@@ -81,13 +82,32 @@ class Exercise:
         """The hint after so many wrong answers, counted from 0; by default after those of this session."""
         if number is None:
             number = _TRIES.get(self.name, (0, False))[0]
-        which = min(max(number, 0), len(self.hints) - 1)
-        return f"Hint {which + 1} of {len(self.hints)}: {self.hints[which]}"
+        return ": ".join(self.numbered_hints[min(max(number, 0), len(self.hints) - 1)])
+
+    @property
+    def heading(self) -> str:
+        """The title as a line of its own begins."""
+        return self.title[0].upper() + self.title[1:]
+
+    @property
+    def numbered_hints(self) -> list[tuple[str, str]]:
+        """Of each hint its head, "Hint 1 of 2", and what it says."""
+        return [(f"Hint {i} of {len(self.hints)}", text) for i, text in enumerate(self.hints, 1)]
 
     @property
     def how_to_answer(self) -> str:
         """What is missing while there is no answer."""
         raise NotImplementedError
+
+    @property
+    def stub(self) -> str:
+        """An answer named ``mine`` as it is given out, in lines of code, with dots for what is missing."""
+        return "mine = ..."
+
+    @property
+    def cell(self) -> str:
+        """The cell of a notebook in which a student answers and checks."""
+        return f"{self.stub}\n\ngd.exercises.{self.name}.check(mine)"
 
     def verdict(self, answer: Any) -> Verdict:
         """Right or wrong, without a hint. May raise `Unread`, `Borrowed`, or what the answer raises."""

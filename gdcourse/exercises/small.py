@@ -44,7 +44,7 @@ class Number(Exercise):
         for wrong in self.wrong:
             if self.close(value, wrong.answer):
                 return Verdict(False, wrong.says)
-        return Verdict(False, f"It is not {short(value)}.")
+        return Verdict(False, f"It is not {value:.6g}.")
 
     def close(self, value: float, other: float) -> bool:
         """Whether an answer is meant to be this number."""

@@ -9,7 +9,20 @@ from typing import Any
 from gdcourse.workbench.race import race_as_dict
 from gdcourse.workbench.run import run_as_dict
 
-ASKED: dict[str, Callable[..., dict[str, Any]]] = {"run": run_as_dict, "race": race_as_dict}
+
+def check_as_dict(name: str, answer: Any, tries: int) -> dict[str, Any]:
+    """What there is to say to an answer to an exercise, "momentum.heavy_ball", after so many wrong ones."""
+    from gdcourse import exercises  # a workbench needs none of them
+
+    chapter, _, own = name.partition(".")
+    return getattr(exercises.chapter(chapter), own).judge(answer, tries).as_dict()
+
+
+ASKED: dict[str, Callable[..., dict[str, Any]]] = {
+    "run": run_as_dict,
+    "race": race_as_dict,
+    "check": check_as_dict,
+}
 
 
 def answer(asked: str) -> str:

@@ -423,7 +423,51 @@ def numbers(value, *more):
     return (value, repr(value), np.float64(value), Fraction(value), *more)
 
 
+class Falling(Rule):
+    """Gradient descent at η/t, with the rate from at(t)."""
+
+    def __init__(self, lr):
+        self.lr = lr
+
+    def at(self, t):
+        return {"lr": self.lr / t}
+
+    def step(self, theta, grad, state, at):
+        return theta - at["lr"] * grad, {}
+
+
+class Counting:
+    """The same, which counts its steps itself."""
+
+    def __init__(self, lr):
+        self.lr, self.t = lr, 0
+
+    def step(self, theta, grad, state, at):
+        self.t += 1
+        return theta - self.lr * grad / self.t
+
+
+@dataclass(frozen=True)
+class Remembering(Rule):
+    """The same, with the number of steps in its state."""
+
+    eta: float
+
+    def init(self, theta, zeros):
+        return {"t": zeros}
+
+    def step(self, theta, grad, state, at):
+        t = state["t"] + 1
+        return theta - grad / (t / self.eta), {"t": t}
+
+
 RIGHT = {
+    "introduction.shorter": (Falling, Counting, Remembering),
+    "introduction.passes": numbers(3.2, "300*64/6000", "16/5"),
+    "introduction.report": ("c", "(c)", "The test accuracy at the chosen rate"),
+    "race.luck": numbers(2 / 64, "1/32", "2*0.5**6"),
+    "race.edge": ("c", "C", "Widen all grids by as many values, until every best is inside"),
+    "race.seconds": numbers(0.6, "0.5*1.2", "60 %"),
     "gradient_descent.step": (
         "theta = theta - eta * g",
         "theta -= g * eta",

@@ -12,6 +12,7 @@ import gdcourse as gd
 from gdcourse import exercises, theory
 from gdcourse.exercises import Number
 from gdcourse.experiments.schedules import cosine, linear, warmup, wsd
+from gdcourse.experiments.train import batches
 
 NUMBERS = [one for name in exercises.CHAPTERS for one in exercises.chapter(name) if isinstance(one, Number)]
 
@@ -21,6 +22,16 @@ def limit(rule, problem, near):
     rates = near * np.arange(0.98, 1.02, 0.0005)
     run = gd.descend(rule(rates), problem, steps=6000, path=False)
     return rates[run.loss[-1] < 1e-6].max()
+
+
+def seen():
+    dealt = np.bincount(batches(0, 6000, 64, 300).ravel(), minlength=6000)
+    return dealt.mean()
+
+
+def luck():
+    tosses = (np.arange(64)[:, None] >> np.arange(6)) & 1
+    return (tosses.all(1) | ~tosses.any(1)).mean()
 
 
 def ridge():
@@ -207,6 +218,9 @@ MEASURED = {
     "muon.steps": small_value,
     "curvature.memory": shampoo_numbers,
     "schedule_free.limit": free_limit,
+    "introduction.passes": seen,
+    "race.luck": luck,
+    "race.seconds": lambda: (50 * 1.2) / (100 * 1.0),
     "conclusion.chance": lambda: 2 / comb(10, 5),
     "conclusion.memory": memory,
     "gradient_descent.limit": lambda: limit(gd.GradientDescent, gd.problems.Quadratic([0.5, 3.0, 8.0]), 0.25),

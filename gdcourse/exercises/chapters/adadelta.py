@@ -40,7 +40,7 @@ CHAPTER = Chapter(
             fields={"gamma": "gamma", "eps": "eps"},
             begin="g2 = 0\nd2 = 0",
             right=lines(),
-            stub="""class Mine(gd.Rule):
+            given="""class Mine(gd.Rule):
     def __init__(self, gamma, eps):
         self.gamma, self.eps = gamma, eps
 

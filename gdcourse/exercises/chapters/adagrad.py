@@ -26,7 +26,7 @@ CHAPTER = Chapter(
             fields={"lr": "eta", "eps": "eps"},
             begin="G = 0",
             right="g = gradient(theta)\nG = G + g**2\ntheta = theta - eta / (G + eps)**0.5 * g",
-            stub="""class Mine(gd.Rule):
+            given="""class Mine(gd.Rule):
     def __init__(self, lr, eps):
         self.lr, self.eps = lr, eps
 

@@ -37,7 +37,7 @@ CHAPTER = Chapter(
             fields={"lr": "eta", "beta1": "beta1", "beta2": "beta2", "eps": "eps"},
             begin="m = 0\nv = 0\nu = 0",
             right=whole(),
-            stub="""class Mine(gd.Rule):
+            given="""class Mine(gd.Rule):
     def __init__(self, lr, beta1, beta2, eps):
         self.lr, self.beta1, self.beta2, self.eps = lr, beta1, beta2, eps
 

@@ -33,7 +33,7 @@ CHAPTER = Chapter(
             fields={"lr": "eta", "gamma": "gamma"},
             begin="v = 0",
             right="v = gamma * v + eta * gradient(theta)\ntheta = theta - v",
-            stub=STUB.replace("NAME", "v"),
+            given=STUB.replace("NAME", "v"),
             probes=(STEADY, BOWL, TWO_RATES),
             wrong=(
                 Wrong(
@@ -102,7 +102,7 @@ CHAPTER = Chapter(
             fields={"lr": "eta", "gamma": "gamma"},
             begin="v = 0\nb = 0",
             right="b = gamma * b + gradient(theta)\ntheta = theta - eta * b",
-            stub=STUB.replace("NAME", "b"),
+            given=STUB.replace("NAME", "b"),
             probes=(STEADY, BOWL, TWO_RATES),
             wrong=(
                 Wrong(

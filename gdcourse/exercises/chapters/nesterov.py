@@ -63,7 +63,7 @@ CHAPTER = Chapter(
             fields={"lr": "eta", "gamma": "gamma"},
             begin="v = 0\nb = 0",
             right="v = gamma * v + eta * gradient(theta - gamma * v)\ntheta = theta - v",
-            stub="""class Mine(gd.Rule):
+            given="""class Mine(gd.Rule):
     def __init__(self, lr, gamma=0.9):
         self.lr, self.gamma = lr, gamma
 

@@ -36,7 +36,7 @@ CHAPTER = Chapter(
             fields={"lr": "eta", "gamma": "gamma", "eps": "eps"},
             begin="v = 0",
             right=lines("gamma * v + (1 - gamma) * g**2"),
-            stub="""class Mine(gd.Rule):
+            given="""class Mine(gd.Rule):
     def __init__(self, lr, gamma, eps):
         self.lr, self.gamma, self.eps = lr, gamma, eps
 

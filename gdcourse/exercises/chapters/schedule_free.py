@@ -89,7 +89,7 @@ CHAPTER = Chapter(
             fields={"lr": "eta", "beta": "beta"},
             begin="z = theta",
             right=whole(),
-            stub="""class Mine(gd.Rule):
+            given="""class Mine(gd.Rule):
     def __init__(self, lr, beta):
         self.lr, self.beta = lr, beta
 

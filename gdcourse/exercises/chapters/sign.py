@@ -82,7 +82,7 @@ CHAPTER = Chapter(
             fields={"lr": "eta", "beta1": "beta1", "beta2": "beta2", "weight_decay": "lam"},
             begin="m = 0",
             right=lion(),
-            stub="""class Mine(gd.Rule):
+            given="""class Mine(gd.Rule):
     def __init__(self, lr, beta1, beta2, weight_decay):
         self.lr, self.beta1, self.beta2, self.weight_decay = lr, beta1, beta2, weight_decay
 

@@ -71,7 +71,7 @@ CHAPTER = Chapter(
             fields={"lr": "eta", "beta1": "beta1", "beta2": "beta2", "eps": "eps", "weight_decay": "lam"},
             begin="m = 0\nv = 0",
             right=whole("theta = theta - eta * (m_hat / (v_hat**0.5 + eps) + lam * theta)"),
-            stub="""class Mine(gd.Rule):
+            given="""class Mine(gd.Rule):
     def __init__(self, lr, beta1, beta2, eps, weight_decay):
         self.lr, self.beta1, self.beta2, self.eps = lr, beta1, beta2, eps
         self.weight_decay = weight_decay
