@@ -108,7 +108,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0": "the ridge's height",
         "1": "the minima's heights",
     },
-    "conclusion": {"5": SETTING},
+    "conclusion": {"5": SETTING, "two": SETTING},
     "cover": {"81": SETTING, "80": SETTING, "0": SETTING},
     "drawing": {},
     "curvature": {},

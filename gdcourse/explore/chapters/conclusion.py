@@ -1,4 +1,5 @@
-"""Conclusion: one method at a rate of the reader's choice, in a race against all methods at their best."""
+"""Conclusion: one method at a rate of the reader's choice, in a race against all methods at their best; and
+the race of the methods that came after the talk."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gdcourse.experiments import Comparison, Tuned, compare
 from gdcourse.experiments.compare import SPACING
+from gdcourse.experiments.race import stored
+from gdcourse.explore.chapters import race
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
 from gdcourse.explore.parts import (
@@ -40,7 +43,8 @@ FRACTIONS = {-3: "1/32", -2: "1/10", -1: "1/3", 0: "1", 1: "3", 2: "10", 3: "32"
 
 def conclusion(found: Comparison | None = None) -> Figure:
     """The validation error of all methods over the rates that they tried, and the race of one method, at the
-    rate under the cursor, against all of them at their best; with a bet on who makes the fewest errors.
+    rate under the cursor, against all of them at their best; with a bet on who makes the fewest errors. The
+    third view is the race of the chapter of this name, from what is stored.
 
     Network 784–32–10 on the digits, 60 steps, mini-batches of 64, five seeds, seven values of the tuned
     hyperparameter, two to a decade. The race shows the mini-batch loss, averaged over five steps.
@@ -66,11 +70,13 @@ def conclusion(found: Comparison | None = None) -> Figure:
 
     @cache  # no control changes it, and live widgets ask again at every move
     def compute() -> Arrays:
-        views = in_views("rate", "race", computed=0)
-        return {**_curves(found, error, tried), **_race(found, tried), **_bets(found, error), **views}
+        views = in_views("rate", "race", "later", computed=0)
+        arrays = {**_curves(found, error, tried), **_race(found, tried), **_bets(found, error)}
+        return {**arrays, **race.told_apart(stored()), **views}
 
     winner = int(np.argmin([one.mean(-1).min() for one in error.values()]))
-    view, on = views("The rate", "The race")
+    view, on = views("The rate", "The race", "Since 2019")
+    talks = {"view": (0, 1)}
     own = {name: (SPACING ** one.astype(float)).tolist() for name, one in tried.items()}
     wide = min(0.025, 0.8 * float(multiples[0])), max(40.0, 1.25 * float(multiples[-1]))
     return Figure(
@@ -84,6 +90,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
                 values=names,
                 texts=[title(n) for n in names],
                 start=names.index("Adam" if "Adam" in names else names[-1]),
+                when=talks,
             ),
             Slider(
                 name="rate",
@@ -94,6 +101,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
                     for e, m in zip(exponents, multiples, strict=True)
                 ],
                 start=int(np.abs(exponents).argmin()),
+                when=talks,
             ),
             Choice(
                 name="bet",
@@ -103,6 +111,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
                 when=on[1],
             ),
             Scrubber(name="step", label="step", values=at, start=len(at) - 1, format="d", when=on[1]),
+            race.who(stored(), on[2]),
         ],
         compute=compute,
         rows=[
@@ -141,11 +150,13 @@ def conclusion(found: Comparison | None = None) -> Figure:
                         *(mark for i, name in enumerate(names) for mark in _bet_on(i, name, winner, names)),
                     ],
                 ),
+                race.ten_seeds(stored(), on[2]),
             ]
         ],
         tries=[
             "drag the ring along its curve: what does a rate ten times too large cost?",
             "bet on the method with the fewest errors, then play.",
+            "choose Adam, then Muon. How many are told apart from each?",
         ],
         readouts=READOUTS,
         caption=[
@@ -154,6 +165,8 @@ def conclusion(found: Comparison | None = None) -> Figure:
             f"{{lowest:.1f}} and {{highest:.1f}} %. Shaded are the {seeds} seeds.",
             "{in_race@view:?}{method} at its usual rate {rate}, its mean thick and its seeds thin; grey are "
             "all {count:d} methods at their best rates. A bet reveals a name.",
+            "{in_later@view:?}The race after the talk: a small transformer on letters, two rates searched "
+            "for each entrant. A dot is a seed, a ring a mean.",
         ],
         alt="{count:d} curves of the validation error over the rate, most of them U-shaped; their lowest "
         "points "
@@ -189,6 +202,7 @@ READOUTS = [
     "{lowest:.1f} %. {verdict@bet|verdicts}",
     "{in_race@view:?}Your bet, {bet}, makes the fewest errors, {won@bet:.1f} %. On the test split its seeds "
     "overlap with those of {overlaps:d} of the {others:d} others.",
+    f"{{in_later@view:?}}{race.TOLD}",
 ]
 VERDICTS = [
     "On the test split the seeds of the two overlap: too few to tell them apart.",

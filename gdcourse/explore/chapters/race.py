@@ -34,36 +34,24 @@ def race(found: Race | None = None) -> Figure:
     """
     found = stored() if found is None else found
     rest = np.unique(np.concatenate([found[name].rest for name in SHOWN]))
-    names = sorted(ENTRANTS, key=lambda name: found[name].test.mean())
-    means = np.array([found[name].test.mean() for name in names])
-    seeds = len(found[names[0]].test)
 
     @cache  # the numbers are stored
     def compute() -> Arrays:
         curves = {key: at_rest(found, name, rest) for name, (key, _) in SHOWN.items()}
         best = {key: lowest(curve) for key, curve in curves.items()}
-        tests = np.stack([found[name].test for name in names])
-        gaps = tests[:, None] - tests[None, :]  # the chosen one's first
         return {
             **in_views("rates", "race", computed=0),
             "rest": rest,
             **{f"{key}_loss": curve for key, curve in curves.items()},
             **{f"{key}_over": low for key, low in best.items()},
             **{f"{key}_at": low for key, low in best.items()},
-            "mean": means,
-            "lower": (gaps < 0).sum(-1) * 1.0,
-            "behind": (gaps < 0).all(-1).sum(-1) * 1.0,
-            "before": (gaps > 0).all(-1).sum(-1) * 1.0,
-            "open": len(names) - 1.0 - (gaps < 0).all(-1).sum(-1) - (gaps > 0).all(-1).sum(-1),
-            "chosen": tests,
+            **told_apart(found),
         }
 
     view, on = views("Two rates", "Ten seeds")
     rates = np.concatenate([found[name].hidden for name in SHOWN])
     low = float(min(map(np.nanmin, (found[name].validation for name in SHOWN))))
     losses = Axis(label="validation loss, nats", domain=(np.floor(20 * low) / 20 - 0.05, HIGHEST))
-    every = np.stack([found[name].test for name in names])
-    places = np.arange(len(names))
     return Figure(
         name="figure-race",
         title="Two rates to search for",
@@ -77,14 +65,7 @@ def race(found: Race | None = None) -> Figure:
                 start=0,
                 when=on[0],
             ),
-            Choice(
-                name="who",
-                label="compare",
-                values=names,
-                texts=[title(name) for name in names],
-                start=names.index("Adam"),
-                when=on[1],
-            ),
+            who(found, on[1]),
         ],
         compute=compute,
         tries=[
@@ -144,42 +125,19 @@ def race(found: Race | None = None) -> Figure:
                         ),
                     ],
                 ),
-                Panel(
-                    title="each seed, and the mean",
-                    x=Axis(label="test loss, nats", domain=(every.min() - 0.14, every.max() + 0.02)),
-                    y=Axis(domain=(len(names) - 0.4, -0.6), ticks=[]),
-                    height=290,
-                    when=on[1],
-                    marks=[
-                        Rule(x="mean", at=["who"], color="grey"),
-                        *(
-                            Dots(
-                                x=found[name].test.tolist(),
-                                y=(i + np.linspace(-0.22, 0.22, seeds)).tolist(),
-                                size=2.6,
-                                color=SHOWN[name][1]["color"] if name in SHOWN else "grey",
-                            )
-                            for i, name in enumerate(names)
-                        ),
-                        Dots(x=means.tolist(), y=places.tolist(), shape="ring", size=6, picks="who"),
-                        *(
-                            Text(x=every.min() - 0.13, y=i + 0.2, text=title(name))
-                            for i, name in enumerate(names)
-                        ),
-                    ],
-                ),
+                ten_seeds(found, on[1]),
             ],
         ],
         readouts=[
             "{in_rates@view:?}With the rest at {beside} the lowest losses are: momentum "
             "{momentum_at@beside:.2f}, Adam {adam_at@beside:.2f}, Muon {muon_at@beside:.2f}, "
             "SOAP (k = 1) {soap_at@beside:.2f}.",
-            "{in_race@view:?}{who}: mean {mean@who:.3f} nats. Behind it with all seeds: {behind@who:.0f} of "
-            "the others; before it: {before@who:.0f}; open: {open@who:.0f}.",
+            f"{{in_race@view:?}}{TOLD}",
         ],
         caption=[
             "{in_rates@view:?}One seed, 300 steps. A rate for the hidden matrices, and one of the partner "
-            "for embeddings, head and gains. Losses above 3 are not drawn.",
+            "for embeddings, head and gains. Losses above 3 are not drawn; beyond a curve's "
+            "ends nothing was tried.",
             "{in_race@view:?}Each at the pair of rates that validation chose. A dot is a seed, with the same "
             "start and the same batches for all; rings are means.",
         ],
@@ -193,6 +151,65 @@ def race(found: Race | None = None) -> Figure:
             "batch": 16,
             "schedule": "linear to zero",
         },
+    )
+
+
+# ----------------------------------------------------- what the figure of the conclusion shows of it, too
+
+TOLD = (
+    "{who}: mean {mean@who:.3f} nats. Behind it with all seeds: {behind@who:.0f} of the others; before it: "
+    "{before@who:.0f}; open: {open@who:.0f}."
+)
+
+
+def by_mean(found: Race) -> list[str]:
+    """The entrants, the lowest test loss first."""
+    return sorted(ENTRANTS, key=lambda name: found[name].test.mean())
+
+
+def told_apart(found: Race) -> Arrays:
+    """Of each entrant its mean, and how many others are behind it and before it with all seeds, and open."""
+    tests = np.stack([found[name].test for name in by_mean(found)])
+    gaps = tests[:, None] - tests[None, :]
+    behind, before = (gaps < 0).all(-1).sum(-1), (gaps > 0).all(-1).sum(-1)
+    others = len(tests) - 1.0
+    return {"mean": tests.mean(-1), "behind": behind, "before": before, "open": others - behind - before}
+
+
+def who(found: Race, when: dict[str, tuple[int, ...]]) -> Choice:
+    """The menu of the entrants."""
+    names = by_mean(found)
+    texts = [title(name) for name in names]
+    return Choice(
+        name="who", label="compare", values=names, texts=texts, start=names.index("Adam"), when=when
+    )
+
+
+def ten_seeds(found: Race, when: dict[str, tuple[int, ...]]) -> Panel:
+    """The test losses of all entrants at their best pair, with the mean of the one that is chosen."""
+    names = by_mean(found)
+    every = np.stack([found[name].test for name in names])
+    places = np.arange(len(names))
+    return Panel(
+        title="each seed, and the mean",
+        x=Axis(label="test loss, nats", domain=(every.min() - 0.14, every.max() + 0.02)),
+        y=Axis(domain=(len(names) - 0.4, -0.6), ticks=[]),
+        height=290,
+        when=when,
+        marks=[
+            Rule(x="mean", at=["who"], color="grey"),
+            *(
+                Dots(
+                    x=one.tolist(),
+                    y=(i + np.linspace(-0.22, 0.22, len(one))).tolist(),
+                    size=2.6,
+                    color=SHOWN[name][1]["color"] if name in SHOWN else "grey",
+                )
+                for i, (name, one) in enumerate(zip(names, every, strict=True))
+            ),
+            Dots(x=every.mean(-1).tolist(), y=places.tolist(), shape="ring", size=6, picks="who"),
+            *(Text(x=every.min() - 0.13, y=i + 0.2, text=title(name)) for i, name in enumerate(names)),
+        ],
     )
 
 
