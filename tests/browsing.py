@@ -121,3 +121,18 @@ SET = """(box, position) => {
 def set_control(figure, i: int, position: int) -> None:
     """Set a control, shown or not, as a reader's hand would."""
     figure.locator(".gd-control").nth(i).evaluate(SET, position)
+
+
+SET_ALL = f"""(figure, positions) => {{
+    const set = {SET}, boxes = figure.querySelectorAll('.gd-control');
+    const names = JSON.parse(figure.querySelector('.gd-data').textContent).controls.map(c => c.name);
+    names.forEach((name, i) => {{
+        if (JSON.parse(figure.dataset.state)[name] !== positions[name]) set(boxes[i], positions[name]);
+    }});
+    return figure.dataset.state;
+}}"""
+
+
+def set_state(figure, positions: dict[str, int]) -> None:
+    """Set all controls that stand elsewhere, in one call: hundreds of states are many calls."""
+    assert json.loads(figure.evaluate(SET_ALL, positions)) == positions

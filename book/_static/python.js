@@ -30,10 +30,10 @@
       this.waiting.clear();
       this.worker = this.ready = this.fail = null;
     },
-    ask(what, args) {
+    ask(what, args, limit = LIMIT) {
       const id = ++this.number;
       return new Promise((done) => {
-        const timer = setTimeout(() => this.stop(), LIMIT);
+        const timer = setTimeout(() => this.stop(), limit);
         this.waiting.set(id, (answer) => {
           clearTimeout(timer);
           this.waiting.delete(id);

@@ -1,5 +1,6 @@
 // Exercises that check, and what a reader has solved, which this browser alone keeps.
 (() => {
+  const OPENING = 60_000; // ms
   const EXERCISE = "gd-exercise:", QUESTION = "gd-question:";
   const WORDS = { solved: "✓ solved", tried: "tried" };
   const kept = (key) => { try { return JSON.parse(localStorage.getItem(key)) ?? {}; } catch { return {}; } };
@@ -30,6 +31,7 @@
       try {
         await python.loaded(dataset, bar, say);
         say("Checking …");
+        await python.ask("open", [card.dataset.name.split(".")[0]], OPENING); // ours, and no loop: it may take longer
         const verdict = await python.ask("check", [card.dataset.name, answer(), tries]);
         if (!verdict) return say(`Stopped after ${python.LIMIT / 1000} s. Is there a loop without an end?`);
         if (verdict.answered) {

@@ -10,9 +10,16 @@ from gdcourse.workbench.race import race_as_dict
 from gdcourse.workbench.run import run_as_dict
 
 
+def open_chapter(name: str) -> dict[str, Any]:
+    """Load the exercises of a chapter, which a workbench needs none of."""
+    from gdcourse import exercises
+
+    return {"exercises": [one.name for one in exercises.chapter(name)]}
+
+
 def check_as_dict(name: str, answer: Any, tries: int) -> dict[str, Any]:
     """What there is to say to an answer to an exercise, "momentum.heavy_ball", after so many wrong ones."""
-    from gdcourse import exercises  # a workbench needs none of them
+    from gdcourse import exercises
 
     chapter, _, own = name.partition(".")
     return getattr(exercises.chapter(chapter), own).judge(answer, tries).as_dict()
@@ -21,6 +28,7 @@ def check_as_dict(name: str, answer: Any, tries: int) -> dict[str, Any]:
 ASKED: dict[str, Callable[..., dict[str, Any]]] = {
     "run": run_as_dict,
     "race": race_as_dict,
+    "open": open_chapter,
     "check": check_as_dict,
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gdcourse.explore import SIGNATURES
-from tests.browsing import is_on, set_control, state_of
+from tests.browsing import is_on, set_control, set_state, state_of
 from tests.explore.made import made, states
 
 NAMES = list(SIGNATURES)
@@ -100,9 +100,7 @@ def test_no_words_are_cut_off_or_lie_on_others(browser, pages, name, width, them
     tab.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
     found = {}
     for state in ends(figure):
-        for i, control in enumerate(figure.controls):
-            if state_of(drawn)[control.name] != state[control.name]:
-                set_control(drawn, i, state[control.name])
+        set_state(drawn, state)
         if faults := drawn.evaluate(FAULTS):
             found[str(state)] = faults
     context.close()

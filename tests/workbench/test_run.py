@@ -245,3 +245,13 @@ def test_a_change_that_cannot_be_read_is_refused():
     assert workbench.changes_of(lines) == [("A", "x", "y", "So it is."), ("B", "a", "b\nc", "Then.")]
     with pytest.raises(ValueError, match="the change 'A' needs two definitions"):
         workbench.changes_of(["A", ": `x` to `y`", ": So."])
+
+
+def test_what_a_page_asks_of_exercises():
+    assert (
+        json.loads(answer(json.dumps({"what": "open", "args": ["batch"]})))["exercises"][0]
+        == "batch.gradient"
+    )
+    for given, right in (("2/75", True), ("2", False)):
+        told = json.loads(answer(json.dumps({"what": "check", "args": ["batch.sum", given, 0]})))
+        assert told["right"] is right and told["text"]
