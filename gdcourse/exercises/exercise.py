@@ -86,8 +86,9 @@ class Exercise:
 
     @property
     def heading(self) -> str:
-        """The title as a line of its own begins."""
-        return self.title[0].upper() + self.title[1:]
+        """The title as a line of its own begins; δ stays, since Δ is another letter."""
+        first = self.title[0]
+        return (first.upper() if first.isascii() else first) + self.title[1:]
 
     @property
     def numbered_hints(self) -> list[tuple[str, str]]:
