@@ -9,7 +9,7 @@ RACE ?=
 LAB ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book pdf serve test verify bench race notebooks new lint lab clean
+.PHONY: help setup book pdf serve test verify bench race notebooks handout new lint lab clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)$$/make \1\t\2/' | expand -t 18
@@ -47,6 +47,9 @@ race: setup ## run the race of the chapter "The race" again and store it (forty 
 
 notebooks: setup ## make and run the notebooks from book/src (some alone: make notebooks CHAPTERS="adam radam")
 	@$(PY) scripts/notebooks.py $(CHAPTERS)
+
+handout: setup ## notebooks for a class, without solutions and with everything (some alone: make handout CHAPTERS="adam radam")
+	@$(PY) scripts/handout.py $(CHAPTERS)
 
 new: setup ## begin an optimizer: its rule, its line in the table, its chapter (make new NAME=Lynx)
 	@$(PY) scripts/new.py "$(NAME)"

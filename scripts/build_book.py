@@ -39,11 +39,15 @@ MADE_FROM = [
     "_toc.yml",
     "requirements.txt",
     "scripts/build_book.py",
+    "CONTRIBUTING.md",
     "docs/cover.png",
+    "docs/nbval-fork.yml",
     "scripts/csp.py",
     "scripts/finish.py",
+    "scripts/handout.py",
     "scripts/notebooks.py",
     "scripts/plain.py",
+    "scripts/reading.py",
     "scripts/setup_cell.py",
 ]
 

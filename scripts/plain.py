@@ -289,14 +289,23 @@ class Reader:
 
     def ask(self, inside: str, right: str) -> str:
         """A question with its answers; what there is to say to them is folded."""
+        told = self.told(inside)
+        told += f"\n\nRight is ({right})." if right else "\n\nWhich one is right, the experiment says."
+        return f"{self.asked(inside)}\n\n{folded('What to say to each answer', told)}"
+
+    def asked(self, inside: str) -> str:
+        """A question and its lettered answers."""
         question, answers = question_of(inside)
         if not answers:
             raise PlainError(f"book/src/{self.page}.md: a question without answers")
         listed = "\n".join(f"- ({x}) {words}" for x, (words, _) in zip("abcde", answers, strict=False))
-        told = "\n\n".join(f"({x}) {said}" for x, (_, said) in zip("abcde", answers, strict=False))
-        told += f"\n\nRight is ({right})." if right else "\n\nWhich one is right, the experiment says."
-        asked = quoted("Before you look", self.text(f"{question}\n\n{listed}"))
-        return f"{asked}\n\n{folded('What to say to each answer', self.text(told))}"
+        return quoted("Before you look", self.text(f"{question}\n\n{listed}"))
+
+    def told(self, inside: str) -> str:
+        """What there is to say to each answer."""
+        _, answers = question_of(inside)
+        said = (f"({x}) {words}" for x, (_, words) in zip("abcde", answers, strict=False))
+        return self.text("\n\n".join(said))
 
     def workbench(self, rule: str, options: dict[str, str], changes: str) -> str:
         """What is worth changing in a rule. In a notebook the cell that does so is one's own."""
@@ -406,14 +415,17 @@ def _escaped(text: str) -> str:
     return MARKUP.sub(r"\\\1", text)
 
 
-def plain_notebook(page: str, full: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The plain form of a chapter: same code cells, Markdown that every front end shows.
+def plain_notebook(
+    page: str, full: nbformat.NotebookNode, reader: Reader | None = None
+) -> nbformat.NotebookNode:
+    """The plain form of a chapter: same code cells, Markdown that every front end shows. Another reader than
+    the usual one may show some of it in another way.
 
     Raises
     ------
     PlainError : a role or directive without a plain form.
     """
-    notebook, reader = deepcopy(full), Reader(page)
+    notebook, reader = deepcopy(full), reader or Reader(page)
     cells: list[nbformat.NotebookNode] = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

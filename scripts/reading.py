@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parents[1] / "book" / "src"
@@ -22,6 +23,27 @@ EXERCISES = re.compile(
     re.M | re.S,
 )
 LEVEL = re.compile(r"^\*(Easy|Medium|Hard), (\d+) minutes\.\*$", re.M)
+
+
+EXERCISE = re.compile(
+    r"^(?:`{3,}|:{3,})\{exercise-start\}[ \t]*([^\n]*)\n:label: ([\w-]+)\n(.*?)\{exercise-end\}", re.M | re.S
+)
+POINTS = {"Easy": 1, "Medium": 2, "Hard": 3}
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise of a chapter's text: its label, its title, how hard it is, and how long it takes."""
+
+    label: str
+    title: str
+    level: str
+    minutes: int
+
+    @property
+    def points(self) -> int:
+        """What it counts where somebody counts points: the harder, the more."""
+        return POINTS[self.level]
 
 
 def text_of(page: str) -> str:
@@ -76,6 +98,23 @@ def minutes(text: str) -> int:
         + text.count("{ask}") * MINUTES_A_QUESTION
     )
     return max(5, 5 * round(exact / 5))
+
+
+def exercises(text: str) -> list[Exercise]:
+    """The exercises of a chapter, in order.
+
+    Raises
+    ------
+    ValueError : one that does not say how hard it is, and how long it takes.
+    """
+    found = []
+    for title, label, inside in EXERCISE.findall(text):
+        if not (level := LEVEL.search(inside)):
+            raise ValueError(
+                f"the exercise {label} does not say how hard it is, and how many minutes it takes"
+            )
+        found.append(Exercise(label, title.strip(), level[1], int(level[2])))
+    return found
 
 
 def minutes_of_exercises(text: str) -> int:

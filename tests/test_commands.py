@@ -20,7 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = {
     *("setup", "book", "pdf", "serve", "test", "verify", "bench", "race"),
-    *("notebooks", "new", "lint", "lab", "clean", "help"),
+    *("notebooks", "handout", "new", "lint", "lab", "clean", "help"),
 }
 
 
