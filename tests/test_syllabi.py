@@ -123,7 +123,7 @@ def test_the_times_of_the_chapters_add_up():
 
 def test_the_page_stands_in_the_reference_and_the_files_that_it_offers_exist():
     order = plain.pages()
-    assert order.index("teaching") == order.index("workbench") + 1
+    assert order.index("teaching") == order.index("progress") + 1
     offered = re.findall(r"\{download\}`[^`<]+<([^>]+)>`", PAGE)
     assert "../docs/nbval-fork.yml" in offered
     for file in offered:
