@@ -74,13 +74,15 @@ rule = Mine(lr=0.01)
 
 
 def text_of(name: str, made: str) -> str:
-    """A rule's file without the words: its imports, its class, and a line that makes one. Other rules that
-    are named in it, as the one inside Lookahead, are imported."""
+    """A rule's file without the words: its imports, its class with the constants and functions of the file
+    that it needs, and a line that makes one. Other rules that are named in it, as the one inside Lookahead,
+    are imported."""
     kind = ALL[name].kind
-    text = f"{bare(kind)}\n\n\nrule = {made}\n"
-    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)} - {name}
+    source = Path(inspect.getfile(kind)).read_text(encoding="utf-8")
+    text = "\n\n\n".join([*parts_of(kind, source), f"rule = {made}\n"])
+    used = names_in(text) - {name}
     imports: dict[str, list[str]] = {}
-    for node in ast.parse(Path(inspect.getfile(kind)).read_text(encoding="utf-8")).body:
+    for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             words = [one.name for one in node.names if one.name in used]
             imports |= {node.module: words} if words else {}
@@ -92,6 +94,30 @@ def text_of(name: str, made: str) -> str:
     ]
     written += ["", *(f"from {module} import {', '.join(imports[module])}" for module in ours)]
     return "\n".join(written) + f"\n\n\n{text}"
+
+
+def parts_of(kind: type, source: str) -> list[str]:
+    """A class of a file, and what it needs of the file's functions, in the file's order; before them what it
+    needs of the constants."""
+    module, lines = inspect.getmodule(kind), source.splitlines()
+    constants, blocks = {}, {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            constants[node.targets[0].id] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+        elif isinstance(node, ast.FunctionDef) or getattr(node, "name", "") == kind.__name__:
+            blocks[node.name] = bare(getattr(module, node.name))
+    found = constants | blocks
+    needed: set[str] = set()
+    more = {kind.__name__}
+    while more:
+        needed |= more
+        more = set.union(*(names_in(found[name]) for name in more)) & set(found) - needed
+    first = "\n".join(text for name, text in constants.items() if name in needed)
+    return [first] * bool(first) + [text for name, text in blocks.items() if name in needed]
+
+
+def names_in(text: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
 
 
 class Drawn(Plane):

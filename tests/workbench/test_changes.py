@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import tomllib
@@ -77,7 +78,7 @@ def length(found: Run) -> float:
 
 
 def test_every_optimizers_chapter_has_one():
-    assert len(HAVE) >= 9 and set(HAVE) == set(EFFECTS)
+    assert len(HAVE) >= 13 and set(HAVE) == set(EFFECTS)
 
 
 @pytest.mark.parametrize("page", HAVE)
@@ -145,3 +146,42 @@ def test_without_the_root_adagrad_ends_close_to_its_start():
     bench = Bench("adagrad")
     path = bench.run(bench.changed("Leave out the root")).path
     assert abs(path[-1][0] - path[0][0]) < 1 and abs(path[-1][1] - path[0][1]) < 0.5
+
+
+def test_what_decay_in_the_gradient_leaves_and_what_it_does_without_the_rate():
+    bench = Bench("weight_decay")
+    assert bench.run(bench.text).path[0] == [0.0, 0.0]
+    end = {title: bench.run(bench.changed(title)).path[-1] for title in bench.changes}
+    book, without = bench.run(bench.text).path[-1], end["Leave the decay out"]
+    assert math.dist(end["Put the decay into the gradient"], without) < 0.1 * math.dist(book, without)
+    assert math.hypot(*end["Take the rate away from it"]) < 0.25 * math.hypot(*book)
+
+
+def test_lion_runs_past_and_a_sign_alone_turns_round():
+    bench = Bench("sign")
+    furthest = {title: max(x for x, _ in bench.run(bench.changed(title)).path) for title in bench.changes}
+    book, lr = bench.run(bench.text).path, 0.09
+    assert max(x for x, _ in book) > 10 * lr > lr > furthest["Ask this gradient alone"]
+    assert all(abs(b[1] - a[1]) == pytest.approx(lr) for a, b in pairwise(book))
+    assert swing(bench.run(bench.changed("Keep the numbers"))) < 0.2 * swing(Run(path=book))
+    assert swing(bench.run(bench.changed("Step along what is remembered"))) > 2 * swing(Run(path=book))
+
+
+def test_how_cautious_and_adam_walk_along_the_valley_and_across():
+    bench = Bench("repairs")
+    book, alone = bench.run(bench.text), bench.run(bench.changed("Let Adam walk"))
+    same = bench.run(bench.changed("Do not make up for it"))
+    assert [x for x, _ in same.path] == pytest.approx([x for x, _ in alone.path], abs=1e-9)
+    assert abs(alone.path[-1][0]) > 2 * abs(book.path[-1][0]) and swing(alone) > 3 * swing(book)
+
+
+def test_primal_averaging_swings_for_longer():
+    bench = Bench("schedule_free")
+    assert swing(bench.run(bench.changed("Take gradients at the average"))) > 100 * swing(
+        bench.run(bench.text)
+    )
+
+
+def swing(found: Run) -> float:
+    """How far from the valley's floor it still gets in the last ten steps."""
+    return max(abs(y) for _, y in found.path[-10:])
