@@ -244,7 +244,9 @@ def test_from_a_file_with_the_colours_of_the_site(browser, site):
             assert deck.tab.evaluate("document.documentElement.dataset.theme") == theme
             frame = deck.figure().locator("html")
             ground = "one => getComputedStyle(one).backgroundColor"
-            assert frame.evaluate(ground) == deck.tab.locator("html").evaluate(ground)
+            paper = deck.tab.locator("body").evaluate(ground)
+            assert frame.evaluate(ground) == paper
+            assert paper == ("rgb(20, 24, 30)" if theme == "dark" else "rgb(255, 255, 255)")
             deck.tab.evaluate("localStorage.setItem('mode', 'light')")  # what the site's button does
             deck.tab.reload()
             deck.tab.wait_for_selector("html[data-ready]")

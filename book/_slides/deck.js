@@ -23,16 +23,21 @@
     const wide = [...slide.querySelectorAll("pre, .gd-formula")].some((one) => one.scrollWidth > one.clientWidth + 1);
     return !wide && slide.scrollHeight <= slide.clientHeight && body.scrollHeight <= body.clientHeight + 1;
   };
+  const shrink = (slide) => {
+    for (let px = LARGEST; px >= SMALLEST; px--) {
+      slide.style.fontSize = `${px}px`;
+      if (fits(slide)) return true;
+    }
+    return false;
+  };
   /** The largest text with which a slide holds all that is on it. */
   const fit = (slide) => {
     slide.style.fontSize = "";
     slide.classList.remove("wrapped");
     if (upright()) return;
-    for (let px = LARGEST; px >= SMALLEST; px--) {
-      slide.style.fontSize = `${px}px`;
-      if (fits(slide)) return;
-    }
+    if (shrink(slide)) return;
     slide.classList.add("wrapped"); // lines of code that are too long even so
+    shrink(slide);
   };
 
   // ------------------------------------------------------------------------------------------------ figures
