@@ -19,6 +19,7 @@ from pathlib import Path
 import csp
 import finish
 import safely
+import slides
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
@@ -49,6 +50,7 @@ MADE_FROM = [
     "scripts/plain.py",
     "scripts/reading.py",
     "scripts/setup_cell.py",
+    "scripts/slides.py",
 ]
 
 
@@ -105,6 +107,7 @@ def build(lock: int) -> int:
         )
         return 1
     finish.finish(SITE)
+    slides.make(SITE)
     safely.write_whole(SITE / csp.NAME, csp.policy(SITE) + "\n")
     safely.write_whole(STAMP, made_from)
     print(f"\nThe book is built, in {seconds:.0f} s. Open {SITE / 'index.html'}, or run `make serve`.")

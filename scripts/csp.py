@@ -56,6 +56,7 @@ def policy(site: Path) -> str:
             "img-src 'self' data:",
             "font-src 'self'",
             "connect-src 'self'",
+            "frame-src 'self'",  # the figures in the deck of slides
             "base-uri 'none'",
             "form-action 'self'",
         ]

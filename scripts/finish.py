@@ -343,6 +343,7 @@ def finish(site: Path) -> None:
     (site / "index.html").write_text(START.format(**own), encoding="utf-8")
     (site / "404.html").write_text(LOST.format(**own), encoding="utf-8")
     told = [p.relative_to(site).as_posix() for p in pages if p.parent.name == "book"]
+    told.append("slides/index.html")  # which scripts/slides.py makes of these pages
     addresses = "".join(f"  <url><loc>{base}{name}</loc></url>\n" for name in told)
     (site / "sitemap.xml").write_text(
         '<?xml version="1.0" encoding="UTF-8"?>\n'

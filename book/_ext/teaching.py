@@ -1,6 +1,7 @@
 """What makes a page teach: its frame, its questions, and what to keep of it.
 
-- ``{frame} page, page`` with a list: what a reader will be able to do; what it rests on; how long it takes.
+- ``{frame} page, page`` with a list: what a reader will be able to do; what it rests on; how long it takes;
+  the way to the chapter's slides.
 - ``{ask} name`` with a question and a definition list, an answer and what to say to it each. The cell that
   measures says which one is right (``answer("name", "b")``), so a question cannot go stale; a question
   without an experiment says it itself (``:answer: b``). Each answer unfolds without a script.
@@ -43,9 +44,14 @@ class Frame(SphinxDirective):
         pages = [page.strip() for page in (self.arguments or [""])[0].split(",") if page.strip()]
         rests = f"**It rests on** {', '.join(f'{{doc}}`{page}`' for page in pages)}. " if pages else ""
         time = reading.in_words(reading.text_of(Path(self.env.docname).name))
-        children, messages = self.state.inline_text(rests + time, self.lineno)
-        box += nodes.paragraph("", "", *children, *messages)
+        children, messages = self.state.inline_text(f"{rests}{time} ", self.lineno)
+        box += nodes.paragraph("", "", *children, *messages, nodes.raw("", self.slides(), format="html"))
         return [box]
+
+    def slides(self) -> str:
+        """The way to the chapter in the deck, which is no page of Sphinx's (scripts/slides.py)."""
+        up = "../" * self.env.docname.count("/")
+        return f'<a href="{up}slides/index.html#{Path(self.env.docname).name}">Its slides</a>'
 
 
 class Keep(SphinxDirective):
