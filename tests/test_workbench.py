@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,6 +11,8 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.browsing import Visit
 
 PAGE = "book/momentum"
+SOURCES = Path(__file__).resolve().parents[1] / "book" / "src"
+CHAPTERS = [path.stem for path in sorted(SOURCES.glob("*.md")) if "{workbench}" in path.read_text("utf-8")]
 FREE = "document.querySelector('[data-do=stop]').hidden && !document.querySelector('[data-do=run]').disabled"
 LOADS = 120_000  # ms: on a busy machine Python is slow to start
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -176,6 +179,38 @@ def test_it_fits_a_phone_and_axe_finds_nothing(browser, guarded, page, scheme):
         assert visit.tab.evaluate(WIDE) <= 0
         found = Axe().run(visit.tab, context=".gd-workbench").response["violations"]
         assert [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_a_chapters_workbench_runs_with_each_of_its_changes_by_keyboard_alone(
+    browser, guarded, page, scheme, width
+):
+    with opened(browser, guarded, f"book/{page}", scheme, width) as visit:
+        tab = visit.tab
+        tab.focus(".gd-workbench textarea")
+        tab.keyboard.press("Control+Enter")
+        assert drawn(tab, done(tab))
+        before = tab.input_value(".gd-workbench textarea")
+        for i in range(tab.locator("[data-change]").count()):
+            tab.focus(f"[data-change] >> nth={i}")
+            tab.keyboard.press("Enter")
+            assert drawn(tab, done(tab))
+            assert tab.input_value(".gd-workbench textarea") != before
+        assert tab.locator("[data-change]").count() == 3
+        tab.focus(".gd-workbench textarea")
+        tab.keyboard.press("Escape")
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("document.activeElement.dataset.do") == "run"
+        assert tab.evaluate(WIDE) <= 0 and visit.errors == []
+
+
+def drawn(tab, said: str) -> bool:
+    """Whether a run gave both pictures, and a sentence without an error."""
+    told = "ends at a loss of" in said or "diverged after" in said
+    return told and not tab.locator(".gd-wb-error").count() and tab.locator(".gd-wb-svg").count() == 2
 
 
 def test_a_rule_of_ones_own_races_the_ten(browser, guarded):

@@ -5,9 +5,9 @@ the rule is made) and ``steps``; its content are changes worth making, as a defi
 what is replaced by what, ``: `old` → `new` `` (``\\n`` in it is a new line), then what there is to see.
 Without a name it is the blank one, which races a reader's rule against the ten.
 
-What runs is Pyodide (book/_pyodide, as its authors publish it) and the package's own files, byte for byte.
-Both are put beside the site's other static files under a name with a checksum, so that browsers may keep them
-for good.
+What runs is Pyodide and the package's own files, byte for byte. Pyodide is in book/_pyodide as its authors
+publish it; of its standard library scripts/compiled.py has compiled what the start imports. All is put beside
+the site's other static files under a name with a checksum, so that browsers may keep it for good.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from gdcourse.workbench.run import SURFACES
 BOOK = Path(__file__).resolve().parents[1]
 PACKAGE = BOOK.parent / "gdcourse"
 PYODIDE = BOOK / "_pyodide"
+NOT_SERVED = {"SHA256SUMS", "python_stdlib.zip"}  # in its place there is stdlib.zip
 WORKER = BOOK / "_static" / "python-worker.mjs"
 VIEWS = {
     "ravine": ((-4.5, 2.5), (-1.5, 1.5)),
@@ -249,7 +250,7 @@ def opened(page: str, folder: str, data: dict[str, Any]) -> str:
 @cache
 def served() -> dict[str, bytes]:
     """By name, the files beside the worker."""
-    found = {p.name: p.read_bytes() for p in sorted(PYODIDE.iterdir()) if p.name != "SHA256SUMS"}
+    found = {p.name: p.read_bytes() for p in sorted(PYODIDE.iterdir()) if p.name not in NOT_SERVED}
     return {**found, WORKER.name: WORKER.read_bytes(), "gdcourse.zip": package()}
 
 
@@ -276,7 +277,7 @@ def folder_name() -> str:
 
 
 def check() -> None:
-    """Raise where a vendored file is not the published one."""
+    """Raise where a file is not the one that was put there."""
     for line in (PYODIDE / "SHA256SUMS").read_text().splitlines():
         known, name = line.split()
         if hashlib.sha256((PYODIDE / name).read_bytes()).hexdigest() != known:

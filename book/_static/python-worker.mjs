@@ -51,6 +51,7 @@ const begin = async () => {
   const rules = counted("./gdcourse.zip").then((answer) => answer.arrayBuffer());
   const python = await loadPyodide({
     indexURL: new URL("./", import.meta.url).href,
+    stdLibURL: new URL("./stdlib.zip", import.meta.url).href, // what the start imports is compiled in it
     lockFileContents: { info: { arch: "wasm32", platform: "emscripten_5_0_3", abi_version: "2026_0", python: "3.14.2" }, packages: {} },
     stdout: () => {},
     stderr: () => {},

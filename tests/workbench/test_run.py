@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _imp
 import io
 import json
 import subprocess
@@ -214,6 +215,24 @@ def test_the_page_has_the_packages_files_byte_for_byte():
     workbench.check()
 
 
+def test_the_standard_library_is_the_published_one_compiled_where_the_start_needs_it():
+    published = zipfile.ZipFile(workbench.PYODIDE / "python_stdlib.zip")
+    ours = zipfile.ZipFile(workbench.PYODIDE / "stdlib.zip")
+    assert {name.removesuffix("c") for name in ours.namelist()} == {
+        name.removesuffix("c") for name in published.namelist()
+    }
+    compiled = [name for name in ours.namelist() if name.endswith(".pyc")]
+    assert {"asyncio/base_events.pyc", "inspect.pyc", "re/_parser.pyc"} <= set(compiled)
+    for name in ours.namelist():
+        source = published.read(name.removesuffix("c") if name in compiled else name)
+        if name in compiled:
+            version, known = int.from_bytes(ours.read(name)[:4], "little"), ours.read(name)[8:16]
+            assert known == _imp.source_hash(version, source), name
+        else:
+            assert ours.read(name) == source, name
+    assert "python_stdlib.zip" not in workbench.served() and "stdlib.zip" in workbench.served()
+
+
 def test_its_files_alone_run_every_rule_without_numpy(tmp_path):
     zipfile.ZipFile(io.BytesIO(workbench.package())).extractall(tmp_path)
     program = """
@@ -222,7 +241,7 @@ sys.path.insert(0, sys.argv[1])
 from gdcourse.workbench import serve
 asked = json.loads(sys.stdin.read())
 told = [json.loads(serve.answer(json.dumps(one))) for one in asked]
-assert not {"numpy", "torch"} & set(sys.modules)
+assert not {"numpy", "torch", "gdcourse.exercises"} & set(sys.modules)  # nothing that was not asked for
 print(json.dumps(told))
 """
     texts = [
