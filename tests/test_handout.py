@@ -192,6 +192,8 @@ def test_a_students_notebook_is_valid_has_no_outputs_and_finds_the_library(page)
     assert code_of(notebook)[0] == builder.setup_source()
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     assert handout.times_of(page).in_words in notebook.cells[0].source
+    assert notebook.cells[1].source.startswith(f"# {plain.title_of(page)}\n")
+    assert "This notebook is the page" not in text_of(notebook), "the page shows the solutions"
 
 
 # ------------------------------------------------------------------------ cells that check themselves
