@@ -435,7 +435,7 @@ def deck(chapters: list[Chapter], config: dict[str, Any], root: str) -> str:
         "<section>\n" + "\n".join(written(slide, chapter) for slide in chapter.slides) + "\n</section>"
         for chapter in chapters
     ]
-    contents = [f'<li value="{one.number}"><a href="#/{one.name}">{one.title}</a></li>' for one in chapters]
+    contents = [f'<li value="{one.number}"><a href="#{one.name}">{one.title}</a></li>' for one in chapters]
     words = {key: html.escape(config[key]) for key in ("title", "author")}
     return DECK.format(
         **words, first=f"{root}.html", contents="\n".join(contents), chapters="\n".join(stacks)

@@ -308,6 +308,7 @@ class TestBuilding:
         monkeypatch.setattr(build_book, "STAMP", tmp_path / "_build" / "built-from.txt")
         monkeypatch.setattr(build_book, "__file__", str(tmp_path / "scripts" / "build_book.py"))
         monkeypatch.setattr(build_book.finish, "finish", lambda site: None)  # of a site without pages
+        monkeypatch.setattr(build_book.slides, "make", lambda site: None)
         self.patch, self.runs = monkeypatch, 0
 
     def jupyter_book(self, then=lambda: 0):
