@@ -33,7 +33,7 @@ from gdcourse.explore.contours import contour_lines
 from gdcourse.figures.source import bare
 from gdcourse.problems.surfaces import Plane
 from gdcourse.rules import ALL
-from gdcourse.workbench.run import SURFACES
+from gdcourse.workbench.run import MATRICES, SURFACES
 
 BOOK = Path(__file__).resolve().parents[1]
 PACKAGE = BOOK.parent / "gdcourse"
@@ -46,7 +46,9 @@ VIEWS = {
     "Rosenbrock": ((-2.0, 2.0), (-1.0, 2.5)),
     "saddle": ((-1.5, 1.5), (-1.5, 1.5)),
     "Himmelblau": ((-5.0, 5.0), (-5.0, 5.0)),
+    "turned": ((-4.5, 2.5), (-1.5, 1.5)),
 }
+AXES = {"turned": ["s₁", "s₂"]}
 LOWEST = {"saddle": -0.25}
 CHANGE = re.compile(r"^`(.+?)` → `(.*?)`$")
 BLANK = """from dataclasses import dataclass
@@ -132,14 +134,16 @@ class Drawn(Plane):
 def view(name: str) -> dict[str, Any]:
     """A surface as the page draws it."""
     x, y = VIEWS[name]
-    xs, ys = contour_lines(Drawn(SURFACES[name][0]), x, y, levels=8, points=48)
+    surface = {**SURFACES, **MATRICES}[name][0]
+    xs, ys = contour_lines(Drawn(surface), x, y, levels=8, points=48)
     lines: list[list[list[float]]] = [[]]
     for a, b in zip(xs.tolist(), ys.tolist(), strict=True):
         if a != a:
             lines.append([])
         else:
             lines[-1].append([round(a, 2), round(b, 2)])
-    return {"name": SURFACES[name][0].name, "x": x, "y": y, "lines": lines, "lowest": LOWEST.get(name, 0.0)}
+    told = {"name": surface.name, "axes": AXES.get(name, ["θ₁", "θ₂"]), "lowest": LOWEST.get(name, 0.0)}
+    return {**told, "x": x, "y": y, "lines": lines}
 
 
 def changes_of(content: list[str]) -> list[tuple[str, str, str, str]]:

@@ -62,7 +62,7 @@
       for (const [a, b] of run.class === "own" ? points : []) inside.append(make("svg:circle", { cx: a, cy: b, r: 2, class: `gd-wb-dot ${run.class}` }));
     }
     svg.append(inside);
-    axes(svg, box, x, y, ticks(x0, x1, 5).map((v) => [v, short(v)]), ticks(y0, y1, 5).map((v) => [v, short(v)]), "θ₁", "θ₂");
+    axes(svg, box, x, y, ticks(x0, x1, 5).map((v) => [v, short(v)]), ticks(y0, y1, 5).map((v) => [v, short(v)]), ...surface.axes);
     return svg;
   };
 

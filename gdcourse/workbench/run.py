@@ -15,6 +15,7 @@ from typing import Any
 
 from gdcourse.problems.planes import Beale, Himmelblau, Rosenbrock, Saddle, Valley
 from gdcourse.rules.rule import Rule
+from gdcourse.workbench.matrix import Turned
 from gdcourse.workbench.vector import Vector
 
 FILE = "your rule"
@@ -31,6 +32,9 @@ SURFACES: dict[str, tuple[Any, tuple[float, float]]] = {
     "Himmelblau": (Himmelblau(), (0.0, 0.0)),
 }
 """By name, a surface and where runs start on it."""
+
+MATRICES: dict[str, tuple[Turned, tuple[float, float]]] = {"turned": (Turned(), (-4.0, 1.0))}
+"""The same for rules that see a matrix."""
 
 
 @dataclass
@@ -80,7 +84,7 @@ def run(text: str, surface: str, steps: int, start: Any = None) -> Run:
     ----------
     text : Python. It makes ``rule``, a rule with its hyperparameters; where it does not, the last class with
         a ``step`` is made without any.
-    surface : a name of `SURFACES`.
+    surface : a name of `SURFACES`, or of `MATRICES`.
     steps : how many.
     start : θ_0, two numbers. Default: the surface's own.
     """
@@ -135,19 +139,51 @@ def made(text: str) -> Any:
     return rule
 
 
+class OnPlane:
+    """A surface for a θ of two numbers."""
+
+    def __init__(self, plane: Any) -> None:
+        self.plane = plane
+
+    def begin(self, x: float, y: float) -> Vector:
+        return Vector([x, y])
+
+    def seen(self, theta: Any) -> tuple[float, float]:
+        x, y = map(float, theta)
+        return x, y
+
+    def loss(self, theta: Any) -> float:
+        return float(self.plane.value(*self.seen(theta)))
+
+    def grad(self, theta: Any) -> Vector:
+        """The gradient; not a number where it is too large for one."""
+        try:
+            return Vector(self.plane.slopes(*theta))
+        except OverflowError:
+            return Vector([math.nan, math.nan])
+
+
+def ground_of(surface: str) -> tuple[OnPlane | Turned, tuple[float, float]]:
+    """What a rule walks on, and from where."""
+    if surface in MATRICES:
+        return MATRICES[surface]
+    plane, start = SURFACES[surface]
+    return OnPlane(plane), start
+
+
 def walk(rule: Any, surface: str, steps: int, start: Any, found: Run) -> None:
     """Take the steps, and write them down."""
-    plane, usual = SURFACES[surface]
-    theta = Vector(map(float, start or usual))
-    state = rule.init(theta, Vector([0.0] * len(theta)))
+    ground, usual = ground_of(surface)
+    theta = ground.begin(*map(float, start or usual))
+    first = theta.shape
+    state = rule.init(theta, theta.like([0.0] * len(theta)))
     if not isinstance(state, dict):
         raise ValueError(
             f"init gives back {kind_of(state)}: it must be a dict, of what is carried on by name"
         )
-    keep(theta, plane, found)
+    keep(theta, ground, found)
     for t in range(1, steps + 1):
-        point = rule.look(theta, state)
-        grad = Vector(slopes(plane, point))
+        grad = ground.grad(rule.look(theta, state))
         stepped = rule.step(theta, grad, state, rule.at(t))
         if not (isinstance(stepped, tuple) and len(stepped) == 2 and isinstance(stepped[1], dict)):
             raise ValueError(
@@ -155,7 +191,7 @@ def walk(rule: Any, surface: str, steps: int, start: Any, found: Run) -> None:
                 "state"
             )
         theta, new = stepped
-        if not isinstance(theta, Vector) or len(theta) != 2:
+        if not isinstance(theta, Vector) or theta.shape != first:
             raise ValueError(f"after step {t} θ is {kind_of(theta)}: it must have θ's shape")
         if missing := [name for name in state if name not in new]:
             raise ValueError(f"init names {', '.join(map(repr, missing))}, which step does not give back")
@@ -163,21 +199,12 @@ def walk(rule: Any, surface: str, steps: int, start: Any, found: Run) -> None:
         if not all(math.isfinite(x) and abs(x) <= FAR for x in theta):
             found.diverged_at = t
             return
-        keep(theta, plane, found)
+        keep(theta, ground, found)
 
 
-def slopes(plane: Any, point: Any) -> tuple[float, float]:
-    """The gradient; not a number where it is too large for one."""
-    try:
-        return plane.slopes(*point)
-    except OverflowError:
-        return math.nan, math.nan
-
-
-def keep(theta: Vector, plane: Any, found: Run) -> None:
-    x, y = map(float, theta)
-    found.path.append([x, y])
-    found.losses.append(float(plane.value(x, y)))
+def keep(theta: Vector, ground: Any, found: Run) -> None:
+    found.path.append(list(ground.seen(theta)))
+    found.losses.append(ground.loss(theta))
 
 
 def kind_of(thing: Any) -> str:

@@ -36,14 +36,18 @@ class Vector:
         """Where a rule's words look for `where` and the like."""
         return sys.modules[__name__]
 
+    def like(self, values: Iterable[Any]) -> Vector:
+        """Of the same kind, with other entries."""
+        return Vector(values)
+
     @property
-    def shape(self) -> tuple[int]:
+    def shape(self) -> tuple[int, ...]:
         return (len(self.values),)
 
-    def sum(self, axis: int = -1, keepdims: bool = False) -> Any:
+    def sum(self, axis: int | tuple[int, ...] = -1, keepdims: bool = False) -> Any:
         return Vector([sum(self.values)]) if keepdims else sum(self.values)
 
-    def mean(self, axis: int = -1, keepdims: bool = False) -> Any:
+    def mean(self, axis: int | tuple[int, ...] = -1, keepdims: bool = False) -> Any:
         return self.sum(axis, keepdims) / len(self.values)
 
     def all(self) -> bool:
@@ -71,15 +75,20 @@ class Vector:
         )
 
     def __neg__(self) -> Vector:
-        return Vector(-x for x in self.values)
+        return self.like(-x for x in self.values)
 
     def __abs__(self) -> Vector:
-        return Vector(map(abs, self.values))
+        return self.like(map(abs, self.values))
 
     def __invert__(self) -> Vector:
-        return Vector(not x for x in self.values)
+        return self.like(not x for x in self.values)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def widest(*operands: Any) -> Vector:
+    """Of which kind the outcome is: that of the operand with most axes."""
+    return max((x for x in operands if isinstance(x, Vector)), key=lambda x: x.ndim, default=Vector([]))
 
 
 def beside(*operands: Any) -> Iterator[tuple[Any, ...]]:
@@ -116,7 +125,7 @@ def entrywise(function: Callable[[Any, Any], Any], turned: bool = False) -> Call
         if not isinstance(other, (Vector, int, float)):
             return NotImplemented
         pairs = beside(other, self) if turned else beside(self, other)
-        return Vector(function(x, y) for x, y in pairs)
+        return widest(self, other).like(function(x, y) for x, y in pairs)
 
     return method
 
@@ -139,4 +148,4 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 def where(cond: Any, a: Any, b: Any) -> Vector:
     """Entry by entry a where the condition holds, else b."""
-    return Vector(x if yes else y for yes, x, y in beside(cond, a, b))
+    return widest(cond, a, b).like(x if yes else y for yes, x, y in beside(cond, a, b))

@@ -73,6 +73,9 @@ def holds(found: Run, other: Run, effect: dict) -> None:
 
 
 def length(found: Run) -> float:
+    """Of the first step; of one that left all numbers behind, infinite."""
+    if len(found.path) < 2:
+        return math.inf
     (a, b), (c, d) = found.path[:2]
     return ((a - c) ** 2 + (b - d) ** 2) ** 0.5
 
