@@ -161,7 +161,7 @@ def test_a_line_and_a_number(tab):
 
 BAD = {
     "a loop without an end": ("while True:\n    pass", "Stopped after 5 s"),
-    "a syntax error": ("class Mine(gd.Rule)\n    pass", "Not yet."),
+    "a syntax error": ("class Mine(gd.Rule)\n    pass", "Open."),
     "an import of what is not there": ("import torch\n" + RIGHT_RULE, "Not yet."),
     "much that is printed": ("print('x' * 1_000_000)\n" + RIGHT_RULE, "Right."),
     "a way out": ("import js\n" + RIGHT_RULE, "Not yet."),
@@ -174,6 +174,66 @@ def test_what_students_write_harms_nobody(tab, what):
     told = checked(tab, "momentum.heavy_ball", text)
     assert told.startswith(says) and len(told) < 2000, told
     assert checked(tab, "momentum.steady", "10").startswith("Right.")
+
+
+def test_a_loop_in_one_card_stops_its_own_check_alone(tab):
+    card(tab, "momentum.heavy_ball").locator("textarea").fill("while True:\n    pass")
+    card(tab, "momentum.steady").locator("input").fill("10")
+    for name in ("momentum.heavy_ball", "momentum.steady", "momentum.at_change"):
+        card(tab, name).locator("[data-do=check]").click()
+    assert card(tab, "momentum.steady").locator(".gd-check-says").inner_text().startswith("Waits")
+    card(tab, "momentum.at_change").locator("[data-do=stop]").click()
+    assert said(tab, "momentum.at_change") == "Stopped."
+    assert said(tab, "momentum.heavy_ball").startswith("Stopped after 5 s")
+    assert said(tab, "momentum.steady").startswith("Right.")
+
+
+def test_the_loading_can_be_stopped_and_begun_again(browser, guarded):
+    with opened(browser, guarded) as visit:
+        tab = visit.tab
+        card(tab, "momentum.steady").locator("input").fill("10")
+        tab.route("**/gdcourse.zip", lambda route: None)  # never comes
+        card(tab, "momentum.steady").locator("[data-do=check]").click()
+        card(tab, "momentum.steady").locator("[data-do=stop]").click()
+        assert said(tab, "momentum.steady") == "Stopped."
+        tab.unroute("**/gdcourse.zip")
+        assert checked(tab, "momentum.steady").startswith("Right.")
+
+
+def test_without_a_network_it_says_so_and_may_be_tried_again(browser, guarded):
+    with opened(browser, guarded) as visit:
+        tab = visit.tab
+        visit.context.set_offline(True)
+        assert "Is there a network?" in checked(tab, "momentum.steady", "10")
+        visit.context.set_offline(False)
+        assert checked(tab, "momentum.steady").startswith("Right.")
+
+
+def test_what_is_solved_in_one_tab_stays_solved_in_another(browser, guarded):
+    with opened(browser, guarded) as visit:
+        other = visit.context.new_page()
+        other.goto(f"{guarded}/{PAGE}.html")
+        other.wait_for_selector(BEGUN, state="attached")
+        assert checked(visit.tab, "momentum.steady", "10").startswith("Right.")
+        card(other, "momentum.steady").locator("input").fill("9")
+        assert card(other, "momentum.steady").get_attribute("data-state") == "solved"
+        assert "solved" in other.evaluate("localStorage.getItem('gd-exercise:momentum.steady')")
+
+
+REFUSED = """Object.defineProperty(window, "localStorage", {
+    get() { throw new DOMException("refused", "SecurityError"); },
+})"""
+
+
+def test_a_browser_that_keeps_nothing_is_told_so(browser, guarded):
+    context = browser.new_context()
+    context.add_init_script(REFUSED)
+    tab = context.new_page()
+    tab.goto(f"{guarded}/book/progress.html")
+    assert tab.inner_text(".gd-progress-says").startswith("This browser keeps nothing")
+    tab.click("[data-do=delete]")
+    assert tab.inner_text(".gd-progress-says") == "There is nothing to delete."
+    context.close()
 
 
 def test_by_keyboard_alone(tab):

@@ -15,6 +15,8 @@ SOURCES = Path(__file__).resolve().parents[1] / "book" / "src"
 CHAPTERS = [path.stem for path in sorted(SOURCES.glob("*.md")) if "{workbench}" in path.read_text("utf-8")]
 FREE = "document.querySelector('[data-do=stop]').hidden && !document.querySelector('[data-do=run]').disabled"
 LOADS = 120_000  # ms: on a busy machine Python is slow to start
+LONG = """document.querySelector(".gd-workbench textarea").value =
+    Array.from({ length: 200_000 }, () => String.fromCharCode(33 + 90 * Math.random())).join("")"""
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -86,6 +88,16 @@ def test_it_draws_both_paths_and_a_change_says_how_it_ends(bench):
     text = bench.input_value(".gd-workbench textarea").replace("theta - v", "theta + v")
     assert "yours diverged after" in written(bench, text)
     assert not bench.errors
+
+
+def test_on_a_phone_a_change_shows_what_it_does_beside_what_is_said(browser, guarded):
+    with opened(browser, guarded, width=390) as visit:
+        for nth in (0, 2):
+            said = run(visit.tab, f"[data-change] >> nth={nth}")
+            about = visit.tab.locator(".gd-wb-changes li").nth(nth).locator("p").inner_text()
+            assert "ends at" in said and about in said
+            top = visit.tab.locator(".gd-wb-says").bounding_box()["y"]
+            assert 0 < top < 400
 
 
 def test_200_steps_take_less_than_a_tenth_of_a_second(bench):
@@ -160,6 +172,9 @@ def test_the_text_outlives_a_reload_and_can_be_linked(browser, guarded):
         link = visit.tab.url.partition("#")[2]
         visit.tab.click("[data-do=reset]")
         assert not visit.tab.input_value(".gd-workbench textarea").endswith("# mine\n")
+        visit.tab.evaluate(LONG)
+        visit.tab.click("[data-do=link]")
+        visit.tab.wait_for_function("() => location.hash.length > 100_000")
     with opened(browser, guarded, query=f"#{link}") as visit:
         assert visit.tab.input_value(".gd-workbench textarea") == text
 

@@ -22,7 +22,6 @@ from gdcourse import exercises
 from gdcourse.exercises import Choice, Exercise, Formula, MissingLine, Number, WholeRule
 
 ASKED = re.compile(r"^[`:]{3,}\{ask\} ([\w-]+)$", re.M)
-PLAINLY = 'spellcheck="false" autocapitalize="off" autocomplete="off"'
 
 
 def size() -> int:
@@ -86,7 +85,7 @@ def field(one: Exercise, key: str) -> str:
         )
     if isinstance(one, Number):
         return label(key, 'A number, or an expression for it, as in "1/8"') + (
-            f'<input id="{key}" type="text" {PLAINLY}>'
+            f'<input id="{key}" type="text" {workbench.PLAINLY}>'
         )
     if isinstance(one, WholeRule):
         words = "The rule, in Python. Tab indents; Escape, then Tab, leaves the editor."
@@ -111,7 +110,7 @@ def label(key: str, words: str, name: str = "") -> str:
 
 def area(key: str, text: str = "", more: str = "") -> str:
     rows = text.count("\n") + 2
-    return f'<textarea id="{key}" rows="{rows}" {PLAINLY} {more}>{html.escape(text)}</textarea>\n'
+    return f'<textarea id="{key}" rows="{rows}" {workbench.PLAINLY} {more}>{html.escape(text)}</textarea>\n'
 
 
 def code(lines: str) -> str:

@@ -49,6 +49,7 @@ VIEWS = {
     "turned": ((-4.5, 2.5), (-1.5, 1.5)),
 }
 AXES = {"turned": ["s₁", "s₂"]}
+PLAINLY = 'spellcheck="false" autocapitalize="off" autocomplete="off" autocorrect="off"'
 LOWEST = {"saddle": -0.25}
 CHANGE = re.compile(r"^`(.+?)` → `(.*?)`$")
 BLANK = """from dataclasses import dataclass
@@ -225,7 +226,7 @@ def opened(page: str, folder: str, data: dict[str, Any]) -> str:
         f'<div class="gd-workbench" id="workbench-{page}" data-python="{folder}" data-bytes="{size}" '
         f'role="group" aria-label="{title}">'
     )
-    field = f'<textarea id="workbench-text-{page}" spellcheck="false" autocapitalize="off" autocomplete="off"'
+    field = f'<textarea id="workbench-text-{page}" {PLAINLY}'
     keys = "The rule, in Python. Tab indents; Escape, then Tab, leaves the editor."
     loads = f"Python runs in this page. The first click loads it, {size / 1e6:.0f} MB."
     return f"""{head}

@@ -17,41 +17,42 @@
     const answer = () => text?.value ?? part("input:checked")?.value ?? "";
     let { state = "", tries = 0, answer: last = "" } = kept(key);
     const mark = () => { part(".gd-check-state").textContent = WORDS[state] ?? ""; card.dataset.state = state; };
-    const store = () => keep(key, { state, tries, answer: answer() });
+    const store = () => {
+      if (kept(key).state === "solved") state = "solved"; // in another tab
+      keep(key, { state, tries, answer: answer() });
+      mark();
+    };
 
     mark();
     if (last && text) text.value = last;
     if (last && !text) for (const one of card.querySelectorAll("input")) one.checked = one.value === last;
     card.addEventListener("input", store);
 
+    let turn = null;
     const run = async () => {
       if (check.disabled) return;
       check.disabled = true;
       stop.hidden = false;
-      try {
-        await python.loaded(dataset, bar, say);
-        say("Checking …");
-        await python.ask("open", [card.dataset.name.split(".")[0]], OPENING); // ours, and no loop: it may take longer
-        const verdict = await python.ask("check", [card.dataset.name, answer(), tries]);
-        if (!verdict) return say(`Stopped after ${python.LIMIT / 1000} s. Is there a loop without an end?`);
-        if (verdict.answered) {
-          tries += verdict.right ? 0 : 1;
-          state = verdict.right || state === "solved" ? "solved" : "tried";
-          store();
-          mark();
-        }
-        const lines = verdict.text.replace(/\n  (?=\S)/g, " ").split("\n"); // unwrapped: the page is not 100 letters wide
-        say(paragraph(lines.join("\n"), `gd-check-verdict ${verdict.right ? "right" : verdict.answered ? "wrong" : "open"}`));
-      } catch (error) {
-        bar.hidden = true;
-        say(`Python could not be started here: ${error.message}. It needs a browser with WebAssembly and module workers.`);
-      } finally {
-        check.disabled = false;
-        stop.hidden = true;
+      turn = python.turn(asked, say, bar);
+      await turn.done;
+      check.disabled = false;
+      stop.hidden = true;
+    };
+    const asked = async () => {
+      await python.loaded(dataset, bar, say);
+      say("Checking …");
+      await python.ask("open", [card.dataset.name.split(".")[0]], OPENING); // ours, and no loop: it may take longer
+      const verdict = await python.ask("check", [card.dataset.name, answer(), tries]);
+      if (verdict.answered) {
+        tries += verdict.right ? 0 : 1;
+        state = verdict.right || state === "solved" ? "solved" : "tried";
+        store();
       }
+      const lines = verdict.text.replace(/\n  (?=\S)/g, " ").split("\n"); // unwrapped: the page is not 100 letters wide
+      say(paragraph(lines.join("\n"), `gd-check-verdict ${verdict.right ? "right" : verdict.answered ? "wrong" : "open"}`));
     };
     check.addEventListener("click", run);
-    stop.addEventListener("click", () => { python.stop(); say("Stopped."); });
+    stop.addEventListener("click", () => turn.end());
     part("[data-do=again]")?.addEventListener("click", () => { text.value = text.defaultValue; store(); say(); });
     if (text && "code" in text.dataset) python.editor(text, run);
     else text?.addEventListener("keydown", (event) => {
@@ -80,7 +81,8 @@
   };
 
   // --------------------------------------------------------------------------------------------- the progress
-  const mine = () => Object.keys(localStorage).filter((key) => key.startsWith(EXERCISE) || key.startsWith(QUESTION));
+  const storage = () => { try { return localStorage; } catch { return null; } };
+  const mine = () => Object.keys(storage() ?? {}).filter((key) => key.startsWith(EXERCISE) || key.startsWith(QUESTION));
   const progress = (box) => {
     const says = box.querySelector(".gd-progress-says"), file = box.querySelector("input[type=file]");
     const cells = [...box.querySelectorAll("td")];
@@ -95,7 +97,7 @@
         all.solved += solved;
         all.names += names.length;
       }
-      says.textContent = `${all.solved} of ${all.names} solved in this browser.`;
+      says.textContent = storage() ? `${all.solved} of ${all.names} solved in this browser.` : "This browser keeps nothing for this site. What you solve is forgotten when its page is closed.";
     };
     const does = {
       export() {
@@ -105,7 +107,7 @@
           download: "gdcourse-progress.json",
         });
         link.click();
-        URL.revokeObjectURL(link.href);
+        setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // some browsers read it later
       },
       import() { file.click(); },
       delete() {
@@ -127,6 +129,7 @@
       show();
     });
     window.addEventListener("storage", show);
+    window.addEventListener("pageshow", show); // as after going back to it
     show();
   };
 

@@ -1,7 +1,7 @@
 // A workbench: the rule of a chapter in an editor, its path on the chapter's surface, and what a reader makes of it.
 // Python itself is in python.js.
 (() => {
-  const python = window.gdPython, { LIMIT } = python;
+  const python = window.gdPython;
   const SVG = "http://www.w3.org/2000/svg";
   const make = (name, attributes = {}, ...inside) => {
     const node = name.startsWith("svg:") ? document.createElementNS(SVG, name.slice(4)) : document.createElement(name);
@@ -20,7 +20,7 @@
   const packed = async (text) => {
     const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate-raw"));
     const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-    return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   };
   const unpacked = async (word) => {
     const bytes = Uint8Array.from(atob(word.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
@@ -129,38 +129,42 @@
       return make("p", { class: "gd-wb-error" }, ...at, answer.error);
     };
 
+    let turn = null, again = false;
     const run = async () => {
+      again = button("run").disabled; // a change was chosen while another runs
+      if (again) return;
       button("run").disabled = true;
       button("stop").hidden = false;
-      try {
-        await python.loaded(box.dataset, bar, say);
-        say("Running …");
-        const steps = data.steps, where = surface();
-        if (data.races) {
-          const answer = await python.ask("race", [text.value, where, steps]);
-          if (!answer) return say(`Stopped after ${LIMIT / 1000} s. Is there a loop without an end?`);
-          if (answer.error) { table.replaceChildren(); picture.replaceChildren(); return say(problem(answer), ...printed(answer)); }
-          raced(answer, steps);
-        } else {
-          original ??= await python.ask("run", [data.text, where, steps]);
-          const own = await python.ask("run", [text.value, where, steps]);
-          if (!own) { original = null; return say(`Stopped after ${LIMIT / 1000} s. Is there a loop without an end?`); }
-          if (own.error) { show({ ...own, path: [], losses: [] }, original); return say(problem(own), ...printed(own)); }
-          show(own, original);
-          const same = text.value === data.text;
-          say(make("p", {}, same ? `${own.rule}: ${told("it", own)} after ${steps} steps.` : `Of ${steps} steps: ${told("yours", own)}; ${told(`the book's ${data.name}`, original)}.`), ...(mark ? [make("p", {}, mark)] : []), ...printed(own));
-        }
-      } catch (error) {
-        bar.hidden = true;
-        say(`Python could not be started here: ${error.message}. It needs a browser with WebAssembly and module workers.`);
-      } finally {
-        button("run").disabled = false;
-        button("stop").hidden = true;
+      do {
+        again = false;
+        turn = python.turn(asked, say, bar);
+        await turn.done;
+      } while (again);
+      button("run").disabled = false;
+      button("stop").hidden = true;
+    };
+    // On a phone the changes stand a screen below what is said to them.
+    const reveal = () => { if (says.getBoundingClientRect().top < 60) says.scrollIntoView(); };
+    const asked = async () => {
+      await python.loaded(box.dataset, bar, say);
+      say("Running …");
+      const steps = data.steps, where = surface(), wrote = text.value, about = mark;
+      if (data.races) {
+        const answer = await python.ask("race", [wrote, where, steps]);
+        if (answer.error) { table.replaceChildren(); picture.replaceChildren(); say(problem(answer), ...printed(answer)); return; }
+        raced(answer, steps, where);
+        return;
       }
+      original ??= await python.ask("run", [data.text, where, steps]);
+      const own = await python.ask("run", [wrote, where, steps]);
+      if (own.error) { show({ ...own, path: [], losses: [] }, original); say(problem(own), ...printed(own)); return; }
+      show(own, original);
+      const first = wrote === data.text ? `${own.rule}: ${told("it", own)} after ${steps} steps.` : `Of ${steps} steps: ${told("yours", own)}; ${told(`the book's ${data.name}`, original)}.`;
+      say(first, ...(about ? [about.cloneNode(true)] : []), ...printed(own));
     };
 
-    const raced = (answer, steps) => {
-      const map = data.surfaces[surface()], own = answer.lines.find((one) => one.name === "yours");
+    const raced = (answer, steps, where) => {
+      const map = data.surfaces[where], own = answer.lines.find((one) => one.name === "yours");
       const first = answer.lines.find((one) => one.name !== "yours");
       picture.replaceChildren(plane(map, [{ ...first, class: "theirs" }, { ...own, class: "own" }]));
       const rows = answer.lines.map((one, i) => make("tr", one === own ? { class: "own" } : {}, make("td", {}, String(i + 1)), make("th", { scope: "row" }, one.name), make("td", {}, one.rate === null ? "—" : short(one.rate)), make("td", {}, one.loss === null ? "diverged" : short(one.loss))));
@@ -171,7 +175,7 @@
     };
 
     button("run").addEventListener("click", run);
-    button("stop").addEventListener("click", () => { python.stop(); original = null; say("Stopped."); });
+    button("stop").addEventListener("click", () => { again = false; turn.end(); });
     button("reset").addEventListener("click", () => { text.value = data.text; mark = null; keep(); tall(); say("The book's text again."); });
     button("link").addEventListener("click", async () => {
       const hash = `#${box.id}=${await packed(text.value)}`;
@@ -181,8 +185,9 @@
     box.querySelector("select")?.addEventListener("change", () => { original = null; });
     box.querySelectorAll("[data-change]").forEach((node, i) => node.addEventListener("click", () => {
       text.value = data.changes[i].text;
-      mark = data.changes[i].says;
-      keep(); tall(); run();
+      mark = node.parentElement.querySelector("p");
+      keep(); tall(); reveal();
+      run().then(reveal);
     }));
     box.dataset.ready = "";
   };
