@@ -25,12 +25,22 @@ DOTS = "There are dots left in your answer."
 TROUBLE = (Exception, SystemExit)  # not KeyboardInterrupt: whoever waits may stop it
 
 _LETTERS = str.maketrans(
-    {"·": "*", "×": "*", "−": "-", "–": "-", "÷": "/", "²": "**2"}
+    {"·": "*", "×": "*", "−": "-", "–": "-", "÷": "/", "⁄": "/", "\xa0": " "}
     | {"γ": "gamma", "η": "eta", "θ": "theta", "β": "beta", "ε": "eps", "ϵ": "eps", "α": "alpha"}
     | {"φ": "phi", "ϕ": "phi", "ρ": "rho", "λ": "lam", "κ": "kappa", "μ": "mu", "σ": "sigma", "∞": "inf"}
     | dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 )
-_GREEK = {"gamma": "γ", "eta": "η", "eta_old": "η before", "beta1": "β₁", "beta2": "β₂", "beta3": "β₃"}
+_RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵗᵖ", "0123456789+-tp", strict=True))
+_HATS = (("m\u0302", "m_hat"), ("v\u0302", "v_hat"), ("u\u0302", "u_hat"))
+_GREEK = {
+    "theta": "θ",
+    "gamma": "γ",
+    "eta": "η",
+    "eta_old": "η before",
+    "beta1": "β₁",
+    "beta2": "β₂",
+    "beta3": "β₃",
+}
 _GREEK |= {
     "eps": "ε",
     "alpha": "α",
@@ -62,6 +72,7 @@ def is_open(answer: Any) -> bool:
         return True
     if not isinstance(answer, str):
         return False
+    answer = without_prompts(answer)
     return not answer.strip() or "..." in _without_comments(answer) or "…" in answer or "____" in answer
 
 
@@ -69,9 +80,28 @@ def _without_comments(text: str) -> str:
     return re.sub(r"#.*", "", text)
 
 
+def without_prompts(text: str) -> str:
+    """The lines of a session that were pasted with Python's prompts, without these."""
+    if not re.match(r"\s*>>>", text):
+        return text
+    return re.sub(r"^[ \t]*(>>>|\.\.\.)( |$)", "", text, flags=re.M)
+
+
 def plain(text: str) -> str:
-    """The text of a formula with its Greek letters, signs and powers as Python writes them."""
-    return text.translate(_LETTERS)
+    """The text of a formula with its Greek letters, signs, roots and powers as Python writes them."""
+    text = without_prompts(text)
+    for letter, name in _HATS:
+        text = text.replace(letter, name)
+    text = re.sub(f"[{''.join(_RAISED)}]+", _power, text).translate(_LETTERS)
+    return re.sub(
+        r"√\s*(\w+(?:\.\d+)?|(?=\())", lambda found: f"sqrt({found[1]})" if found[1] else "sqrt", text
+    )
+
+
+def _power(raised: re.Match) -> str:
+    """What stands raised, behind the sign of a power; in brackets if it is more than one sign."""
+    text = "".join(_RAISED[sign] for sign in raised[0])
+    return f"**{text}" if len(text) == 1 else f"**({text})"
 
 
 def letters(name: str) -> str:
@@ -82,7 +112,7 @@ def letters(name: str) -> str:
 def tools() -> dict[str, Any]:
     """What the lines of an answer may use: a rule's words, a few functions, and `gd` for a class."""
     allowed = {name: getattr(words, name) for name in ("Rule", "where", "ratio", "sign", "maximum")}
-    functions = {name: getattr(math, name) for name in ("sqrt", "exp", "log", "cos", "pi")}
+    functions = {name: getattr(math, name) for name in ("sqrt", "exp", "log", "cos", "tanh", "pi", "e")}
     more = {"math": math, "dataclass": dataclass, "__name__": "__main__"}
     return {**allowed, **functions, **more, "gd": SimpleNamespace(**allowed)}
 
@@ -104,13 +134,19 @@ def number(value: Any) -> float | None:
 
 def number_from(text: str) -> float | None:
     """The number that an expression such as "2/8", "0.1*(1 - 0.9**5)" or "25 %" stands for, or None."""
-    text = plain(text).strip().replace("^", "**")
+    text = re.sub(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?![\d,])", _without_commas, plain(text))
+    text = re.sub(r"^\s*(\w+\s*)?[=≈]\s*", "", text).strip().replace("^", "**")
     share = text.endswith("%")
     try:
         value = _value(ast.parse(text.rstrip("% "), mode="eval").body)
     except (*TROUBLE, RecursionError):
         return None
     return None if value is None or isinstance(value, complex) else value / (100 if share else 1)
+
+
+def _without_commas(found: re.Match) -> str:
+    """Thousands as a book prints them, 19,200; what begins with 0 has no thousands."""
+    return str(found[1] if found[1].startswith("0") else found[1].replace(",", ""))
 
 
 def _value(node: ast.expr) -> Any:
@@ -166,8 +202,9 @@ def is_expression(text: str) -> bool:
     return True
 
 
-def by_name(function: Callable, names: Mapping[str, Any]) -> Any:
-    """A student's function called with those of the names that its parameters ask for."""
+def by_name(function: Callable, names: Mapping[str, Any], in_order: bool = False) -> Any:
+    """A student's function called with those of the names that its parameters ask for. With `in_order`, one
+    that has as many parameters of other names gets the values in their order."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -176,6 +213,8 @@ def by_name(function: Callable, names: Mapping[str, Any]) -> Any:
     needed = [p.name for p in parameters if p.default is p.empty and p.name in asked]
     given = {name: plain(name) for name in asked}
     unknown = [name for name in needed if given[name] not in names]
+    if in_order and len(asked) == len(unknown) == len(names):
+        return function(*names.values())
     if unknown:
         raise Unread(f"Your function asks for {', '.join(unknown)}; what it can get: {_listed(names)}.")
     return function(*[names[given[name]] for name in asked if given[name] in names])
@@ -278,6 +317,8 @@ def _advice(error: BaseException) -> str:
     said = short_text(error)
     if isinstance(error, TypeError) and "for ^" in said:
         return " A power is ** in Python; ^ is something else."
+    if isinstance(error, NameError) and re.search(r"'(np|numpy|torch)'", said):
+        return " A text knows sqrt, exp and log by themselves: no library's name belongs before them."
     if isinstance(error, NameError) and re.search(r"'(lr|learning_rate|momentum|mu)'", said):
         return " The names are the equation's letters: eta, gamma, theta."
     return ""

@@ -37,6 +37,9 @@ GRADIENTS = (2.0, -1.0, 0.5, 3.0, -2.0, 1.0, 0.25, -4.0)
 """Of both signs and of sizes that differ: a constant gradient would hide many a mistake."""
 
 
+NEARLY = "It is near, but rounded: compute with Python's floats, not in float32, and with all digits."
+
+
 @dataclass(frozen=True)
 class Probe:
     """A short run on which an answer is tried.
@@ -104,6 +107,18 @@ def departs(one: Trace, other: Trace) -> int | None:
 
 def same(some: list[Trace], others: list[Trace]) -> bool:
     return all(departs(a, b) is None for a, b in zip(some, others, strict=True))
+
+
+def nearly(some: list[Trace], others: list[Trace]) -> bool:
+    """Whether two answers part by no more than float32, or a few digits, would round away."""
+    return all(
+        len(one.values) == len(other.values)
+        and all(
+            math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-6)
+            for a, b in zip(one.values, other.values, strict=True)
+        )
+        for one, other in zip(some, others, strict=True)
+    )
 
 
 Run = Callable[[Any], Trace]
@@ -181,7 +196,7 @@ class Behaviour(Exercise):
             if t > min(len(mine.values), len(right.values)):
                 return Verdict(False, f"{says} {mine.says}".strip(), probe=self.place(probe, t)[1])
             step, words = self.place(probe, t)
-            says = says or "It does something else than the equation."
+            says = says or (NEARLY if nearly(theirs, ours) else "It does something else than the equation.")
             return Verdict(False, says, step, mine.values[t - 1], right.values[t - 1], self.shows, words)
         raise AssertionError("traces differ somewhere")
 
@@ -367,7 +382,9 @@ def made(kind: Callable, fields: Mapping[str, str], values: Mapping[str, Any]) -
     if len(takes) == len(fields):
         return kind(*arguments.values())
     has = ", ".join(takes) or "none"
-    raise Unread(f"The class should take {', '.join(fields)}; its arguments are: {has}.")
+    bare = not takes and vars(kind).get("__annotations__") if isinstance(kind, type) else None
+    more = " A line with @dataclass above it makes its fields its arguments." if bare else ""
+    raise Unread(f"The class should take {', '.join(fields)}; its arguments are: {has}.{more}")
 
 
 def walk(kind: Callable, fields: Mapping[str, str], probe: Probe) -> Trace:
@@ -463,7 +480,9 @@ class Formula(Behaviour):
 
         def run(places: tuple[dict[str, Any], ...]) -> Trace:
             return gather(
-                letters(self.target), range(1, len(places) + 1), lambda i: called(function, places[i - 1])
+                letters(self.target),
+                range(1, len(places) + 1),
+                lambda i: called(function, {name: places[i - 1][name] for name in self.names}),
             )
 
         return run
@@ -476,7 +495,7 @@ class Formula(Behaviour):
 
 
 def called(function: Any, values: dict[str, Any]) -> Any:
-    return function.of(values) if isinstance(function, _Lines) else by_name(function, values)
+    return function.of(values) if isinstance(function, _Lines) else by_name(function, values, in_order=True)
 
 
 class _Lines:
@@ -496,6 +515,13 @@ class _Lines:
         return names[self.target]
 
 
+def _set_last(last: list[ast.stmt], target: str) -> str:
+    """The name that the last line sets: the question may call it p₁ or ρ_t, and the target has no index."""
+    if last and isinstance(last[0], ast.Assign) and isinstance(last[0].targets[0], ast.Name):
+        return last[0].targets[0].id
+    return target
+
+
 def _function_of(text: str, target: str) -> Callable:
     if is_expression(text):
         return _Lines(compiled(f"{target} = {text.strip()}"), target)
@@ -504,7 +530,7 @@ def _function_of(text: str, target: str) -> Callable:
     if last and isinstance(last[0], ast.FunctionDef):
         target = last[0].name
     elif not (last and isinstance(last[0], ast.Assign) and isinstance(last[0].value, ast.Lambda)):
-        return _Lines(code, target)
+        return _Lines(code, _set_last(last, target))
     names = tools()
     exec(code, names)
     if not callable(names.get(target)):

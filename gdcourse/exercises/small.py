@@ -11,6 +11,15 @@ from gdcourse.exercises.answers import Unread, number, number_from
 from gdcourse.exercises.exercise import Exercise
 from gdcourse.exercises.verdict import Verdict, short
 
+POINT = "Write a decimal number with a point, and thousands without a comma."
+
+
+def with_comma(answer: Any) -> bool:
+    """Whether an answer is a number with a comma in it: as text, or as the two numbers that Python reads."""
+    if isinstance(answer, tuple):
+        return len(answer) == 2 and all(isinstance(part, int) for part in answer)
+    return isinstance(answer, str) and re.fullmatch(r"\s*-?\d+(,\d+)+\s*", answer) is not None
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Number(Exercise):
@@ -32,11 +41,7 @@ class Number(Exercise):
     def verdict(self, answer: Any) -> Verdict:
         value = number_from(answer) if isinstance(answer, str) else number(answer)
         if value is None:
-            comma = isinstance(answer, str) and re.fullmatch(r"\s*-?\d+,\d+\s*", answer)
-            raise Unread(
-                "Write a decimal number with a point." if comma else f"{short(answer)} is not a number.",
-                answered=False,
-            )
+            raise Unread(POINT if with_comma(answer) else f"{short(answer)} is not a number.", answered=False)
         if not math.isfinite(value):
             raise Unread(f"{value} is not a number to compare with.", answered=False)
         if self.close(value, self.right):
@@ -44,6 +49,12 @@ class Number(Exercise):
         for wrong in self.wrong:
             if self.close(value, wrong.answer):
                 return Verdict(False, wrong.says)
+        if value == float(f"{self.right:.2g}"):
+            return Verdict(
+                False, f"{value:.6g} is rounded too far to be told from a wrong one: give three digits."
+            )
+        if with_comma(answer):  # 1,250 may be meant as 1.25
+            raise Unread(POINT, answered=False)
         return Verdict(False, f"It is not {value:.6g}.")
 
     def close(self, value: float, other: float) -> bool:
@@ -75,9 +86,12 @@ class Choice(Exercise):
         return dict(zip("abcdefgh", self.options, strict=False))
 
     def verdict(self, answer: Any) -> Verdict:
-        text = answer.strip().lower() if isinstance(answer, str) else ""
+        text = answer.strip("'\"` \t\r\n").lower() if isinstance(answer, str) else ""
+        given = re.sub(r"^\(?([a-h])[):.] ", "", text)
         by_text = {option.lower(): letter for letter, option in self.lettered.items()}
-        letter = by_text.get(text, text.strip("(). "))
+        letter = by_text.get(given, text.strip("(). "))
+        if given != text and text.lstrip("(")[0] != letter:
+            letter = ""  # a letter, and the words of another
         if letter not in self.lettered:
             letters = ", ".join(self.lettered)
             raise Unread(f"{short(answer)} is not one of the letters {letters}.", answered=False)

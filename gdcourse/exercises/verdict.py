@@ -51,6 +51,9 @@ class Verdict:
             lines.append(
                 f"First difference at t = {self.step}: your {self.name} is {theirs}, it should be {ours}."
             )
+        elif self.theirs is not None and self.ours is not None:
+            theirs, ours = apart(self.theirs, self.ours)
+            lines.append(f"Your {self.name} is {theirs} there; it should be {ours}.")
         if self.probe:
             lines.append(f"Tried with {self.probe}.")
         if self.hint:

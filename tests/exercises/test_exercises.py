@@ -488,3 +488,71 @@ def test_a_slip_of_the_pen_costs_no_hint():
         verdict = one.check(slip)
         assert not verdict.answered and not verdict.hint
         assert one.hint() == one.hint(0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["300·64/6,000", "= 3.2", "mine = 16/5", "≈ 3.2", "16⁄5", ">>> 3.2", "√10.24", "32·10⁻¹", "2⁴ / 5"],
+)
+def test_a_number_may_be_written_as_on_paper(answer):
+    assert exercises.introduction.passes.judge(answer).right
+
+
+@pytest.mark.parametrize("answer", ["3,2", (3, 2), "0,031", "1,250"])
+def test_a_comma_that_may_be_a_point_is_asked_about(answer):
+    verdict = exercises.race.luck.judge(answer)
+    assert not verdict.answered and "with a point" in verdict.says
+
+
+def test_a_number_that_is_rounded_too_far_is_not_called_wrong():
+    for answer in ("3.1 %", 0.031):
+        assert "rounded too far" in exercises.race.luck.judge(answer).says
+    assert "rounded" not in exercises.race.luck.judge(0.032).says
+
+
+@pytest.mark.parametrize(
+    "name, answer",
+    [
+        ("radam.rho", "2/(1-β₂) - 1 - 2*t*β₂ᵗ/(1-β₂ᵗ)"),
+        ("radam.rho", "ρ_t = 2/(1 - β₂) - 1 - 2*t*β₂ᵗ/(1 - β₂ᵗ)"),
+        ("network.softmax", "p₁ = exp(s₁)/(exp(s₁) + exp(s₂))"),
+        ("network.softmax", "1/(1 + e**(s2 - s1))"),
+        ("network.softmax", lambda a, b: 2.718281828459045**a / sum(2.718281828459045**s for s in (a, b))),
+        ("adam.step", "θ = θ − η·m\u0302/(√v\u0302 + ε)"),
+        ("adam.step", ">>> theta = theta - eta*m_hat/(√(v_hat) + eps)"),
+        ("adam.step", "theta\xa0= theta - eta*m_hat/(v_hat**.5 + eps)"),
+        ("lookahead.sync", ">>> if t % k == 0:\n...     slow += alpha*(theta - slow)\n...     theta = slow"),
+    ],
+)
+def test_an_answer_may_use_the_pages_signs_and_names(name, answer):
+    chapter, own = name.split(".")
+    verdict = getattr(exercises.chapter(chapter), own).judge(answer)
+    assert verdict.right, str(verdict)
+
+
+def test_a_formula_without_steps_shows_both_values():
+    text = str(exercises.network.softmax.judge("s1 / (s1 + s2)"))
+    assert "Your p₁ is 0.6667 there; it should be 0.7311." in text
+
+
+def test_a_rounded_answer_is_not_said_to_do_something_else():
+    one = exercises.network.softmax
+    verdict = one.judge(lambda s1, s2: round(1 / (1 + 2.718281828459045 ** (s2 - s1)), 7))
+    assert not verdict.right and "rounded" in verdict.says
+
+
+def test_a_class_of_bare_fields_is_told_of_dataclass():
+    step = "    def step(self, theta, grad, state, at):\n        return theta, {}"
+    text = f"class Mine(Rule):\n    lr: float\n{step}"
+    assert "@dataclass" in exercises.introduction.shorter.judge(text).says
+
+
+def test_a_librarys_name_in_a_text_is_explained():
+    assert "sqrt" in exercises.adam.step.judge("theta - eta*m_hat/(np.sqrt(v_hat) + eps)").says
+
+
+def test_a_choice_may_come_with_its_words():
+    one = exercises.introduction.report
+    words = one.lettered["c"]
+    assert all(one.judge(text).right for text in ("'c'", f"c) {words}", f"(c) {words}", words))
+    assert not one.judge(f"b) {words}").answered

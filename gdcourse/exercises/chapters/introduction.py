@@ -60,8 +60,12 @@ CHAPTER = Chapter(
                 ),
                 Wrong("theta = theta - eta * t * gradient(theta)", "The rate grows with t: divide by it."),
                 Wrong("theta = theta - 1 / t * gradient(theta)", "η is in no line of yours."),
+                Wrong(
+                    "theta = theta - eta * eta / t * gradient(theta)",
+                    "η twice: what `at` gives has it already.",
+                ),
             ),
-            why="The steps get short enough to quiet noise, and still add up to any length (Robbins, Monro).",
+            why="The rates fall fast enough to quiet noise, and their sum still has no end (Robbins, Monro).",
         ),
         Number(
             name="introduction.passes",
@@ -77,7 +81,7 @@ CHAPTER = Chapter(
                 Wrong(93.75, "That is how many steps one pass takes. Here there are 300."),
                 Wrong(19_200.0, "That many digits are dealt in all; each of 6,000 gets its share."),
                 Wrong(300.0, "That would be each digit in every batch: full-batch training."),
-                Wrong(4.6875, "That is 300/64: how many steps fall on one place of a batch."),
+                Wrong(4.6875, "That is 300/64. Each step takes 64: multiply, then divide by 6,000."),
                 Wrong(3.0, "After three passes it goes on: a part of the digits is seen a fourth time."),
                 Wrong(4.0, "The fourth pass is not finished."),
             ),
@@ -104,9 +108,9 @@ CHAPTER = Chapter(
             wrong=(
                 Wrong("a", "It was picked as the largest of seven, so part of it is luck."),
                 Wrong("b", "Then the test digits choose the rate, and their luck is in the number."),
-                Wrong("d", "That says how bad a rate that nobody would choose can be. You chose one."),
+                Wrong("d", "That counts six rates that you did not choose."),
             ),
-            why="The choice has not seen them. Say the seeds' range with it.",
+            why="The choice has not seen the test digits. Say the seeds' range with the number.",
         ),
     ),
 )
