@@ -370,6 +370,9 @@ DECK = """<!DOCTYPE html>
   </head>
   <body>
     <main>
+      <noscript>
+        <p>The slides need JavaScript. What is on them stands in <a href="../{first}">the book</a>.</p>
+      </noscript>
       <div class="reveal">
       <div class="slides">
 <section id="cover" class="cover">

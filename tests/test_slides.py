@@ -201,6 +201,26 @@ def test_a_figure_is_played_with_and_keeps_its_state(deck):
     assert deck.figure().locator(".gd-figure").get_attribute("data-state") == moved
 
 
+def test_without_javascript_it_says_where_its_words_stand(browser, guarded):
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(f"{guarded}/slides/index.html")
+    assert "need JavaScript" in tab.inner_text("main")
+    context.close()
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_phone_a_slider_has_a_track_to_drag_on(browser, guarded, width):
+    context = browser.new_context(viewport={"width": width, "height": 844})
+    tab = context.new_page()
+    for page in ("slides/figure-adam.html", "book/adam.html"):
+        tab.goto(f"{guarded}/{page}")
+        tab.wait_for_selector(".gd-figure[data-ready] .gd-narrow")
+        for slider in tab.locator(".gd-scrubber input").all():
+            assert slider.bounding_box()["width"] >= 60
+    context.close()
+
+
 def test_the_keys_go_down_a_chapter_and_on_to_the_next(deck):
     deck.to("momentum")
     deck.press("ArrowDown", "momentum-question")
