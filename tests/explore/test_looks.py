@@ -79,7 +79,7 @@ def ends(figure) -> list[dict[str, int]]:
     found = []
     views = next((c for c in figure.controls if c.kind == "views"), None)
     for view in range(len(views.values) if views else 1):
-        base = figure.start() | ({"view": view} if views else {})
+        base = figure.start() | ({views.name: view} if views else {})
         found.append(base)
         for control in figure.controls:
             last = len(control.values) - 1
