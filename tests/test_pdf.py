@@ -86,7 +86,7 @@ def test_nothing_to_press_is_printed(two, site):
     buttons = re.findall(r"<button[^>]*>(.*?)</button>", (site / "book/radam.html").read_text(), re.S)
     named = {re.sub(r"<[^>]+>|\s+", " ", one).strip() for one in buttons} - {""}
     named |= {"Reset", "Click to show", "Click to hide", "Skip to", "previous", "Copy"}
-    text = " ".join(words(page) for page in two.pages)
+    text = " ".join(words(page) for page in two.pages).replace("Check yourself", "")  # a heading
     assert "Rectified" in text and [word for word in named if f" {word} " in text] == []
 
 
