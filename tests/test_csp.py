@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
-from functools import partial
-
 import csp  # scripts/csp.py
 import pytest
-import serve  # scripts/serve.py
 import yaml
 
 from tests.browsing import Visit
@@ -16,19 +11,6 @@ from tests.conftest import ROOT
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
-
-
-class Quiet(serve.Handler):
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture(scope="module")
-def guarded(site):
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def test_the_build_wrote_the_policy_of_its_pages(site):
