@@ -1,7 +1,9 @@
 """What the built pages still need before they are served: to weigh little, and to be found and shared well.
 
 - The theme's icon script, half a megabyte for some twenty icons, goes; its fonts keep the icons in use.
-- The style sheets are one file, and scripts wait until the page is painted.
+- The style sheets are one file, and scripts wait until the page is painted. Both lose what is for those
+  who write them, if it is ours: a library's scripts stay as they were published.
+- What draws the figures is one file for all pages.
 - What only a search needs is loaded by the page of the search alone; scripts that nothing calls are not.
 - Pictures below the first are loaded when a reader comes near them.
 - Every page has a title, a description and a card for those who share it; the site has a map, a page for
@@ -23,6 +25,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import rcssmin
+import rjsmin
 import yaml
 from fontTools import subset
 from fontTools.ttLib import TTFont
@@ -239,12 +243,35 @@ def one_sheet(text: str, site: Path) -> str:
     if not links:
         return text
 
-    whole = "\n".join(flat_sheet(link["path"], site) for link in links)
+    sheets = "\n".join(flat_sheet(link["path"], site) for link in links)
+    whole = rcssmin.cssmin(sheets, keep_bang_comments=True)  # in those are licences
     name = f"_static/site.{hashlib.sha256(whole.encode()).hexdigest()[:12]}.css"
     (site / name).write_text(whole, encoding="utf-8")
     first, up = links[0].start(), links[0]["up"]
     link = f'<link rel="stylesheet" href="{up}{name}" />\n'
     return EARLY.sub("", text[:first] + link + SHEET.sub("", text[first:]))
+
+
+MODULE = ROOT / "gdcourse" / "explore" / "explore.js"
+
+
+def shared_module(code: str) -> tuple[str, str]:
+    """The name and the text of a file that does what a figure's inline module does. It is a script of the old
+    kind, since from a file a browser runs no other."""
+    plain = re.sub(r"^export (?=(?:async )?function|const)", "", code, flags=re.M)
+    script = rjsmin.jsmin(f'(() => {{\n"use strict";\n{plain}}})();')
+    return f"_static/figures.{hashlib.sha256(script.encode()).hexdigest()[:12]}.js", script
+
+
+def one_module(text: str, up: str, code: str) -> str:
+    """A page whose figures share one file with all other pages, asked for before the page has arrived. (In a
+    notebook each brings its own.)"""
+    inline = f'<script type="module" async>{code}</script>'
+    if inline not in text:
+        return text
+    path = up + shared_module(code)[0]
+    text = text.replace(inline, f'<script async src="{path}"></script>')
+    return text.replace("</head>", f'<link rel="preload" as="script" href="{path}" />\n  </head>', 1)
 
 
 def with_running_title(text: str) -> str:
@@ -334,11 +361,17 @@ def finish(site: Path) -> None:
         sheet.write_text(printed_light(sheet.read_text(encoding="utf-8")), encoding="utf-8")
     for picture in (site / "_images").glob("*.png"):
         picture.write_bytes(small_picture(picture.read_bytes()))
+    code = MODULE.read_text(encoding="utf-8")
+    module, script = shared_module(code)
+    (site / module).write_text(script, encoding="utf-8")
+    for source in (ROOT / "book" / "_static").glob("*.js"):
+        small = rjsmin.jsmin(source.read_text(encoding="utf-8"))
+        (site / "_static" / source.name).write_text(small, encoding="utf-8")
     for page in pages:
         name = page.relative_to(site).as_posix()
         if name != "index.html":
-            text = finished(page.read_text(encoding="utf-8"), name, config)
-            page.write_text(one_sheet(text, site), encoding="utf-8")
+            text = one_sheet(finished(page.read_text(encoding="utf-8"), name, config), site)
+            page.write_text(one_module(text, "../" * name.count("/"), code), encoding="utf-8")
     own = {"title": html.escape(config["title"]), "first": first, "base": base, "path": urlsplit(base).path}
     (site / "index.html").write_text(START.format(**own), encoding="utf-8")
     (site / "404.html").write_text(LOST.format(**own), encoding="utf-8")

@@ -37,8 +37,9 @@ WHERE = """shown => {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("page", [page for page in KINDS if page not in VAST])
 def test_axe_finds_nothing(browser, address, page, scheme):
+    colours = {"runOnly": ["color-contrast", "link-in-text-block"]}  # what the dark changes
     with Visit(browser, address, page, scheme) as visit:
-        found = Axe().run(visit.tab).response["violations"]
+        found = Axe().run(visit.tab, options=colours if scheme == "dark" else {}).response["violations"]
         told = [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
         assert not told
 
@@ -58,14 +59,23 @@ def stops_before_the_figure(tab) -> int:
     return 200
 
 
-def test_a_chapters_first_figure_is_few_keys_away(browser, address):
+def far_figures(browser, address, pages) -> dict[str, int]:
     stops = {}
-    for page in PAGES:
+    for page in pages:
         with Visit(browser, address, page, "light") as visit:
             if visit.tab.query_selector(WITH_FIGURE):
                 stops[page] = stops_before_the_figure(visit.tab)
-    assert len(stops) > 15
-    assert {page: many for page, many in stops.items() if many > MOST_STOPS} == {}
+    assert len(stops) > len(pages) // 2
+    return {page: many for page, many in stops.items() if many > MOST_STOPS}
+
+
+def test_a_chapters_first_figure_is_few_keys_away(browser, address):
+    assert far_figures(browser, address, ["book/intro", "book/adam", "book/network"]) == {}
+
+
+@pytest.mark.slow
+def test_every_chapters_first_figure_is_few_keys_away(browser, address):
+    assert far_figures(browser, address, PAGES) == {}
 
 
 def focused(tab) -> str:
@@ -118,14 +128,15 @@ def test_what_has_the_keyboard_shows_it(browser, address, scheme):
     assert seen >= 5 and not bare
 
 
-@pytest.mark.parametrize("width", [320, 640])  # 640: a window of 1280 enlarged to 200 %
-def test_no_page_scrolls_sideways_however_narrow(browser, address, width):
+def test_no_page_scrolls_sideways_however_narrow(browser, address):
     wide = {}
-    tab = browser.new_page(viewport={"width": width, "height": 450})
+    tab = browser.new_page()
     for page in [*PAGES, "search", "genindex", "404"]:
         tab.goto(f"{address}/{page}.html", wait_until="load")
-        if (now := tab.evaluate("document.documentElement.scrollWidth")) > width:
-            wide[page] = now
+        for width in (640, 390, 320):  # 640: a window of 1280 enlarged to 200 %
+            tab.set_viewport_size({"width": width, "height": 450})
+            if (now := tab.evaluate("document.documentElement.scrollWidth")) > width:
+                wide[page, width] = now
     tab.close()
     assert not wide
 

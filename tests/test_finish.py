@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import re
+from itertools import pairwise
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import finish  # scripts/finish.py
@@ -16,8 +19,7 @@ from tests.conftest import ROOT
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
-FIRST_KB, NEXT_KB = 450, 165  # gzipped: a first chapter with its figure, and the next one
-WITH_WEIGHTS_KB = 200  # the page that brings a trained network's weights, to read what is drawn on it
+FIRST_KB, NEXT_KB = 450, 150  # gzipped: a first chapter with its figure, and the next one
 
 
 def test_icons_that_nobody_uses_go_and_the_others_keep_their_letters():
@@ -61,7 +63,7 @@ def test_the_style_sheets_of_a_page_are_one_with_what_they_import_and_ask_for(tm
     )
     assert found
     whole = (tmp_path / found[1]).read_text()
-    assert whole == "p{background:url(file.png)}\nq{src:url(data:x);r:url(#s);t:url(../_images/u.png)}"
+    assert whole == "p{background:url(file.png)}q{src:url(data:x);r:url(#s);t:url(../_images/u.png)}"
 
 
 def test_scripts_wait_but_for_the_one_that_inline_scripts_need():
@@ -70,6 +72,25 @@ def test_scripts_wait_but_for_the_one_that_inline_scripts_need():
     assert finish.with_late_scripts(needed + late) == needed + late
     own = '<script data-d="e" src="../_static/f.js"></script>'
     assert finish.with_late_scripts(own) == own.replace("<script ", "<script defer ")
+
+
+def test_figures_share_a_script_of_the_old_kind():
+    code = "const a = 1;\nexport const b = 2;\nexport async function f() {}\nf();\n"
+    name, script = finish.shared_module(code)
+    assert re.fullmatch(r"_static/figures\.\w{12}\.js", name)
+    assert script == '(()=>{"use strict";const a=1;const b=2;async function f(){}\nf();})();'
+    inline = f'<script type="module" async>{code}</script>'
+    page = f"<head></head><i>{inline}</i><b>{inline}</b>"
+    link, there = f'<link rel="preload" as="script" href="../{name}" />', f'<script async src="../{name}">'
+    made = finish.one_module(page, "../", code)
+    assert made == f"<head>{link}\n  </head><i>{there}</script></i><b>{there}</script></b>"
+    assert finish.one_module("<head></head>", "../", code) == "<head></head>"
+
+
+def test_no_page_brings_what_all_figures_share(site):
+    pages = [path.read_text(encoding="utf-8") for path in site.glob("book/*.html")]
+    assert sum("/figures." in page for page in pages) > 20
+    assert not any('type="module"' in page for page in pages)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -111,26 +132,28 @@ DRAWN = """async () => {
 }"""
 
 
-def loaded(browser, site, address, *pages) -> list[int]:
-    """The bytes, gzipped where that helps, that each of some pages loads when they are opened in a row."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    tab, sizes, asked, seen = context.new_page(), [], set(), set()
+def asked_for(browser, site, address, page) -> set[Path]:
+    """The files of the site that a page asks for in a browser that has none yet."""
+    tab, asked = browser.new_page(viewport={"width": 1280, "height": 900}), set()
     tab.on("request", lambda request: asked.add(request.url))
-    for page in pages:
-        tab.goto(f"{address}/{page}.html", wait_until="networkidle")
-        tab.evaluate(DRAWN)  # a font is asked for when a page is laid out, on a busy machine after the rest
-        files = [site / urlsplit(url).path.lstrip("/") for url in asked - seen if url.startswith(address)]
-        bodies = [file.read_bytes() for file in files if file.is_file()]
-        sizes.append(sum(min(len(body), len(gzip.compress(body))) for body in bodies))
-        seen |= asked
-    context.close()
-    return sizes
+    tab.goto(f"{address}/{page}.html", wait_until="networkidle")
+    tab.evaluate(DRAWN)  # a font is asked for when a page is laid out, on a busy machine after the rest
+    tab.close()
+    files = {site / urlsplit(url).path.lstrip("/") for url in asked if url.startswith(address)}
+    return {file for file in files if file.is_file()}
+
+
+@functools.cache
+def weight(file: Path) -> int:
+    """In bytes, gzipped where that helps."""
+    body = file.read_bytes()
+    return min(len(body), len(gzip.compress(body)))
 
 
 def test_a_chapter_weighs_little_and_the_next_one_less(browser, site, address):
     chapters = [page for page in PAGES if (ROOT / "book" / "src" / f"{page.split('/')[1]}.md").exists()]
-    for i, chapter in enumerate(chapters[1:]):
-        first, after = loaded(browser, site, address, chapter, chapters[i])
-        assert first <= FIRST_KB * 1000, f"{chapter}: {first / 1000:.0f} kB"
-        most = WITH_WEIGHTS_KB if chapters[i] in ("book/network", "book/intro") else NEXT_KB
-        assert after <= most * 1000, f"{chapters[i]} after {chapter}: {after / 1000:.0f} kB"
+    files = {chapter: asked_for(browser, site, address, chapter) for chapter in chapters}
+    first = {chapter: sum(map(weight, files[chapter])) for chapter in chapters}
+    after = {then: sum(map(weight, files[then] - files[one])) for then, one in pairwise(chapters)}
+    assert {chapter: size for chapter, size in first.items() if size > FIRST_KB * 1000} == {}
+    assert {chapter: size for chapter, size in after.items() if size > NEXT_KB * 1000} == {}

@@ -6,6 +6,7 @@ import ast
 import contextlib
 import inspect
 import io
+import keyword
 import linecache
 import math
 import os
@@ -26,6 +27,7 @@ TROUBLE = (Exception, SystemExit)  # not KeyboardInterrupt: whoever waits may st
 
 _LETTERS = str.maketrans(
     {"·": "*", "×": "*", "−": "-", "–": "-", "÷": "/", "⁄": "/", "\xa0": " "}
+    | {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"}
     | {"γ": "gamma", "η": "eta", "θ": "theta", "β": "beta", "ε": "eps", "ϵ": "eps", "α": "alpha"}
     | {"φ": "phi", "ϕ": "phi", "ρ": "rho", "λ": "lam", "κ": "kappa", "μ": "mu", "σ": "sigma", "∞": "inf"}
     | dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
@@ -186,11 +188,18 @@ def compiled(text: str, mode: str = "exec") -> CodeType:
         code = compile(text, FILE, mode)
     except SyntaxError as error:
         line = f"line {error.lineno}, `{short_line((error.text or '').strip())}`" if error.lineno else "this"
-        raise Unread(f"Python cannot read {line}: {error.msg}.", answered=False) from None
+        raise Unread(f"Python cannot read {line}: {error.msg}.{_product(text)}", answered=False) from None
     except (ValueError, RecursionError, MemoryError, OverflowError):
         raise Unread("Python cannot read this.", answered=False) from None
     linecache.cache[FILE] = (len(text), None, text.splitlines(keepends=True), FILE)
     return code
+
+
+def _product(text: str) -> str:
+    """What to say of two names side by side, as an equation has them."""
+    names = re.finditer(r"([A-Za-z_]\w*|\)) +(?=[A-Za-z_(])(\w*)", text)
+    apart = any(not {found[1], found[2]} & {*keyword.kwlist, *keyword.softkwlist} for found in names)
+    return " A product has its sign in Python: gamma * v." if apart else ""
 
 
 def is_expression(text: str) -> bool:

@@ -406,6 +406,14 @@ def test_a_complaint_names_the_line():
     assert "complex" in exercises.adam.step.judge("theta - eta * (-v_hat)**0.5").says
 
 
+def test_a_text_copied_from_the_page_is_read_as_it_was_meant():
+    step = exercises.adam.step
+    assert step.judge("θ − η · m_hat / (√v_hat + ε)").right
+    assert step.judge("“a”\ntheta = theta − eta * m_hat / (v_hat**0.5 + eps)").right
+    assert "has its sign" in step.judge("theta − eta m_hat / (√v_hat + eps)").says
+    assert "has its sign" not in step.judge("theta = = 1 if eta else 0").says
+
+
 def test_a_verdict_on_one_page():
     says = str(
         exercises.momentum.heavy_ball.judge(
