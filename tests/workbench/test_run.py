@@ -18,7 +18,7 @@ from gdcourse.problems import surfaces
 from gdcourse.rules import ALL, METHODS
 from gdcourse.workbench.race import RATES, race_as_dict
 from gdcourse.workbench.run import SURFACES, Run, run, walk
-from gdcourse.workbench.serve import answer
+from gdcourse.workbench.serve import EMPTY, answer
 from tests.workbench.test_changes import ROOT, workbench
 
 PROBLEMS = {
@@ -201,6 +201,13 @@ def test_a_race_that_cannot_be_run_says_why():
 def test_the_page_asks_and_is_answered_in_json():
     asked = {"what": "run", "args": [MOMENTUM, "ravine", 5]}
     assert json.loads(answer(json.dumps(asked)))["path"] == run(MOMENTUM, "ravine", 5).path
+
+
+@pytest.mark.parametrize("name", ["adam.step", "momentum.heavy_ball", "adam.whole"])
+@pytest.mark.parametrize("nothing", [None, "", " \n"])
+def test_a_field_with_nothing_in_it_is_told_so_in_a_line(name, nothing):
+    found = json.loads(answer(json.dumps({"what": "check", "args": [name, nothing, 0]})))
+    assert not found["answered"] and found["text"] == f"Open. {EMPTY}"
 
 
 # ------------------------------------------------------------------------------------- what the page is given
