@@ -9,7 +9,6 @@ from typing import Any
 from gdcourse.workbench.race import race_as_dict
 from gdcourse.workbench.run import run_as_dict
 
-
 EMPTY = "There is no answer yet: choose one, or write it into the field."
 
 
