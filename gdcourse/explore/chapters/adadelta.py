@@ -224,7 +224,7 @@ def adadelta() -> Figure:
         ],
         compute=compute,
         tries=[
-            "slide from 1 m to 1 cm and see who slows down. Then give each ε its own unit.",
+            "slide from 1 m to 1 cm: all three slow down. Then tick the box: who walks as in metres again?",
             "drag the ring along a row of the map, then up a column.",
             "raise ε, and see where Adadelta's steps begin and end.",
         ],
@@ -351,7 +351,8 @@ def adadelta() -> Figure:
         caption=[
             "{in_unit@view:?}One valley, measured in other units, drawn in metres; η and ε keep their "
             "numbers. Gradient descent's steps shrink with the square of the unit, RMSProp's with the unit.",
-            "{in_unit@view:?}{shared:?}Adadelta makes its unit from its own steps, but for ε.",
+            "{in_unit@view:?}{shared:?}Adadelta takes its unit from its own steps; but ε starts them, and keeps its "
+            "number.",
             "{in_unit@view:?}{apart:?}Adadelta, each ε converted, walks as in metres.",
             "{in_loss@view:?}Each point of the map is a factor and an ε; the row below is gradient descent, "
             "which diverges where tinted. Right of the dotted line gradients outweigh ε at first; there, at "

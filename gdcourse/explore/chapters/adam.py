@@ -248,7 +248,7 @@ def adam() -> Figure:
             "{in_steady@view:?}Correction {corrected}: step {t} is {steady_now@t:.2f} η long.",
         ],
         caption=[
-            "{in_division@view:?}The arrow is {is_corrected|means}, the box {is_corrected|boxes}; dots are "
+            "{in_division@view:?}The arrow points against {is_corrected|means}, the box is {is_corrected|boxes}; dots are "
             "the gradients.",
             "{in_division@view:?}Divided, it reaches {ahead_x@t:.2f} of the way to the edge along θ₁, "
             "{ahead_y@t:.2f} along θ₂: near 1 where gradients agreed, near 0 where they cancelled.",

@@ -98,8 +98,8 @@ def batch() -> Figure:
         ],
         compute=compute,
         tries=[
-            "raise η to 2/L and one step beyond. Does the loss still fall?",
-            "drag the ring straight up, across the edge of the two shades.",
+            "raise the slider to 1.00, which is η = 2/L, then to 1.05. Does the loss still fall?",
+            "set η to 0.90, and the height to 1.5, then to 1.4. In which minimum does each run end?",
         ],
         rows=[
             [

@@ -238,8 +238,8 @@ def mini_batch() -> Figure:
             "{in_cloud@view:?}The larger the batch, the closer its gradients lie round the full one, the "
             "arrow. The ellipses are one and two standard deviations by the formula.",
             f"{{in_cost@view:?}}The cheapest way to the first loss of {TARGET} is n = {{best@price|sizes}}, "
-            f"the dearest costs {{dearest@price:.0f}} times as much. A noisy loss can rise again.",
-            "{in_cost@view:?}But some seeds of n = {rivals@price|rivals} are as cheap: three do not tell.",
+            f"the dearest costs {{dearest@price:.0f}} times as much. A step costs its examples, a fixed price, or both.",
+            "{in_cost@view:?}But some seeds of n = {rivals@price|rivals} are as cheap: three seeds do not tell.",
         ],
         alt="Two panels for a batch size of {batch}. A cloud of mini-batch gradients around the tip of the "
         "full gradient's arrow, within two ellipses. The length of the noise falls along a straight line on "

@@ -100,7 +100,7 @@ def network() -> Figure:
         ],
         compute=compute,
         tries=[
-            "go back to step 0 and play: the templates grow, and the answers come right.",
+            "go back to step 0 and play: which answers come right first, and which do not stay right?",
             "bet on a digit first. Then see when each of them is learnt.",
         ],
         rows=[

@@ -117,7 +117,7 @@ def radam() -> Figure:
         ],
         compute=compute,
         tries=[
-            "go on from the first step with ›, and watch the grey rates draw together.",
+            "set the step to 1. Then go on with ›, and watch the grey rates draw together.",
             "play, and follow the rings: which of the two variances changes more?",
             "go back to the first step, and count on to the one where ρ passes 4.",
         ],
@@ -203,7 +203,7 @@ def radam() -> Figure:
             "{in_spread@view:?}Nine in ten of Adam's rates lie between {low@step:.2f} and {high@step:.3g}. "
             "RAdam takes r = {adapted@step:.3f} of each.",
             "{in_spread@view:?}Nine in ten of Adam's rates lie between {low@step:.2f} and {high@step:.3g}. "
-            "{unadapted@step:?}RAdam takes none.",
+            "{unadapted@step:?}RAdam does not divide yet: its step is momentum's.",
             "{in_steps@view:?}Variance {here@step:.3g} measured; by the paper's model "
             "{exact_beside@step:.3g}, to first order {approximate@step:.3g}.",
             "{in_steps@view:?}Variance {here@step:.3g} measured; by the paper's model "
@@ -215,7 +215,8 @@ def radam() -> Figure:
         ],
         caption=[
             "{in_spread@view:?}Gradients of pure noise, β₂ = {beta2}. At first Adam's rate 1/√v̂ rests on a "
-            "few of them, and scatters. RAdam multiplies it by r: the same spread on this axis, moved down.",
+            "few of them, and scatters. Once RAdam divides, it multiplies it by r: the same spread on this "
+            "axis, moved to the left.",
             "{in_steps@view:?}The variance of Adam's rate, and of the rate multiplied by r. The price is a "
             "warm-up: r is above 0.9 from step {grown:d} on.",
             "{in_rho@view:?}ρ is how many gradients v̂ amounts to. RAdam divides by √v̂ once it is above "

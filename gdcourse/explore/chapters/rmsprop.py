@@ -151,7 +151,7 @@ def rmsprop() -> Figure:
         ],
         compute=compute,
         tries=[
-            "raise γ to 0.99: how long until RMSProp notices that the gradients are small?",
+            "raise γ to 0.99: does RMSProp's rate still come to 10 while the gradients are small?",
             "lower γ to 0, the shortest memory, and watch RMSProp stray.",
             "move the rings: what is best on one curve is worst on the other.",
         ],
@@ -192,8 +192,8 @@ def rmsprop() -> Figure:
         ],
         caption=[
             "{forward_here:?}Gradients of 1, then of 0.1 in the shaded steps, then of 1. RMSProp forgets the "
-            "large ones, the sooner the smaller γ; Adagrad adds them up, and hardly moves on. At first its η "
-            "goes as far as RMSProp with γ = 0.",
+            "large ones, the sooner the smaller γ; Adagrad adds them up, and hardly moves on. Its η is such "
+            f"that the first {FROM} steps go as far as those of RMSProp with γ = 0.",
             "{astray_here:?}Nine gradients of 0.1 for each one of −0.9: they sum to zero, and θ should stay. "
             "The shorter the memory, the more alike are the steps that a large gradient and a small one "
             "make.",

@@ -84,7 +84,7 @@ def stochastic() -> Figure:
             Toggle(name="falls", label="let η fall like 1/t"),
         ],
         compute=compute,
-        tries="double η: how much wider is the ring? Then let η fall.",
+        tries="double η: is the ring twice as wide? Then let η fall.",
         rows=[
             [
                 Panel(
@@ -124,10 +124,10 @@ def stochastic() -> Figure:
             f"constant rate's.",
         ],
         caption=[
-            "At the start {agree:.0%} of the examples ask for a step towards the minimum. There they "
-            "disagree, and the iterate keeps moving. The formula for how far counts the noise at the "
+            "At the start {agree:.0%} of the examples ask for a step towards the minimum. At the minimum they "
+            "disagree, and θ keeps moving. The formula, for its squared distance, counts the noise at the "
             "minimum only.",
-            "{lower:?}A falling rate ends below.",
+            "{lower:?}With a falling rate it ends closer.",
             "{higher:?}So small an η, falling, has come less far.",
         ],
         alt="Two panels at η {eta}. A path on level lines runs jagged from the lower left towards the "
