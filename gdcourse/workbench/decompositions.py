@@ -63,7 +63,8 @@ def qr(rows: Rows) -> tuple[Rows, Rows]:
     """Q and R of a matrix, by reflections with LAPACK's signs: a diagonal entry of R has the sign that its
     column did not have, and a column with nothing to reflect, such as the last of a square, keeps its own."""
     n, m = len(rows), len(rows[0])
-    R, reflections = [list(row) for row in rows], []
+    R = [list(row) for row in rows]
+    reflections: list[tuple[list[float], float, int]] = []
     for k in range(min(n, m)):
         v, tau = reflection([R[i][k] for i in range(k, n)])
         reflect(R, v, tau, k)
