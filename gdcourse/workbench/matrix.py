@@ -157,6 +157,6 @@ class Turned:
     def grad(self, theta: Any) -> Any:
         return theta.like(self.turn.mT @ (self.curvatures * self.S(theta)) @ self.turn)
 
-    def S(self, theta: Any) -> Matrix:
+    def S(self, theta: Any) -> Any:
         """Of W, whose entries a rule may see as one vector."""
         return self.turn @ Matrix(theta) @ self.turn.mT
