@@ -1,21 +1,27 @@
-"""A square matrix, and a ravine for one of two rows to walk in, for rules that see a layer as a matrix."""
+"""A matrix, and a ravine for one of two rows to walk in, for rules that see a layer as a matrix."""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 from gdcourse.problems.planes import Valley
-from gdcourse.workbench.vector import Vector
+from gdcourse.workbench import decompositions
+from gdcourse.workbench.vector import Vector, entry_of, where
+
+__all__ = ["Matrix", "Turned", "linalg", "take_along_axis", "where"]
 
 
 class Matrix(Vector):
-    """A square matrix of floats: as a `Vector`, entry by entry, and with ``@`` and ``.mT`` as a matrix.
+    """A matrix of floats: as a `Vector`, entry by entry, and with ``@``, ``.mT`` and its axes as a matrix.
 
     Parameters
     ----------
-    values : the entries, row by row, shape ``(n · n,)``.
+    values : the entries, row by row, shape ``(n · m,)``.
+    shape : (n, m). Default: a square.
 
     Examples
     --------
@@ -26,32 +32,87 @@ class Matrix(Vector):
 
     ndim = 2
 
+    def __init__(self, values: Iterable[Any], shape: tuple[int, ...] | None = None) -> None:
+        super().__init__(values)
+        side = math.isqrt(len(self.values))
+        self.sides = shape or (side, side)
+
+    def __array_namespace__(self) -> Any:
+        return sys.modules[__name__]
+
     def like(self, values: Iterable[Any]) -> Matrix:
-        return Matrix(values)
+        return Matrix(values, self.shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        size = math.isqrt(len(self.values))
-        return size, size
+        return self.sides
 
     @property
     def rows(self) -> list[list[Any]]:
-        n = self.shape[0]
-        return [self.values[n * i : n * (i + 1)] for i in range(n)]
+        n, m = self.shape
+        return [self.values[m * i : m * (i + 1)] for i in range(n)]
 
     @property
     def mT(self) -> Matrix:
-        return Matrix(x for column in zip(*self.rows, strict=True) for x in column)
+        return of_rows(map(list, zip(*self.rows, strict=True)))
+
+    def spread(self, shape: tuple[int, ...]) -> Matrix:
+        if self.shape == shape:
+            return self
+        rows = [row * (shape[1] // len(row)) for row in self.rows]
+        return of_rows(rows * (shape[0] // len(rows)))
+
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
+        if axis == -1:
+            sums = Vector(map(sum, self.rows))
+            return sums[..., None] if keepdims else sums
+        if axis == -2:
+            sums = Vector(map(sum, self.mT.rows))
+            return sums[..., None, :] if keepdims else sums
+        return Matrix([sum(self.values)]) if keepdims else sum(self.values)
+
+    def __getitem__(self, at: Any) -> Any:
+        """An entry, counted row by row, or with ``[..., j]`` a column."""
+        if isinstance(at, tuple):
+            column = entry_of(at)
+            return Vector(row[column] for row in self.rows)
+        return self.values[at]
 
     def __matmul__(self, other: Matrix) -> Matrix:
-        return Matrix(
-            sum(x * y for x, y in zip(row, column, strict=True))
-            for row in self.rows
-            for column in other.mT.rows
+        columns = other.mT.rows
+        return of_rows(
+            [sum(x * y for x, y in zip(row, column, strict=True)) for column in columns] for row in self.rows
         )
 
     def __repr__(self) -> str:
         return f"Matrix({self.values})"
+
+
+def of_rows(rows: Iterable[list[Any]]) -> Matrix:
+    own = list(rows)
+    return Matrix((x for row in own for x in row), (len(own), len(own[0])))
+
+
+def take_along_axis(x: Matrix, places: Matrix, axis: int) -> Matrix:
+    """Of each column (axis −2) or row (axis −1) the entries at these places."""
+    if axis == -2:
+        return take_along_axis(x.mT, places.mT, -1).mT
+    rows = zip(x.rows, places.spread(x.shape).rows, strict=True)
+    return of_rows([row[i] for i in order] for row, order in rows)
+
+
+def eigh(x: Matrix) -> tuple[Vector, Matrix]:
+    values, vectors = decompositions.eigh(x.rows)
+    return Vector(values), of_rows(vectors)
+
+
+def qr(x: Matrix) -> tuple[Matrix, Matrix]:
+    Q, R = decompositions.qr(x.rows)
+    return of_rows(Q), of_rows(R)
+
+
+linalg = SimpleNamespace(eigh=eigh, qr=qr)
+"""Where a rule's words look for the two, as in NumPy."""
 
 
 class Turned:
@@ -86,12 +147,16 @@ class Turned:
 
     def seen(self, theta: Any) -> tuple[float, float]:
         """The diagonal of S, which is drawn."""
-        S = self.turn @ theta @ self.turn.mT
+        S = self.S(theta)
         return S[0], S[3]
 
     def loss(self, theta: Any) -> float:
-        S = self.turn @ theta @ self.turn.mT
+        S = self.S(theta)
         return 0.5 * (self.curvatures * S * S).sum()
 
-    def grad(self, theta: Any) -> Matrix:
-        return self.turn.mT @ (self.curvatures * (self.turn @ theta @ self.turn.mT)) @ self.turn
+    def grad(self, theta: Any) -> Any:
+        return theta.like(self.turn.mT @ (self.curvatures * self.S(theta)) @ self.turn)
+
+    def S(self, theta: Any) -> Any:
+        """Of W, whose entries a rule may see as one vector."""
+        return self.turn @ Matrix(theta) @ self.turn.mT

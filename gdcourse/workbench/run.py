@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gdcourse.problems.planes import Beale, Himmelblau, Rosenbrock, Saddle, Valley
+from gdcourse.rules.around import chain_of, name_of, scope_of
 from gdcourse.rules.rule import Rule
-from gdcourse.workbench.matrix import Turned
+from gdcourse.workbench.matrix import Matrix, Turned
 from gdcourse.workbench.vector import Vector
 
 FILE = "your rule"
@@ -158,9 +159,9 @@ class OnPlane:
     def grad(self, theta: Any) -> Vector:
         """The gradient; not a number where it is too large for one."""
         try:
-            return Vector(self.plane.slopes(*theta))
+            return theta.like(self.plane.slopes(*theta))
         except OverflowError:
-            return Vector([math.nan, math.nan])
+            return theta.like([math.nan, math.nan])
 
 
 def ground_of(surface: str) -> tuple[OnPlane | Turned, tuple[float, float]]:
@@ -171,10 +172,28 @@ def ground_of(surface: str) -> tuple[OnPlane | Turned, tuple[float, float]]:
     return OnPlane(plane), start
 
 
+def seen_by(rule: Any, theta: Vector) -> Vector:
+    """θ in the shape in which a rule sees it, as in the library.
+
+    Raises
+    ------
+    ValueError : the rule is for matrices, and θ is none.
+    """
+    scope = scope_of(rule) if isinstance(rule, Rule) else "element"
+    if theta.ndim < 2 and scope == "tensor":
+        if any(one.matrices_only for one in chain_of(rule)):
+            raise ValueError(
+                f"{name_of(rule)} moves matrices, and here θ is a vector: the workbenches in the chapters on "
+                "Muon and on curvature have a matrix"
+            )
+        return Matrix(theta, (1, len(theta)))
+    return Vector(theta) if scope in ("vector", "all") else theta
+
+
 def walk(rule: Any, surface: str, steps: int, start: Any, found: Run) -> None:
     """Take the steps, and write them down."""
     ground, usual = ground_of(surface)
-    theta = ground.begin(*map(float, start or usual))
+    theta = seen_by(rule, ground.begin(*map(float, start or usual)))
     first = theta.shape
     state = rule.init(theta, theta.like([0.0] * len(theta)))
     if not isinstance(state, dict):

@@ -13,8 +13,8 @@ from typing import Any
 
 
 class Vector:
-    """Floats (or bools, of a comparison), with arithmetic entry by entry; with a number, or a vector of one
-    entry, all entries alike.
+    """Floats (or bools of a comparison, or places), with arithmetic entry by entry; with a number, or along
+    an axis of one entry, all entries alike.
 
     Parameters
     ----------
@@ -37,18 +37,25 @@ class Vector:
         return sys.modules[__name__]
 
     def like(self, values: Iterable[Any]) -> Vector:
-        """Of the same kind, with other entries."""
+        """Of the same kind and shape, with other entries."""
         return Vector(values)
 
     @property
     def shape(self) -> tuple[int, ...]:
         return (len(self.values),)
 
-    def sum(self, axis: int | tuple[int, ...] = -1, keepdims: bool = False) -> Any:
+    def spread(self, shape: tuple[int, ...]) -> Vector:
+        """Repeated along axes of one entry, up to this shape."""
+        if len(shape) > self.ndim:
+            return self[..., None, :].spread(shape)
+        return self if self.shape == shape else Vector(self.values * shape[0])
+
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
         return Vector([sum(self.values)]) if keepdims else sum(self.values)
 
-    def mean(self, axis: int | tuple[int, ...] = -1, keepdims: bool = False) -> Any:
-        return self.sum(axis, keepdims) / len(self.values)
+    def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
+        total = self.sum(axis, keepdims)
+        return total / (len(self) // (len(total) if isinstance(total, Vector) else 1))
 
     def all(self) -> bool:
         return all(self.values)
@@ -62,8 +69,17 @@ class Vector:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.values)
 
-    def __getitem__(self, i: int) -> Any:
-        return self.values[i]
+    def __getitem__(self, at: Any) -> Any:
+        """An entry; with ``[..., None, :]`` a matrix of one row, with ``[..., None]`` of one column."""
+        if not isinstance(at, tuple):
+            return self.values[at]
+        from gdcourse.workbench.matrix import Matrix  # which is itself made of this
+
+        if at == (..., None, slice(None)):
+            return Matrix(self.values, (1, len(self)))
+        if at == (..., None):
+            return Matrix(self.values, (len(self), 1))
+        return self.values[entry_of(at)]
 
     def __repr__(self) -> str:
         return f"Vector({self.values})"
@@ -86,18 +102,33 @@ class Vector:
     __hash__ = None  # type: ignore[assignment]
 
 
-def widest(*operands: Any) -> Vector:
-    """Of which kind the outcome is: that of the operand with most axes."""
-    return max((x for x in operands if isinstance(x, Vector)), key=lambda x: x.ndim, default=Vector([]))
+def entry_of(at: tuple[Any, ...]) -> int:
+    """What stands behind the dots of ``[..., i]``."""
+    if len(at) != 2 or at[0] is not ... or not isinstance(at[1], int):
+        raise IndexError(f"of this index there is nothing here: {at}")
+    return at[1]
 
 
-def beside(*operands: Any) -> Iterator[tuple[Any, ...]]:
-    """The entries of several side by side; a number, and a vector of one entry, is as long as the others."""
-    columns = [list(x) if isinstance(x, Vector) else [x] for x in operands]
-    n = max(map(len, columns))
-    if not {len(column) for column in columns} <= {1, n}:
-        raise ValueError(f"vectors of {' and '.join(str(len(c)) for c in columns)} entries do not fit")
-    return zip(*(column * n if len(column) == 1 else column for column in columns), strict=True)
+def together(function: Callable[..., Any], *operands: Any) -> Vector:
+    """A function of the entries of several side by side; a number, and what has one entry along an axis, is
+    as long as the others."""
+    shapes = {x.shape for x in operands if isinstance(x, Vector)}
+    shape = shapes.pop() if len(shapes) == 1 else common(shapes)
+    fit = [x.spread(shape) if isinstance(x, Vector) else x for x in operands]
+    n = math.prod(shape)
+    kind = next(x for x in fit if isinstance(x, Vector))
+    return kind.like(map(function, *(x.values if isinstance(x, Vector) else [x] * n for x in fit)))
+
+
+def common(shapes: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of what comes of these."""
+    own = sorted(shapes)
+    axes = max(map(len, own))
+    by_axis = list(zip(*((1,) * (axes - len(shape)) + shape for shape in own), strict=True))
+    if any(len(set(sizes) - {1}) > 1 for sizes in by_axis):
+        told = (" × ".join(map(str, shape)) for shape in own)
+        raise ValueError(f"vectors of {' and '.join(told)} entries do not fit")
+    return tuple(max(sizes) for sizes in by_axis)
 
 
 def divided(a: float, b: float) -> float:
@@ -124,8 +155,7 @@ def entrywise(function: Callable[[Any, Any], Any], turned: bool = False) -> Call
     def method(self: Vector, other: Any) -> Any:
         if not isinstance(other, (Vector, int, float)):
             return NotImplemented
-        pairs = beside(other, self) if turned else beside(self, other)
-        return widest(self, other).like(function(x, y) for x, y in pairs)
+        return together(function, other, self) if turned else together(function, self, other)
 
     return method
 
@@ -148,4 +178,9 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 def where(cond: Any, a: Any, b: Any) -> Vector:
     """Entry by entry a where the condition holds, else b."""
-    return widest(cond, a, b).like(x if yes else y for yes, x, y in beside(cond, a, b))
+    return together(lambda yes, x, y: x if yes else y, cond, a, b)
+
+
+def argsort(x: Vector, stable: bool = True) -> Vector:
+    """The places of the entries, that of the smallest first, and NaN last, as with NumPy."""
+    return Vector(sorted(range(len(x)), key=lambda i: (math.isnan(x[i]), x[i])))

@@ -81,7 +81,7 @@ def length(found: Run) -> float:
 
 
 def test_every_optimizers_chapter_has_one():
-    assert len(HAVE) >= 13 and set(HAVE) == set(EFFECTS)
+    assert len(HAVE) >= 15 and set(HAVE) == set(EFFECTS)
 
 
 @pytest.mark.parametrize("page", HAVE)
@@ -183,6 +183,29 @@ def test_primal_averaging_swings_for_longer():
     assert swing(bench.run(bench.changed("Take gradients at the average"))) > 100 * swing(
         bench.run(bench.text)
     )
+
+
+def steps_of(found: Run) -> list[tuple[float, float]]:
+    """How far each goes in the two directions."""
+    return [(abs(c - a), abs(d - b)) for (a, b), (c, d) in pairwise(found.path)]
+
+
+def test_shampoos_powers_make_even_and_turn_round_and_without_memory_it_hops():
+    bench, lr = Bench("curvature"), 0.7
+    assert steps_of(bench.run(bench.text))[0] == pytest.approx((lr, lr), rel=1e-3)
+    x, y = steps_of(bench.run(bench.changed("Take the powers −½")))[0]
+    assert x > 2 * y  # the slope is 4 along the first and 20 along the second
+    alone = bench.run(bench.changed("Count this gradient alone"))
+    assert all(step == pytest.approx((lr, lr), rel=0.01) for step in steps_of(alone))
+    assert math.dist(alone.path[-1], alone.path[-3]) < 0.01 < math.dist(alone.path[-1], alone.path[-2])
+
+
+def test_soap_walks_as_adam_where_nothing_is_turned():
+    bench, adam = Bench("curvature"), workbench.text_of("Adam", "Adam(0.1, 0.95, 0.95)")
+    soap = bench.run(bench.changed("Let SOAP walk")).path
+    straight, turned = (run(adam, surface, bench.steps - 1).path for surface in ("ravine", "turned"))
+    assert max(map(math.dist, soap[1:], straight)) < 1e-3 < 0.1 < max(map(math.dist, soap[1:], turned))
+    assert soap[0][0] < 0 < 0.1 < max(x for x, _ in soap)
 
 
 def swing(found: Run) -> float:

@@ -31,7 +31,7 @@ PROBLEMS = {
 OURS = {
     name: method.make(method.usual / 10 if method.tuned == "lr" else method.usual)
     for name, method in ALL.items()
-    if not method.kind.matrices_only and method.kind.scope != "tensor"
+    if not method.kind.matrices_only
 }
 MOMENTUM = workbench.text_of("Momentum", "Momentum(lr=0.02)")
 
@@ -107,6 +107,14 @@ WRONG = {
     "rule = 1 / 0": ("ZeroDivisionError", 1),
     "raise RecursionError('deep')": ("RecursionError", 1),
 }
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if ALL[name].kind.matrices_only])
+def test_where_theta_is_no_matrix_a_rule_for_matrices_says_so(name):
+    text = f"from {ALL[name].kind.__module__} import {name}\nrule = {name}(lr=0.1)"
+    assert run(text, "ravine", 10).error.startswith(f"{name} moves matrices, and here θ is a vector")
+    found = run(text, "turned", 10)
+    assert not found.error and len(found.path) == 11
 
 
 @pytest.mark.parametrize("text", WRONG)
