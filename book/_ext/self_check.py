@@ -125,7 +125,7 @@ class Progress(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         rows = "\n".join(row(page) for page in plain.pages() if names_on(page) != ([], []))
-        head = "".join(f'<th scope="col">{word}</th>' for word in ("Chapter", "Exercises", "Questions"))
+        head = "".join(f'<th scope="col">{word}</th>' for word in ("Chapter", "Check yourself", "Questions"))
         table = f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
         buttons = "".join(
             f'<button type="button" data-do="{name}">{word}</button>'

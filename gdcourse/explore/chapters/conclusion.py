@@ -155,7 +155,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
         ],
         tries=[
             "drag the ring along its curve: what does a rate ten times too large cost?",
-            "bet on the method with the fewest errors, then play.",
+            "bet on the method with the fewest errors, and read who has them. Then play.",
             "choose Adam, then Muon. How many are told apart from each?",
         ],
         readouts=READOUTS,

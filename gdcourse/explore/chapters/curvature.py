@@ -128,8 +128,8 @@ def curvature() -> Figure:
         ],
         compute=compute,
         tries=[
-            "let L and R see fewer gradients. How few are enough to clear the right picture?",
-            "show the turned problem, and turn it back to 0°. Who gains by it?",
+            "let L and R see fewer gradients. With how few does the diagonal at the right still hold 90%?",
+            "turn the problem back to 0°. Who gains by it?",
         ],
         rows=[
             [

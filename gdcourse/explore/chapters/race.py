@@ -69,7 +69,7 @@ def race(found: Race | None = None) -> Figure:
         ],
         compute=compute,
         tries=[
-            "raise the rate of the rest, step by step. What becomes of the gap between Adam and Muon?",
+            "raise the rate of the rest, step by step. Where is each lowest, and how far apart are they there?",
             "choose one after the other. How many are told apart from it?",
         ],
         rows=[

@@ -89,9 +89,9 @@ def schedules() -> Figure:
         ],
         compute=compute,
         tries=[
-            "choose the constant rate: the drop is gone.",
+            "choose the constant rate. Which part of the loss is larger than before, noise or way to go?",
             "compare the constant rate with WSD: which of the two parts falls at the end?",
-            "move T. Which of the five wants the largest rate, and which the smallest?",
+            "move T. Which of the five wants the smallest rate, and what becomes of the best rates in a longer run?",
         ],
         rows=[
             [

@@ -186,7 +186,7 @@ def sign() -> Figure:
         caption=[
             f"{{in_letters@view:?}}Which letter follows which in the Opticks, learnt with the exact "
             f"gradient. The {sizes[-1]} rarest letters are {percent[-1]:.0%} of the book, and here "
-            "{rarest@t:.0%} of gradient descent's excess. At the right the excess is divided by how often "
+            "{rarest@t:.0%} of gradient descent's excess, its loss above the least possible. At the right the excess is divided by how often "
             "the letters come.",
             "{in_noise@view:?}Left: where noise hides the slope, signs cancel, and the mean step is short. "
             "Right: lopsided noise. The gradient comes to rest at the letter's share, the mean of what "
