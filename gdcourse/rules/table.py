@@ -100,7 +100,7 @@ METHODS |= {
     "RAdam": Method(lambda lr: RAdam(lr), 0.01, family=BOTH),
     "Lookahead": Method(lambda lr: Lookahead(Momentum(lr)), 0.1, family=AROUND),
 }
-"""The talk's methods."""
+"""The methods up to the talk's last, Lookahead; RMSProp and AdamW are not on its list."""
 
 AFTER: dict[str, Method] = Methods()
 AFTER |= {

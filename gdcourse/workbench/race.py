@@ -1,4 +1,4 @@
-"""A reader's rule against the ten methods of the talk, each with the same seven rates."""
+"""A reader's rule against ten methods, from gradient descent to Lookahead, with the same seven rates each."""
 
 from __future__ import annotations
 

@@ -125,7 +125,10 @@ CHAPTER = Chapter(
                 Wrong(0.2214, "The gradient's size cancels: it stands above and below."),
                 Wrong(0.0447, "That is γ = 0.95, the library's default."),
             ),
-            why="√(ε/(1 − γ)), for every gradient well above that length: ε and γ set it, the gradient does not.",
+            why=(
+                "√(ε/(1 − γ)), for every gradient well above that length: ε and γ set it, the gradient "
+                "does not."
+            ),
         ),
         MissingLine(
             name="adadelta.step",

@@ -77,7 +77,10 @@ CHAPTER = Chapter(
                     "After the first gradient β¹ of the start is left, not β².",
                 ),
             ),
-            why="With it the first step has length η, whatever the betas are, and whatever a slope far above ε is.",
+            why=(
+                "With it the first step has length η, whatever the betas are, and whatever a slope far "
+                "above ε is."
+            ),
         ),
         MissingLine(
             name="adam.step",

@@ -145,7 +145,7 @@ CHAPTER = Chapter(
             ),
             options=(
                 "That the new method is better",
-                "That tuning helps, at least",
+                "That the new method, tuned, beats Adam untuned, and no more",
                 "That Adam is bad at its default",
                 "That twenty rates are too few",
             ),

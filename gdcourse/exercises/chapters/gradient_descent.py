@@ -100,7 +100,10 @@ CHAPTER = Chapter(
                 Wrong(5e8, "The height does not grow by equal amounts. Each step multiplies it."),
                 Wrong(25.6, "Each step multiplies by 1 + η, not by 2."),
             ),
-            why="The time grows with the logarithm of the distance only: from beside it the ridge is a delay and no trap.",
+            why=(
+                "The time grows with the logarithm of the distance only: from beside it the ridge is a "
+                "delay and no trap."
+            ),
         ),
     ),
 )

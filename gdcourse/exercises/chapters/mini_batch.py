@@ -25,7 +25,10 @@ CHAPTER = Chapter(
                 Wrong(48.0, "That halves the variance. The error is its root."),
                 Wrong(148.0, "That is an eighth of the variance. Half the error is a quarter."),
             ),
-            why="The larger the share of the data, the further the error lies below 1/√n: 87 do what 1/√n alone would ask 100 for.",
+            why=(
+                "The larger the share of the data, the further the error lies below 1/√n: 87 do what 1/√n "
+                "alone would ask 100 for."
+            ),
         ),
         Choice(
             name="mini_batch.putting_back",

@@ -44,7 +44,7 @@ CHAPTER = Chapter(
                     "b and c come with powers of x: otherwise no value would be drawn towards 1.",
                 ),
             ),
-            why="The singular vectors stay. Only the values go, towards 1.",
+            why="The singular vectors stay. Only the values change.",
         ),
         Number(
             name="muon.steps",
@@ -103,7 +103,10 @@ CHAPTER = Chapter(
                 Wrong("M + mu * (M - g)", "That goes away from the gradient."),
                 Wrong("(M + g) / 2", "The shares are μ and 1 − μ, as in M."),
             ),
-            why="The average is taken before the matrix is orthogonalised, so that noise cancels first.",
+            why=(
+                "The average is taken before the matrix is orthogonalised. Whether that is the better "
+                "order a longer exercise asks."
+            ),
         ),
         Formula(
             name="muon.shape",

@@ -177,7 +177,7 @@ CHAPTER = Chapter(
                     ),
                 ),
             ),
-            why="Clipping would have spared Adam this standstill, if not the spike's own step.",
+            why="Clipping before the averages would have spared Adam both, the throw and the standstill.",
         ),
         Choice(
             name="repairs.belief",

@@ -151,7 +151,10 @@ CHAPTER = Chapter(
                 Wrong(0.05, "Upside down: a smaller effective rate allows a larger η."),
                 Wrong(2.5, "The limit is 2 over the curvature, not 1."),
             ),
-            why="2/((1 − β)h): so its best rates are about ten times gradient descent's.",
+            why=(
+                "2/((1 − β)h), ten times gradient descent's limit. Whether such a rate is good is another "
+                "question: with noise, on the page, it was not."
+            ),
         ),
         Choice(
             name="schedule_free.evaluate",

@@ -351,12 +351,12 @@ def adadelta() -> Figure:
         caption=[
             "{in_unit@view:?}One valley, measured in other units, drawn in metres; η and ε keep their "
             "numbers. Gradient descent's steps shrink with the square of the unit, RMSProp's with the unit.",
-            "{in_unit@view:?}{shared:?}Adadelta takes its unit from its own steps; but ε starts them, and keeps its "
-            "number.",
+            "{in_unit@view:?}{shared:?}Adadelta takes its unit from its own steps; but ε starts them, and "
+            "keeps its number.",
             "{in_unit@view:?}{apart:?}Adadelta, each ε converted, walks as in metres.",
-            "{in_loss@view:?}Each point of the map is a factor and an ε; the row below is gradient descent, "
-            "which diverges where tinted. Right of the dotted line gradients outweigh ε at first; there, at "
-            "this ε, the map's losses differ {row:.2g} times at most.",
+            "{in_loss@view:?}Each point of the map is a factor and an ε; the row below is gradient "
+            "descent, which diverges where tinted. Right of the dotted line gradients outweigh ε at first; "
+            "there, at this ε, the map's losses differ {row:.2g} times at most.",
             "{in_steps@view:?}Losses are divided by their factor.",
             "{in_steps@view:?}Adadelta comes down to {thrown_low:.0e} at step {thrown_at:d}, and is thrown "
             "out again: {end:.2g} at the end.",
@@ -364,9 +364,9 @@ def adadelta() -> Figure:
             "there.",
             "{in_steps@view:?}Gradient descent, η = 0.05, ends at {gd_end:.2g}.",
         ],
-        alt="Two panels with θ measured in units of {per}. On the level lines of a valley, drawn in metres, "
-        "gradient descent, RMSProp and Adadelta all stop far from the minimum. Their distances to it over "
-        "the steps fall slowly, to {gd_left:.2g}, {rms_left:.2g} and {ada_left:.2g} metres.",
+        alt="Two panels with θ measured in units of {per}. On the level lines of a valley, drawn in "
+        "metres, gradient descent, RMSProp and Adadelta all stop far from the minimum. Their distances "
+        "to it over the steps fall slowly, to {gd_left:.2g}, {rms_left:.2g} and {ada_left:.2g} metres.",
         encoding={
             **{f"{a}_path_{axis}": Encoding(bits=8, clip=(-4.6, 1.6)) for a, *_ in three for axis in "xy"},
             **{f"{a}_away": Encoding(bits=8) for a, *_ in three},

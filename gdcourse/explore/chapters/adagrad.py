@@ -167,7 +167,8 @@ def adagrad() -> Figure:
         caption=[
             "{in_turn@view:?}Each method has its best η at each angle. Adagrad needs {least:d} steps at 0° "
             "and {most:d} at 45°, the others the same number everywhere. The run shown starts off the "
-            "valley's floor; from a start on it Adagrad needs {floor_adagrad:d} here, gradient descent {floor_gd:d}, momentum {floor_momentum:d}.",
+            "valley's floor; from a start on it Adagrad needs {floor_adagrad:d} here, gradient descent "
+            "{floor_gd:d}, momentum {floor_momentum:d}.",
             "{in_others@view:?}These two see the slope as a whole: turn the bowl, and the path turns with "
             "it.",
             f"{{in_rates@view:?}}The curvatures are 1 and {KAPPA:.0f}. At 0° each coordinate has its own, "
@@ -175,8 +176,8 @@ def adagrad() -> Figure:
             f"together: {{ratio_most:.3g}} to 1 at 45°.",
         ],
         alt="Two panels with the bowl turned by {angle}. Adagrad's path slides to the valley's floor and "
-        "creeps along it. Steps over the angle: gradient descent and momentum are level lines; Adagrad's "
-        "rises steeply from below both, {least:d}, to above both, {most:d}.",
+        "creeps along it. Steps over the angle: gradient descent and momentum are level lines; "
+        "Adagrad's rises steeply from below both, {least:d}, to above both, {most:d}.",
         encoding={
             **{f"contour_{axis}": Encoding(clip=(-2, 2)) for axis in "xy"},
             **{f"rate_{i}": Encoding(bits=8, log=True, clip=(1e-4, 100)) for i in (1, 2)},

@@ -248,8 +248,8 @@ def adam() -> Figure:
             "{in_steady@view:?}Correction {corrected}: step {t} is {steady_now@t:.2f} η long.",
         ],
         caption=[
-            "{in_division@view:?}The arrow points against {is_corrected|means}, the box is {is_corrected|boxes}; dots are "
-            "the gradients.",
+            "{in_division@view:?}The arrow points against {is_corrected|means}, the box is "
+            "{is_corrected|boxes}; dots are the gradients.",
             "{in_division@view:?}Divided, it reaches {ahead_x@t:.2f} of the way to the edge along θ₁, "
             "{ahead_y@t:.2f} along θ₂: near 1 where gradients agreed, near 0 where they cancelled.",
             "{in_division@view:?}Divided, it reaches {raw_x@t:.2f} of the way to the edge along θ₁, "
@@ -264,9 +264,9 @@ def adam() -> Figure:
             "{in_steady@view:?}β₂ = 0.999.",
         ],
         alt="Two panels at step {t}. The path on a narrow bowl with a short arrow, the step. Gradients as "
-        "dots, widely scattered upwards and downwards but all on the right, and their mean, an arrow to the "
-        "right that nearly reaches the edge of a tall box. Divided by the box it is {ahead_x@t:.2f} long to "
-        "the right, {ahead_y@t:.2f} upwards or downwards.",
+        "dots, widely scattered upwards and downwards but all on the right, and their mean, an arrow "
+        "to the right that nearly reaches the edge of a tall box. Divided by the box it is "
+        "{ahead_x@t:.2f} long to the right, {ahead_y@t:.2f} upwards or downwards.",
         encoding={
             **{name: Encoding(bits=8) for name in ("level_x", "level_y")},
             **{name: Encoding(clip=(-6, 6)) for name in ("x", "y", "to_x", "to_y")},

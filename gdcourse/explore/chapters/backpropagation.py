@@ -199,7 +199,10 @@ def backpropagation() -> Figure:
         ],
         compute=compute,
         tries=[
-            "press other pixels (the dots) and units (the triangles). Where the slope is zero, which factor is?",
+            (
+                "press other pixels (the dots) and units (the triangles). Where the slope is zero, which "
+                "factor is?"
+            ),
             "bring the two nudges closer: does the dashed slope come to the other?",
         ],
         rows=[
@@ -318,8 +321,8 @@ def backpropagation() -> Figure:
             "yours. A unit is on where its sum is above 0.",
             "{in_product@view:?}{unseen:?}It does not reach the loss: what came in is zero.",
             "{in_nudge@view:?}Two nudges ask the loss itself.",
-            "{in_nudge@view:?}At a change of {corner_inside:.3g} the unit switches, between the nudges: the "
-            "loss has a corner.",
+            "{in_nudge@view:?}At a change of {corner_inside:.3g} the unit switches, between the nudges: "
+            "the loss has a corner.",
             "{in_nudge@view:?}At a change of {corner_beyond:.3g} the unit switches, and the loss has a "
             "corner; the nudges stand closer.",
             "{in_nudge@view:?}With half the nudge the error is divided by {falls:.3g}.",

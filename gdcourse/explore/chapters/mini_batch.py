@@ -230,20 +230,24 @@ def mini_batch() -> Figure:
             "{in_cloud@view:?}n = {batch}: the noise is {noise:.2f} times as long as the gradient.",
             "{in_cloud@view:?}n = {silent:d}: all of the data, and no noise.",
             "{in_cost@view:?}n = {batch}, η = {rate:.2g}: {need:.0f} steps, which read {read:.0f} examples.",
-            "{in_cost@view:?}If a step costs {price}, n = {batch} costs {dearer@price:.2f} times as much as "
-            "the cheapest.",
+            "{in_cost@view:?}If a step costs {price}, n = {batch} costs {dearer@price:.2f} times as much "
+            "as the cheapest.",
             "{in_cost@view:?}{cheapest@price:?}If a step costs {price}, n = {batch} is the cheapest.",
         ],
         caption=[
             "{in_cloud@view:?}The larger the batch, the closer its gradients lie round the full one, the "
             "arrow. The ellipses are one and two standard deviations by the formula.",
             f"{{in_cost@view:?}}The cheapest way to the first loss of {TARGET} is n = {{best@price|sizes}}, "
-            f"the dearest costs {{dearest@price:.0f}} times as much. A step costs its examples, a fixed price, or both.",
-            "{in_cost@view:?}But some seeds of n = {rivals@price|rivals} are as cheap: three seeds do not tell.",
+            f"the dearest costs {{dearest@price:.0f}} times as much. A step costs its "
+            "examples, a fixed price, or both.",
+            (
+                "{in_cost@view:?}But some seeds of n = {rivals@price|rivals} are as cheap: three seeds do "
+                "not tell."
+            ),
         ],
         alt="Two panels for a batch size of {batch}. A cloud of mini-batch gradients around the tip of the "
-        "full gradient's arrow, within two ellipses. The length of the noise falls along a straight line on "
-        "log scales, and a little faster at the end; here it is {noise:.2f} gradient lengths.",
+        "full gradient's arrow, within two ellipses. The length of the noise falls along a straight "
+        "line on log scales, and a little faster at the end; here it is {noise:.2f} gradient lengths.",
         encoding={
             **{
                 f"{name}_{axis}": Encoding(bits=8, clip=(-9, 9))

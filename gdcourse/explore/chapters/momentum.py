@@ -120,7 +120,10 @@ def momentum() -> Figure:
         ],
         compute=compute,
         tries=[
-            "set γ to 0, where the two paths are one. Then raise it: from which γ on does momentum end higher?",
+            (
+                "set γ to 0, where the two paths are one. Then raise it: from which γ on does momentum end "
+                "higher?"
+            ),
             "drag the ring straight across, from one dashed curve to the other: the shade stays.",
             "raise γ and see how often the ball swings through the middle.",
         ],
@@ -228,17 +231,15 @@ def momentum() -> Figure:
             "{in_valley@view:?}η = {eta:.3g}. Gradient descent is out at step {gd_out:d}; momentum's loss "
             "ends at {momentum_end:.2g}.",
             "{in_valley@view:?}η = {eta:.3g}. Out of bounds: gradient descent at step {gd_out:d}, momentum "
-            "at "
-            "step {momentum_out:d}.",
+            "at step {momentum_out:d}.",
             *(
                 f"{{in_{name}@view:?}}{text}"
                 for name in ("map", "one")
                 for text in (
-                    "ηλ = {product}, γ = {gamma}: at most {shrunk:.2g} left of the error 1 over steps 51 to "
-                    "60.",
+                    "ηλ = {product}, γ = {gamma}: at most {shrunk:.2g} left of the error 1 over steps 51 "
+                    "to 60.",
                     "ηλ = {product}, γ = {gamma}: has grown first, is at {swings:.2g} of 1 in steps 51 to "
-                    "60, and "
-                    "shrinks.",
+                    "60, and shrinks.",
                     "ηλ = {product}, γ = {gamma}: the error of 1 stays at {kept:.2g}.",
                     "ηλ = {product}, γ = {gamma}: the error of 1 has grown to {larger:.3g} by steps 51 to "
                     "60.",
@@ -250,16 +251,17 @@ def momentum() -> Figure:
             "{in_valley@view:?}Both start at the dot with the same η. Momentum sums the slopes that it has "
             "met: where they alternate they cancel, where they agree they add up. Across this valley the "
             "curvature is λ = {across:d}, along it 1.",
-            "{in_map@view:?}Each point of the map is a pair of settings; the small dots are yours in flatter "
-            "directions. Between the dashed curves the factor is √γ. In the tinted part nothing shrinks.",
+            "{in_map@view:?}Each point of the map is a pair of settings; the small dots are yours in "
+            "flatter directions. Between the dashed curves the factor is √γ. In the tinted part nothing "
+            "shrinks.",
             "{in_map@view:?}Here {flattest:.2f} is left in the flattest, λ/128.",
             "{in_one@view:?}A bowl of one direction, from 1 and at rest. Between the dashed curves of the "
             "map, the longer the memory, the longer it swings.",
         ],
-        alt="Two panels for momentum at ηλ {product} and γ {gamma}. In a long narrow valley gradient descent "
-        "creeps along the floor and stops short of the cross; momentum swings through the valley and ends on "
-        "the cross. The losses over the steps: {gd_end:.2g} for gradient descent at the end, "
-        "{momentum_end:.2g} for momentum.",
+        alt="Two panels for momentum at ηλ {product} and γ {gamma}. In a long narrow valley gradient "
+        "descent creeps along the floor and stops short of the cross; momentum swings through the "
+        "valley and ends on the cross. The losses over the steps: {gd_end:.2g} for gradient descent at "
+        "the end, {momentum_end:.2g} for momentum.",
         encoding={
             "theta": Encoding(bits=8, clip=(-3, 3)),
             "velocity": Encoding(bits=8, clip=(-3, 3)),

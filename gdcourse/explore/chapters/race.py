@@ -69,7 +69,10 @@ def race(found: Race | None = None) -> Figure:
         ],
         compute=compute,
         tries=[
-            "raise the rate of the rest, step by step. Where is each lowest, and how far apart are they there?",
+            (
+                "raise the rate of the rest, step by step. Where is each lowest, and how far apart are "
+                "they there?"
+            ),
             "choose one after the other. How many are told apart from it?",
         ],
         rows=[
@@ -130,16 +133,16 @@ def race(found: Race | None = None) -> Figure:
         ],
         readouts=[
             "{in_rates@view:?}With the rest at {beside} the lowest losses are: momentum "
-            "{momentum_at@beside:.2f}, Adam {adam_at@beside:.2f}, Muon {muon_at@beside:.2f}, "
-            "SOAP (k = 1) {soap_at@beside:.2f}.",
+            "{momentum_at@beside:.2f}, Adam {adam_at@beside:.2f}, Muon {muon_at@beside:.2f}, SOAP (k = 1) "
+            "{soap_at@beside:.2f}.",
             f"{{in_race@view:?}}{TOLD}",
         ],
         caption=[
             "{in_rates@view:?}One seed, 300 steps. A rate for the hidden matrices, and one of the partner "
-            "for embeddings, head and gains. Losses above 3 are not drawn; beyond a curve's "
-            "ends nothing was tried.",
-            "{in_race@view:?}Each at the pair of rates that validation chose. A dot is a seed, with the same "
-            "start and the same batches for all; rings are means.",
+            "for embeddings, head and gains. Losses above 3 are not drawn; beyond a curve's ends nothing "
+            "was tried.",
+            "{in_race@view:?}Each at the pair of rates that validation chose. A dot is a seed, with the "
+            "same start and the same batches for all; rings are means.",
         ],
         alt="Two panels. Validation loss over the rate of the hidden matrices, the rest at {beside}: the "
         "curves of Muon and SOAP fall and rise, those of Adam and momentum rise. Lowest: Muon "

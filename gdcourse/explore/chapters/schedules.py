@@ -91,7 +91,10 @@ def schedules() -> Figure:
         tries=[
             "choose the constant rate. Which part of the loss is larger than before, noise or way to go?",
             "compare the constant rate with WSD: which of the two parts falls at the end?",
-            "move T. Which of the five wants the smallest rate, and what becomes of the best rates in a longer run?",
+            (
+                "move T. Which of the five wants the smallest rate, and what becomes of the best rates in "
+                "a longer run?"
+            ),
         ],
         rows=[
             [
@@ -156,22 +159,22 @@ def schedules() -> Figure:
         ],
         readouts=["{shape}, peak rate {rate}, {steps} steps: expected loss {end:.3g} at the end."],
         caption=[
-            "{in_parts@view:?}{end_jitter:?}Of the loss at the end, {end_jitter:.3g} is noise, {end_way:.3g} "
-            "way to go.",
+            "{in_parts@view:?}{end_jitter:?}Of the loss at the end, {end_jitter:.3g} is noise, "
+            "{end_way:.3g} way to go.",
             "{in_parts@view:?}{still:?}Without noise all of the loss is way to go.",
             "{in_parts@view:?}Where the rate began to fall, the loss was {before:.3g}.",
             "{in_parts@view:?}{own_end:?}Faint: the run itself, which ends at {own_end:.3g}.",
-            "{in_places@view:?}Steep are the 19 directions with a curvature above 1/20, flat the other 181. "
-            "At the end: steep {end_steep:.3g}, flat {end_flat:.3g}.",
+            "{in_places@view:?}Steep are the 19 directions with a curvature above 1/20, flat the other "
+            "181. At the end: steep {end_steep:.3g}, flat {end_flat:.3g}.",
             "{in_places@view:?}{own_end:?}Faint: the run itself, which ends at {own_end:.3g}.",
-            "{in_rates@view:?}A line for each schedule; the ring is the one chosen. Best of the rates drawn: "
-            "constant {best_0:.2g}, WSD {best_1:.2g}, cosine {best_2:.2g}, linear {best_3:.2g}, average "
-            "{best_4:.2g}.",
+            "{in_rates@view:?}A line for each schedule; the ring is the one chosen. Best of the rates "
+            "drawn: constant {best_0:.2g}, WSD {best_1:.2g}, cosine {best_2:.2g}, linear {best_3:.2g}, "
+            "average {best_4:.2g}.",
         ],
         alt="Two panels. Left the rate: level for 80 % of the steps, then in a line to 0. Right the loss "
-        "over the steps, on a log axis: it falls, stays on a level that is nearly all noise, and drops when "
-        "the rate falls, from {before:.2g} to {end:.2g}. The dashed line, noise, drops with it; the dotted "
-        "line, way to go, is far below.",
+        "over the steps, on a log axis: it falls, stays on a level that is nearly all noise, and drops "
+        "when the rate falls, from {before:.2g} to {end:.2g}. The dashed line, noise, drops with it; "
+        "the dotted line, way to go, is far below.",
         encoding=dict.fromkeys(
             ("loss", "jitter", "way", "steep", "flat", "own"), Encoding(bits=8, log=True, clip=DRAWN)
         ),

@@ -176,8 +176,8 @@ def sign() -> Figure:
             ],
         ],
         readouts=[
-            "{in_letters@view:?}Step {t}, letters {table}, {factor} × the best η. Excess: gradient "
-            "descent {descent@t:.2g}, Signum {signum@t:.2g}, Lion {lion@t:.2g}, Adam {adam@t:.2g} nats.",
+            "{in_letters@view:?}Step {t}, letters {table}, {factor} × the best η. Excess: gradient descent "
+            "{descent@t:.2g}, Signum {signum@t:.2g}, Lion {lion@t:.2g}, Adam {adam@t:.2g} nats.",
             "{in_noise@view:?}{keeps:?}Batches of {batch}, γ = {gamma}: the sign comes to rest where the "
             "model gives the letter {keeps:.2f} of its share.",
             "{in_noise@view:?}{forgets:?}Batches of {batch}, γ = {gamma}: most of what the sign sees is "
@@ -186,16 +186,16 @@ def sign() -> Figure:
         caption=[
             f"{{in_letters@view:?}}Which letter follows which in the Opticks, learnt with the exact "
             f"gradient. The {sizes[-1]} rarest letters are {percent[-1]:.0%} of the book, and here "
-            "{rarest@t:.0%} of gradient descent's excess, its loss above the least possible. At the right the excess is divided by how often "
-            "the letters come.",
+            "{rarest@t:.0%} of gradient descent's excess, its loss above the least possible. At the right "
+            "the excess is divided by how often the letters come.",
             "{in_noise@view:?}Left: where noise hides the slope, signs cancel, and the mean step is short. "
             "Right: lopsided noise. The gradient comes to rest at the letter's share, the mean of what "
             "batches hold; the sign at their median.",
         ],
         alt="Two panels, letters {table}. Left, excess loss over 300 steps, both in logarithms: gradient "
-        "descent is at {descent@t:.2g} nats, Lion at {lion@t:.2g}, Signum and Adam far below. Right, for "
-        "each time that a letter comes: gradient descent's and Lion's climb a hundredfold from the commonest "
-        "letters to the rarest, Signum's is nearly level.",
+        "descent is at {descent@t:.2g} nats, Lion at {lion@t:.2g}, Signum and Adam far below. Right, "
+        "for each time that a letter comes: gradient descent's and Lion's climb a hundredfold from the "
+        "commonest letters to the rarest, Signum's is nearly level.",
         encoding={
             **dict.fromkeys(MAKE, Encoding(bits=8, log=True, clip=OVERALL)),
             **{f"{name}_by": Encoding(bits=8, log=True, clip=BY_GROUP) for name in MAKE},

@@ -124,17 +124,17 @@ def stochastic() -> Figure:
             f"constant rate's.",
         ],
         caption=[
-            "At the start {agree:.0%} of the examples ask for a step towards the minimum. At the minimum they "
-            "disagree, and θ keeps moving. The formula, for its squared distance, counts the noise at the "
-            "minimum only.",
+            "At the start {agree:.0%} of the examples ask for a step towards the minimum. At the minimum "
+            "they disagree, and θ keeps moving. The formula, for its squared distance, counts the noise at "
+            "the minimum only.",
             "{lower:?}With a falling rate it ends closer.",
             "{higher:?}So small an η, falling, has come less far.",
         ],
         alt="Two panels at η {eta}. A path on level lines runs jagged from the lower left towards the "
-        "minimum and then dances around it; most of its points lie inside an orange ellipse. On the right "
-        "the mean squared distance to the minimum on log axes: at a constant rate it levels off at "
-        "{settled:.3f}, about the formula's line, {level:.3f}; with a falling rate it goes on falling below "
-        "it, to {end:.4f}.",
+        "minimum and then dances around it; most of its points lie inside an orange ellipse. On the "
+        "right the mean squared distance to the minimum on log axes: at a constant rate it levels off "
+        "at {settled:.3f}, about the formula's line, {level:.3f}; with a falling rate it goes on "
+        "falling below it, to {end:.4f}.",
         encoding={
             "path_x": Encoding(bits=8, clip=(-2.2, 2.5)),
             "path_y": Encoding(bits=8, clip=(-1.4, 2.7)),

@@ -151,20 +151,20 @@ def weight_decay() -> Figure:
             "decay in the gradient, {adamw_end:.2f} beside the step.",
         ],
         caption=[
-            "{in_left@view:?}A weight starts at 1; its gradients are noise of size s around zero. Beside Adam's step, decay shrinks "
-            "all weights alike. In the gradient √v̂ divides it as it divides the noise: large s leaves "
-            "little decay; at s far below λ, θ first falls by about η a step.",
+            "{in_left@view:?}A weight starts at 1; its gradients are noise of size s around zero. Beside "
+            "Adam's step, decay shrinks all weights alike. In the gradient √v̂ divides it as it divides "
+            "the noise: large s leaves little decay; at s far below λ, θ first falls by about η a step.",
             "{in_bowl@view:?}{free:?}The loss is ½(θ − θ*)². In the gradient decay moves the minimum, to "
-            "{goal_of_l2:.2f}. Beside the step it does not: θ makes for θ*, slowly at the end, as long as θ* "
-            "is not beyond 1/λ.",
+            "{goal_of_l2:.2f}. Beside the step it does not: θ makes for θ*, slowly at the end, as long as "
+            "θ* is not beyond 1/λ.",
             "{in_bowl@view:?}{held:?}The loss is ½(θ − θ*)². In the gradient decay moves the minimum, to "
             "{goal_of_l2:.2f}. Beside the step it sets a bound: a steady pull to θ* is a step of η, and at "
             "1/λ = {held:.3g} decay takes as much.",
         ],
-        alt="Two panels at gradients of size {scale} and λ {decay}. Over 2,000 steps a weight of 1 falls to "
-        "{beside@t:.2f} with decay beside the step, and only to {inside@t:.2f} with decay in the gradient. "
-        "Over the size of the gradients, at the last step: beside the step a level line; in the gradient a "
-        "curve that climbs from zero, for small gradients, to nearly one, for large.",
+        alt="Two panels at gradients of size {scale} and λ {decay}. Over 2,000 steps a weight of 1 falls "
+        "to {beside@t:.2f} with decay beside the step, and only to {inside@t:.2f} with decay in the "
+        "gradient. Over the size of the gradients, at the last step: beside the step a level line; in "
+        "the gradient a curve that climbs from zero, for small gradients, to nearly one, for large.",
         encoding={
             **dict.fromkeys(("inside", "beside", "curve", "level"), Encoding(bits=8, clip=(-0.1, 1.0))),
             "curve_x": Encoding(log=True),
