@@ -100,7 +100,6 @@ CONSTANTS: dict[str, dict[str, str]] = {
     },
     "backpropagation": {
         "half": "the nudge beside which the error is compared",
-        "0": "the sum above which a ReLU is on",
     },
     "batch": {
         "2": FORMULA,  # 2/L
@@ -166,7 +165,6 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "1": SETTING,  # the gradients
         "0.1": SETTING,
         "0.9": SETTING,
-        "150": SETTING,
     },
     "schedule_free": {},
     "schedules": {"19": SETTING, "181": SETTING, "1": SETTING, "20": SETTING},  # directions; where they part

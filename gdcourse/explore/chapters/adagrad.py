@@ -166,9 +166,9 @@ def adagrad() -> Figure:
         ],
         caption=[
             "{in_turn@view:?}Each method has its best η at each angle. Adagrad needs {least:d} steps at 0° "
-            "and {most:d} at 45°, the others the same number everywhere. The run shown starts off the "
-            "valley's floor; from a start on it Adagrad needs {floor_adagrad:d} here, gradient descent "
-            "{floor_gd:d}, momentum {floor_momentum:d}.",
+            "and {most:d} at 45°, the others one number. Shown is a start off the valley's "
+            "floor; from one on it Adagrad needs {floor_adagrad:d} here, gradient descent {floor_gd:d}, "
+            "momentum {floor_momentum:d}.",
             "{in_others@view:?}These two see the slope as a whole: turn the bowl, and the path turns with "
             "it.",
             f"{{in_rates@view:?}}The curvatures are 1 and {KAPPA:.0f}. At 0° each coordinate has its own, "

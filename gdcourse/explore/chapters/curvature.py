@@ -128,7 +128,7 @@ def curvature() -> Figure:
         ],
         compute=compute,
         tries=[
-            "let L and R see fewer gradients. With how few does the diagonal at the right still hold 90%?",
+            "let L and R see fewer gradients. With how few does the diagonal still hold 90%?",
             "turn the problem back to 0°. Who gains by it?",
         ],
         rows=[

@@ -238,8 +238,7 @@ def mini_batch() -> Figure:
             "{in_cloud@view:?}The larger the batch, the closer its gradients lie round the full one, the "
             "arrow. The ellipses are one and two standard deviations by the formula.",
             f"{{in_cost@view:?}}The cheapest way to the first loss of {TARGET} is n = {{best@price|sizes}}, "
-            f"the dearest costs {{dearest@price:.0f}} times as much. A step costs its "
-            "examples, a fixed price, or both.",
+            f"the dearest costs {{dearest@price:.0f}} times as much.",
             (
                 "{in_cost@view:?}But some seeds of n = {rivals@price|rivals} are as cheap: three seeds do "
                 "not tell."

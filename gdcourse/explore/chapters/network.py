@@ -100,7 +100,7 @@ def network() -> Figure:
         ],
         compute=compute,
         tries=[
-            "go back to step 0 and play: which answers come right first, and which do not stay right?",
+            "go back to step 0 and play: which answers come right, and which go wrong again?",
             "bet on a digit first. Then see when each of them is learnt.",
         ],
         rows=[

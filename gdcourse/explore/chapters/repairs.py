@@ -136,7 +136,6 @@ def repairs() -> Figure:
             "{from:?}Adam walks up, by more than 0.01 η a step, with β₂ from {from:.4g} to {to:.4g} of "
             "those on the slider.",
             "{never:?}Adam walks down with each β₂ on the slider.",
-            "A line that leaves the picture goes on beyond it.",
         ],
         alt="Two panels. Left, a run of 300 steps with β₂ of {beta2}: Adam's θ climbs, which is the wrong "
         "way, and that of {repair} hardly moves. Right, the mean step over β₂: Adam's lies above zero, "

@@ -191,21 +191,20 @@ def rmsprop() -> Figure:
             f"{{astray_at:.3g}} η astray.",
         ],
         caption=[
-            "{forward_here:?}Gradients of 1, then of 0.1 in the shaded steps, then of 1. RMSProp forgets the "
-            "large ones, the sooner the smaller γ; Adagrad adds them up, and hardly moves on. Its η is such "
-            f"that the first {FROM} steps go as far as those of RMSProp with γ = 0.",
-            "{astray_here:?}Nine gradients of 0.1 for each one of −0.9: they sum to zero, and θ should stay. "
-            "The shorter the memory, the more alike are the steps that a large gradient and a small one "
-            "make.",
+            "{forward_here:?}Gradients of 1, then of 0.1 in the shaded steps, then of 1. RMSProp forgets "
+            "the large ones, the sooner the smaller γ; Adagrad adds them up. Up to the shade its η takes it "
+            "as far as RMSProp with γ = 0.",
+            "{astray_here:?}Nine gradients of 0.1 for each one of −0.9: they sum to zero, and θ should "
+            "stay. The shorter the memory, the more alike are the steps that a large gradient and a small "
+            "one make.",
             "{forward_at:?}The same memory decides how far RMSProp gets on small gradients, and how far it "
             "strays where they cancel. With a longer one the first gets worse, the second better. There is "
-            "no "
-            "noise.",
+            "no noise.",
         ],
         alt="Two panels for RMSProp with γ {gamma} and for Adagrad, with gradients that are ten times "
-        "smaller from step 151 to 300. RMSProp's rate rises tenfold within some seventy steps and falls "
-        "back at once; Adagrad's only falls. RMSProp keeps its pace, Adagrad nearly stands still: "
-        "{forward_here:.3g} η against {forward_sum_here:.2g}.",
+        "smaller from step 151 to 300. RMSProp's rate rises tenfold within some seventy steps and "
+        "falls back at once; Adagrad's only falls. RMSProp keeps its pace, Adagrad nearly stands "
+        "still: {forward_here:.3g} η against {forward_sum_here:.2g}.",
         encoding={
             "rate": Encoding(bits=8, log=True, clip=(0.1, 120)),
             "rate_sum": Encoding(bits=8, log=True, clip=(0.1, 120)),

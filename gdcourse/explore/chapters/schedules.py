@@ -91,10 +91,7 @@ def schedules() -> Figure:
         tries=[
             "choose the constant rate. Which part of the loss is larger than before, noise or way to go?",
             "compare the constant rate with WSD: which of the two parts falls at the end?",
-            (
-                "move T. Which of the five wants the smallest rate, and what becomes of the best rates in "
-                "a longer run?"
-            ),
+            ("move T. Which of the five wants the smallest rate, and which the largest?"),
         ],
         rows=[
             [

@@ -184,8 +184,8 @@ def sign() -> Figure:
             "without the letter, and it steps down until the letter is forgotten.",
         ],
         caption=[
-            f"{{in_letters@view:?}}Which letter follows which in the Opticks, learnt with the exact "
-            f"gradient. The {sizes[-1]} rarest letters are {percent[-1]:.0%} of the book, and here "
+            f"{{in_letters@view:?}}Which letter follows which, learnt with the exact gradient. The "
+            f"{sizes[-1]} rarest letters are {percent[-1]:.0%} of the book, and here "
             "{rarest@t:.0%} of gradient descent's excess, its loss above the least possible. At the right "
             "the excess is divided by how often the letters come.",
             "{in_noise@view:?}Left: where noise hides the slope, signs cancel, and the mean step is short. "

@@ -151,9 +151,11 @@ def weight_decay() -> Figure:
             "decay in the gradient, {adamw_end:.2f} beside the step.",
         ],
         caption=[
-            "{in_left@view:?}A weight starts at 1; its gradients are noise of size s around zero. Beside "
-            "Adam's step, decay shrinks all weights alike. In the gradient √v̂ divides it as it divides "
-            "the noise: large s leaves little decay; at s far below λ, θ first falls by about η a step.",
+            (
+                "{in_left@view:?}Gradients are noise of size s; θ starts at 1. Beside Adam's step, decay "
+                "shrinks all weights alike. In the gradient √v̂ divides it, too: large s leaves little "
+                "decay; at s far below λ, θ first falls by about η a step."
+            ),
             "{in_bowl@view:?}{free:?}The loss is ½(θ − θ*)². In the gradient decay moves the minimum, to "
             "{goal_of_l2:.2f}. Beside the step it does not: θ makes for θ*, slowly at the end, as long as "
             "θ* is not beyond 1/λ.",

@@ -216,8 +216,10 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
             f"{{tied_seen@slice,step:.3f}}.",
         ],
         caption=[
-            "A colour is a training, shown where the slice comes nearest to it, at its shadow. On the dashed "
-            "line the loss there is the true one.",
+            (
+                "A colour is a training, shown at its shadow, the slice's nearest point. On the dashed "
+                "line both losses agree."
+            ),
             f"After step {{step}} {told[0]} is at {{{two[0]}_true@slice,step:.3f}} and shown at "
             f"{{{two[0]}_seen@slice,step:.3f}}.",
             "{first@slice:?}Between the ends the line's curve rises to {hill@slice:.2f}.",
