@@ -26,7 +26,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import rcssmin
-import rjsmin
 import yaml
 from fontTools import subset
 from fontTools.ttLib import TTFont
@@ -252,6 +251,13 @@ def one_sheet(text: str, site: Path) -> str:
     return EARLY.sub("", text[:first] + link + SHEET.sub("", text[first:]))
 
 
+def bare(code: str) -> str:
+    """A script of ours without the lines that are comments, and without indentation: in our style no string
+    goes over a line's end. (A minifier was tried that took spaces out of a template within a template.)"""
+    code = re.sub(r"^[ \t]*/\*\*.*?\*/[ \t]*\n", "", code, flags=re.S | re.M)
+    return re.sub(r"^[ \t]+", "", re.sub(r"^[ \t]*//.*\n", "", code, flags=re.M), flags=re.M)
+
+
 MODULE = ROOT / "gdcourse" / "explore" / "explore.js"
 
 
@@ -259,7 +265,7 @@ def shared_module(code: str) -> tuple[str, str]:
     """The name and the text of a file that does what a figure's inline module does. It is a script of the old
     kind, since from a file a browser runs no other."""
     plain = re.sub(r"^export (?=(?:async )?function|const)", "", code, flags=re.M)
-    script = rjsmin.jsmin(f'(() => {{\n"use strict";\n{plain}}})();')
+    script = f'(() => {{\n"use strict";\n{bare(plain)}}})();\n'
     return f"_static/figures.{hashlib.sha256(script.encode()).hexdigest()[:12]}.js", script
 
 
@@ -365,7 +371,7 @@ def finish(site: Path) -> None:
     module, script = shared_module(code)
     (site / module).write_text(script, encoding="utf-8")
     for source in (ROOT / "book" / "_static").glob("*.js"):
-        small = rjsmin.jsmin(source.read_text(encoding="utf-8"))
+        small = bare(source.read_text(encoding="utf-8"))
         (site / "_static" / source.name).write_text(small, encoding="utf-8")
     for page in pages:
         name = page.relative_to(site).as_posix()

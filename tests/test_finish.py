@@ -78,13 +78,25 @@ def test_figures_share_a_script_of_the_old_kind():
     code = "const a = 1;\nexport const b = 2;\nexport async function f() {}\nf();\n"
     name, script = finish.shared_module(code)
     assert re.fullmatch(r"_static/figures\.\w{12}\.js", name)
-    assert script == '(()=>{"use strict";const a=1;const b=2;async function f(){}\nf();})();'
+    assert (
+        script == '(() => {\n"use strict";\nconst a = 1;\nconst b = 2;\nasync function f() {}\nf();\n})();\n'
+    )
     inline = f'<script type="module" async>{code}</script>'
     page = f"<head></head><i>{inline}</i><b>{inline}</b>"
     link, there = f'<link rel="preload" as="script" href="../{name}" />', f'<script async src="../{name}">'
     made = finish.one_module(page, "../", code)
     assert made == f"<head>{link}\n  </head><i>{there}</script></i><b>{there}</script></b>"
     assert finish.one_module("<head></head>", "../", code) == "<head></head>"
+
+
+def test_our_scripts_lose_comments_and_indentation_and_nothing_else():
+    code = (
+        "/** What\n * it does. */\nconst a = () => {\n  // why\n  return `${b ? `, ${b} c` : ''}`; // d\n};\n"
+    )
+    assert finish.bare(code) == "const a = () => {\nreturn `${b ? `, ${b} c` : ''}`; // d\n};\n"
+    for path in [finish.MODULE, *(ROOT / "book" / "_static").glob("*.js")]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert line.count("`") % 2 == 0, f"{path.name}: a template goes over a line's end: {line}"
 
 
 def test_no_page_brings_what_all_figures_share(site):
