@@ -42,8 +42,10 @@ class Deck(Visit):
         return self.tab.evaluate("Reveal.getCurrentSlide().id")
 
     def to(self, name: str) -> None:
-        self.tab.evaluate("name => { location.hash = '#/' + name; }", name)
-        self.tab.wait_for_function("name => Reveal.getCurrentSlide().id === name", arg=name)
+        """By the address, again where Reveal has just written the last slide's over it, as it does a second
+        after a slide changed."""
+        there = "name => Reveal.getCurrentSlide().id === name || void (location.hash = '#/' + name)"
+        self.tab.wait_for_function(there, arg=name, polling=500)
 
     def press(self, key: str, leads_to: str) -> None:
         self.tab.keyboard.press(key)
