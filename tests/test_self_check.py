@@ -354,10 +354,12 @@ def test_progress_is_shown_saved_deleted_and_loaded_again(browser, guarded, tmp_
             (tmp_path / "bad.json").write_text(text)
             tab.set_input_files(".gd-progress input", tmp_path / "bad.json")
             tab.wait_for_function(
-                "document.querySelector('.gd-progress-says').textContent.includes('nothing was changed')"
+                "() => document.querySelector('.gd-progress-says').textContent.includes('nothing was changed')"
             )
             assert tab.evaluate("localStorage.getItem('another')") == "stays"
             tab.evaluate("document.querySelector('.gd-progress-says').textContent = ''")
         tab.set_input_files(".gd-progress input", saved)
-        tab.wait_for_function("document.querySelector('.gd-progress-says').textContent.startsWith('2 of')")
+        tab.wait_for_function(
+            "() => document.querySelector('.gd-progress-says').textContent.startsWith('2 of')"
+        )
         assert counts(tab)[title][0] == "1 of 5, 1 tried"
