@@ -315,6 +315,9 @@ def test_from_a_file_a_page_says_what_it_needs(browser, site):
 # ------------------------------------------------------------------------------------- what a browser keeps
 
 
+SAYS = "words => document.querySelector('.gd-progress-says').textContent.includes(words)"
+
+
 def counts(tab) -> dict[str, list[str]]:
     rows = tab.locator(".gd-progress tbody tr").all()
     return {row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in rows}
@@ -353,9 +356,7 @@ def test_progress_is_shown_saved_deleted_and_loaded_again(browser, guarded, tmp_
         for text in ("no JSON", "[1, 2]", '{"another": {"state": "solved"}}'):
             (tmp_path / "bad.json").write_text(text)
             tab.set_input_files(".gd-progress input", tmp_path / "bad.json")
-            tab.wait_for_function(
-                "() => document.querySelector('.gd-progress-says').textContent.includes('nothing was changed')"
-            )
+            tab.wait_for_function(SAYS, arg="nothing was changed")
             assert tab.evaluate("localStorage.getItem('another')") == "stays"
             tab.evaluate("document.querySelector('.gd-progress-says').textContent = ''")
         tab.set_input_files(".gd-progress input", saved)

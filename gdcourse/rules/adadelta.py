@@ -1,4 +1,4 @@
-"""Adadelta: steps in the units of θ, without a learning rate."""
+"""Adadelta: where η was, the size of its own recent steps; its one ε sets the first of them."""
 
 from dataclasses import dataclass
 

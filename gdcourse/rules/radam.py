@@ -1,4 +1,4 @@
-"""Rectified Adam: Adam that holds back until its denominator can be trusted."""
+"""Rectified Adam: momentum's steps at first, then a growing share of Adam's."""
 
 from dataclasses import dataclass
 

@@ -120,7 +120,7 @@ CHAPTER = Chapter(
                     "The last mini-batch of a pass is never taken: the list has N examples.",
                 ),
             ),
-            why="One pass takes each example once: that is why it leaves less noise than drawing afresh.",
+            why="One pass takes each example once: on these chapters' least squares that left less noise.",
         ),
     ),
 )
