@@ -323,7 +323,17 @@ SAID = """figure => [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_captions_and_readouts_are_those_of_the_state(browser, tmp_path, name):
-    """At some twenty states the page says what Python says, and what is below does not move."""
+    check_words(browser, tmp_path, name, most=24)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_captions_and_readouts_are_those_of_more_states(browser, tmp_path, name):
+    check_words(browser, tmp_path, name, most=40)
+
+
+def check_words(browser, tmp_path, name, most) -> None:
+    """At so many states the page says what Python says, and what is below does not move."""
     figure = made(name)
     page = tmp_path / "figure.html"
     page.write_text(f'<!doctype html><html lang="en"><meta charset="utf-8">{figure.html()}</html>')
@@ -333,7 +343,7 @@ def test_captions_and_readouts_are_those_of_the_state(browser, tmp_path, name):
     tab.wait_for_selector(".gd-figure[data-ready]")
     drawn = tab.locator(".gd-figure")
     below: dict[tuple[bool, ...], set[int]] = {}
-    for state in states(figure, 16)[:24]:
+    for state in states(figure, 30)[:most]:
         set_state(drawn, state)
         caption, lines, height = drawn.evaluate(SAID)
         assert caption == figure.captioned(state)

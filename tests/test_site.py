@@ -170,6 +170,28 @@ def test_launch_buttons_lead_to_the_notebook(site):
     ],
 )
 def test_a_page_in_the_browser(browser, address, page, scheme):
+    check_page(browser, address, page, scheme)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_in_the_browser_in_the_dark(browser, address, page):
+    check_page(browser, address, page, "dark")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opened_on_a_phone_fits_it(browser, address, page):
+    """tests/test_access.py narrows pages that are open."""
+    with Visit(browser, address, page, "light", width=390) as visit:
+        wide = """[...document.querySelectorAll('.bd-article *')]
+            .filter(e => e.getBoundingClientRect().right > 391)
+            .map(e => e.tagName + '.' + e.className).slice(0, 5)"""
+        width = visit.tab.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390, f"the page is {width} px wide; beyond the edge: {visit.tab.evaluate(wide)}"
+
+
+def check_page(browser, address, page, scheme) -> None:
     with Visit(browser, address, page, scheme) as visit:
         assert visit.outside == [], "the page asks the network for something"
         assert visit.errors == []
