@@ -38,6 +38,7 @@ NOT_NEEDED = re.compile(
     r"\s*<script[^>]*(?:fontawesome\.js|sphinx-thebe\.js)[^>]*></script>"
     r"|\s*<script>const THEBE_JS_URL.*?</script>"
     r"|\s*<link[^>]*sphinx-thebe\.css[^>]*/>"
+    r"|\s*<script>DOCUMENTATION_OPTIONS\.pagename = [^<]*</script>"  # for a choice of versions
     r"|\s*<!-- So that users can add custom icons -->",
     re.S,
 )
