@@ -98,8 +98,12 @@ def race(found: Race | None = None) -> Figure:
                             for name, (key, look) in SHOWN.items()
                         ),
                         *(
-                            Text(
-                                x=float(rates.min()), y=2.29 - 0.06 * i, text=title(name), color=look["color"]
+                            Text(  # where no line passes: high rates have high losses
+                                x=float(rates.max()),
+                                y=2.27 - 0.06 * i,
+                                text=title(name),
+                                color=look["color"],
+                                anchor="end",
                             )
                             for i, (name, (_, look)) in enumerate(SHOWN.items())
                         ),
