@@ -7,18 +7,19 @@ const real = self.fetch.bind(self);
 const post = self.postMessage.bind(self);
 const bytes = { got: 0 };
 
-// What arrives is counted as it arrives.
+// What arrives is counted as it arrives, in a copy: for what a server sent itself, and for no stream of ours,
+// browsers keep what they compiled of it, and a second visit has Python in half the time.
 const counted = async (address) => {
   const answer = await real(address);
   if (!answer.ok) throw new Error(`${answer.status} for ${address}`);
-  const counter = new TransformStream({
-    transform(chunk, on) {
-      bytes.got += chunk.byteLength;
+  const count = async (reader) => {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      bytes.got += part.value.byteLength;
       post({ kind: "progress", bytes: bytes.got });
-      on.enqueue(chunk);
-    },
-  });
-  return new Response(answer.body.pipeThrough(counter), { status: answer.status, headers: answer.headers });
+    }
+  };
+  count(answer.clone().body.getReader()).catch(() => {}); // whoever reads the answer is told of a fault
+  return answer;
 };
 
 const close = () => {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable
+from itertools import chain
+from operator import mul
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,8 +36,7 @@ class Matrix(Vector):
 
     def __init__(self, values: Iterable[Any], shape: tuple[int, ...] | None = None) -> None:
         super().__init__(values)
-        side = math.isqrt(len(self.values))
-        self.sides = shape or (side, side)
+        self.sides = shape or (math.isqrt(len(self.values)),) * 2
 
     def __array_namespace__(self) -> Any:
         return sys.modules[__name__]
@@ -53,8 +54,14 @@ class Matrix(Vector):
         return [self.values[m * i : m * (i + 1)] for i in range(n)]
 
     @property
+    def columns(self) -> list[list[Any]]:
+        m = self.shape[1]
+        return [self.values[j::m] for j in range(m)]
+
+    @property
     def mT(self) -> Matrix:
-        return of_rows(map(list, zip(*self.rows, strict=True)))
+        n, m = self.shape
+        return Matrix(chain.from_iterable(self.columns), (m, n))
 
     def spread(self, shape: tuple[int, ...]) -> Matrix:
         if self.shape == shape:
@@ -67,7 +74,7 @@ class Matrix(Vector):
             sums = Vector(map(sum, self.rows))
             return sums[..., None] if keepdims else sums
         if axis == -2:
-            sums = Vector(map(sum, self.mT.rows))
+            sums = Vector(map(sum, self.columns))
             return sums[..., None, :] if keepdims else sums
         return Matrix([sum(self.values)]) if keepdims else sum(self.values)
 
@@ -79,10 +86,11 @@ class Matrix(Vector):
         return self.values[at]
 
     def __matmul__(self, other: Matrix) -> Matrix:
-        columns = other.mT.rows
-        return of_rows(
-            [sum(x * y for x, y in zip(row, column, strict=True)) for column in columns] for row in self.rows
-        )
+        (n, inner), (height, m) = self.shape, other.shape
+        if inner != height:
+            raise ValueError(f"matrices of {n} × {inner} and {height} × {m} have no product")
+        columns = other.columns
+        return Matrix((sum(map(mul, row, column)) for row in self.rows for column in columns), (n, m))
 
     def __repr__(self) -> str:
         return f"Matrix({self.values})"
@@ -90,7 +98,7 @@ class Matrix(Vector):
 
 def of_rows(rows: Iterable[list[Any]]) -> Matrix:
     own = list(rows)
-    return Matrix((x for row in own for x in row), (len(own), len(own[0])))
+    return Matrix(chain.from_iterable(own), (len(own), len(own[0])))
 
 
 def take_along_axis(x: Matrix, places: Matrix, axis: int) -> Matrix:

@@ -9,6 +9,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from typing import Any
 
 
@@ -112,12 +113,12 @@ def entry_of(at: tuple[Any, ...]) -> int:
 def together(function: Callable[..., Any], *operands: Any) -> Vector:
     """A function of the entries of several side by side; a number, and what has one entry along an axis, is
     as long as the others."""
-    shapes = {x.shape for x in operands if isinstance(x, Vector)}
-    shape = shapes.pop() if len(shapes) == 1 else common(shapes)
-    fit = [x.spread(shape) if isinstance(x, Vector) else x for x in operands]
-    n = math.prod(shape)
-    kind = next(x for x in fit if isinstance(x, Vector))
-    return kind.like(map(function, *(x.values if isinstance(x, Vector) else [x] * n for x in fit)))
+    shapes = [x.shape for x in operands if isinstance(x, Vector)]
+    if shapes.count(shapes[0]) < len(shapes):
+        shape = common(set(shapes))
+        operands = tuple(x.spread(shape) if isinstance(x, Vector) else x for x in operands)
+    kind = next(x for x in operands if isinstance(x, Vector))
+    return kind.like(map(function, *(x.values if isinstance(x, Vector) else repeat(x) for x in operands)))
 
 
 def common(shapes: Iterable[tuple[int, ...]]) -> tuple[int, ...]:

@@ -146,6 +146,8 @@ def test_what_does_not_fit_or_is_not_there_is_said():
     for one, at in ((Vector([1.0]), (0, 0)), (Matrix([1.0]), (..., None)), (Matrix([1.0]), (..., 0, 0))):
         with pytest.raises(IndexError, match="of this index there is nothing here"):
             one[at]
+    with pytest.raises(ValueError, match="matrices of 2 × 3 and 2 × 2 have no product"):
+        Matrix(range(6), (2, 3)) @ Matrix(range(4))
 
 
 def test_a_vector_stays_one():
