@@ -154,9 +154,15 @@ def power(a: float, b: float) -> float:
 
 def entrywise(function: Callable[[Any, Any], Any], turned: bool = False) -> Callable[[Any, Any], Any]:
     def method(self: Vector, other: Any) -> Any:
-        if not isinstance(other, (Vector, int, float)):
+        if isinstance(other, (int, float)):
+            others: Iterable[Any] = repeat(other)
+        elif not isinstance(other, Vector):
             return NotImplemented
-        return together(function, other, self) if turned else together(function, self, other)
+        elif other.shape != self.shape:
+            return together(function, other, self) if turned else together(function, self, other)
+        else:
+            others = other.values
+        return self.like(map(function, others, self.values) if turned else map(function, self.values, others))
 
     return method
 
