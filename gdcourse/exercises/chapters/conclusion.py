@@ -94,8 +94,9 @@ CHAPTER = Chapter(
             name="conclusion.chance",
             title="apart by chance",
             prompt=(
-                "Two equal methods run with five seeds each. How likely is it that chance alone parts "
-                "them, so that all five results of the one lie above all of the other?"
+                "Two equal methods run with five seeds each, all ten results drawn independently. How "
+                "likely is it that chance alone parts them, so that all five results of the one lie "
+                "above all of the other?"
             ),
             hints=(
                 "In how many ways can five of ten results be dealt to the first method? All are alike.",

@@ -147,7 +147,7 @@ CHAPTER = Chapter(
             wrong=(
                 Wrong("a", "The length is divided away before the first step of Newton–Schulz."),
                 Wrong("c", "The length is divided away as a whole, without a root."),
-                Wrong("d", "All singular values end near 1, whatever they were."),
+                Wrong("d", "A factor common to all is gone after U/‖U‖: Newton–Schulz gets the same."),
             ),
             why="Only the directions of a matrix count: the length of the step is η's.",
         ),

@@ -162,7 +162,10 @@ CHAPTER = Chapter(
                 Wrong(0.0, "There neither moves. There is a rate at which both arrive."),
                 Wrong(1.0, "That is ηλ. Divide by the curvature."),
             ),
-            why="Both jump into the minimum in one step, and the look-ahead point has no slope left.",
+            why=(
+                "Both jump into the minimum in one step. Nesterov's memory would carry it on; the slope at "
+                "the look-ahead point takes exactly that back."
+            ),
         ),
     ),
 )

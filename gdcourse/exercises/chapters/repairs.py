@@ -143,8 +143,8 @@ CHAPTER = Chapter(
             name="repairs.standstill",
             title="how long a standstill",
             prompt=(
-                "Gradients are noise of size 1; then comes a single one of 100. With β₂ = 0.99, for about "
-                "how many steps are Adam's steps under half their usual length?"
+                "Gradients are noise of size 1; then comes a single one of 100. With β₂ = 0.99, about how "
+                "many steps after it are Adam's steps half as long as usual again?"
             ),
             hints=(
                 "A step is half as long where v is four times what it was, 1.",

@@ -124,8 +124,8 @@ CHAPTER = Chapter(
                 ),
             ),
             why=(
-                "One state in place of Adam's two. The newest gradient counts more for the step than for "
-                "the memory."
+                "One state in place of Adam's two. With β₁ below β₂, as by default, the newest gradient "
+                "counts more for the step than for the memory."
             ),
         ),
         Number(
