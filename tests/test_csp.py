@@ -18,6 +18,7 @@ def test_the_build_wrote_the_policy_of_its_pages(site):
     assert written == csp.policy(site)
     scripts = next(part for part in written.split("; ") if part.startswith("script-src"))
     assert "unsafe-inline" not in scripts and "'unsafe-eval'" not in scripts and "http" not in written
+    assert "default-src 'self'; object-src 'none'; " in written  # Firefox asks the first of the next chapter
     assert len(written) < 2000  # it is sent with every page, and servers take headers of a few thousand
 
 

@@ -154,7 +154,7 @@ def power(a: float, b: float) -> float:
 
 def entrywise(function: Callable[[Any, Any], Any], turned: bool = False) -> Callable[[Any, Any], Any]:
     def method(self: Vector, other: Any) -> Any:
-        if isinstance(other, (int, float)):
+        if isinstance(other, (int, float)):  # with this and with one shape, a rule's most frequent cases
             others: Iterable[Any] = repeat(other)
         elif not isinstance(other, Vector):
             return NotImplemented
