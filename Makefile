@@ -7,6 +7,7 @@ NAME ?=
 BENCH ?=
 RACE ?=
 LAB ?=
+CHECK ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book pdf serve test verify bench race notebooks handout new lint lab clean
@@ -29,15 +30,15 @@ serve: setup ## show the rendered site on http://localhost:8000 (another port: m
 	@$(PY) scripts/build_book.py --if-stale
 	@$(PY) scripts/serve.py $(PORT)
 
-# Two processes share the cores: threads of NumPy's would wait for each other's.
+# A process for each core: threads of NumPy's would wait for each other's.
 test: ## all tests, and every notebook compared with its stored outputs
 	@$(PYTHON) scripts/setup_env.py --browser
 	@$(PY) scripts/build_book.py --if-stale
-	@OMP_NUM_THREADS=1 $(PY) -m pytest --nbval --nbval-cell-timeout=120 -n 2 --dist loadfile tests book
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --nbval --nbval-cell-timeout=120 -n $$($(PY) scripts/cores.py) --dist loadfile tests book
 
-verify: ## the slower checks: slow tests, seeds, mutants of the rules, other processor paths and versions
+verify: ## the slower checks: slow tests, seeds, mutants, other processor paths and versions (some alone: make verify CHECK="seeds")
 	@$(PYTHON) scripts/setup_env.py --browser --lab
-	@$(PY) scripts/verify.py
+	@$(PY) scripts/verify.py $(CHECK)
 
 bench: setup ## how fast it is beside torch.optim and optax (a quarter of an hour; other options: make bench BENCH="--quick")
 	@$(PY) scripts/bench.py $(BENCH)

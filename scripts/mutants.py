@@ -38,6 +38,8 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from typing import Any
 
+import cores
+
 ROOT = Path(__file__).resolve().parents[1]
 RULES = ROOT / "gdcourse" / "rules"
 EXPLAINED = Path(__file__).with_suffix(".toml")
@@ -368,7 +370,7 @@ def survivors(path: Path, mutants: Sequence[Mutant]) -> list[Mutant]:
     if [code for _, code in outcomes([unchanged], 1)] != [PASSED]:
         sys.exit(f"{path.name}: the tests fail on the unchanged file when it is loaded as a mutant is")
     passed = []
-    for mutant, code in outcomes(mutants, min(2, os.cpu_count() or 1)):
+    for mutant, code in outcomes(mutants, cores.side_by_side()):
         if code == BROKEN:
             sys.exit(f"{path.name}, line {mutant.line}: could not be tried: {mutant.before} → {mutant.after}")
         if code == PASSED:

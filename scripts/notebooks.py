@@ -26,6 +26,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+import cores
 import jupytext
 import nbformat
 import plain
@@ -270,11 +271,11 @@ def main(names: list[str]) -> int:
 
 
 def make_all(paths: list[Path]) -> int:
-    """Make notebooks, two at a time, and say how it went."""
+    """Make notebooks, as many at a time as there are cores, and say how it went."""
     started, done, failed = time.monotonic(), 0, []
     print(f"Running {len(paths)} chapters …", flush=True)
     context = multiprocessing.get_context("spawn")
-    workers = min(2, os.cpu_count() or 1)
+    workers = cores.side_by_side()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         try:
             for name, problem, seconds in pool.map(make, paths):

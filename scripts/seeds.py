@@ -20,6 +20,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import cores
+
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
 STORED = "race"  # its verdicts are of trainings that are stored, which no seed of the page's changes
@@ -80,7 +82,7 @@ def main(arguments: list[str]) -> int:
     tasks = [(chapter, shift) for shift in shifts for chapter in chapters]
     print(f"{len(chapters)} chapters, each with {len(shifts)} other seeds …", flush=True)
     bad = 0
-    with ProcessPoolExecutor(min(2, os.cpu_count() or 1), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(cores.side_by_side(), max_tasks_per_child=1) as pool:
         for chapter, shift, seconds, failures in pool.map(run, tasks):
             bad += bool(failures)
             outcome = "FAILED" if failures else "holds"

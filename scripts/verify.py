@@ -1,6 +1,10 @@
 """The slower checks: tests marked slow, mutants of the rules that the tests must notice, every claim with
 other seeds, every notebook on other processor paths than the usual one, and the library and the notebooks on
-other versions of torch and of Python."""
+other versions of torch and of Python.
+
+    python scripts/verify.py                  all of them, which takes most of a day on two cores
+    python scripts/verify.py mutants seeds    those whose name has one of these words in it
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,21 @@ import sys
 import time
 from pathlib import Path
 
+import cores
 import safely
 import versions
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = [sys.executable, "-m", "pytest"]
-NBVAL = "--nbval --nbval-current-env --nbval-cell-timeout=240 -q -n 2 --dist loadfile book"
-NOTEBOOKS = [*PYTEST, *NBVAL.split()]
+SIDE_BY_SIDE = ["-n", str(cores.side_by_side())]
+NBVAL = "--nbval --nbval-current-env --nbval-cell-timeout=240 -q --dist loadfile book"
+NOTEBOOKS = [*PYTEST, *NBVAL.split(), *SIDE_BY_SIDE]
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 CHECKS: list[tuple[str, dict[str, str], list[str]]] = [
-    ("tests marked slow", {}, [*PYTEST, "-m", "slow", "tests"]),
+    ("slow tests", ONE_THREAD, [*PYTEST, "-m", "slow and not quiet", *SIDE_BY_SIDE, "tests"]),
+    ("slow tests that take times", {}, [*PYTEST, "-m", "slow and quiet", "tests"]),
     ("mutants of the rules", {}, [sys.executable, "scripts/mutants.py"]),
-    ("claims, with 20 other seeds", {}, [sys.executable, "scripts/seeds.py"]),
+    ("seeds: claims, with 20 others", {}, [sys.executable, "scripts/seeds.py"]),
     ("notebooks, torch without vector instructions", {"ATEN_CPU_CAPABILITY": "default"}, NOTEBOOKS),
     ("notebooks, MKL in its compatible mode", {"MKL_CBWR": "COMPATIBLE"}, NOTEBOOKS),
     (
@@ -32,13 +40,18 @@ CHECKS: list[tuple[str, dict[str, str], list[str]]] = [
 ]
 
 
-def main() -> int:
+def main(words: list[str]) -> int:
+    chosen = [check for check in CHECKS if not words or any(word in check[0] for word in words)]
+    if not chosen:
+        names = "; ".join(name for name, _, _ in CHECKS)
+        print(f"No check has {' or '.join(words)} in its name. There are: {names}.", file=sys.stderr)
+        return 1
     results = []
-    for name, variables, command in CHECKS:
+    for name, variables, command in chosen:
         print(f"\n== {name}", flush=True)
         started = time.monotonic()
         code = subprocess.call(command, cwd=ROOT, env=os.environ | variables)
-        good = code in (0, 5) if "slow" in command else code == 0
+        good = code in (0, 5) if "slow" in name else code == 0
         outcome = "not run" if code == versions.NOT_RUN else "passed" if good else "FAILED"
         results.append((outcome, time.monotonic() - started, name))
     print("\nSummary")
@@ -48,4 +61,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(safely.run(main))
+    sys.exit(safely.run(main, sys.argv[1:]))

@@ -22,6 +22,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import cores
 import safely
 import setup_env
 
@@ -112,7 +113,7 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     rooms = sorted({path.parent for path in (ROOT / "tests").glob("*/test_*.py")})
-    pytest = [inside, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+    pytest = [inside, "-m", "pytest", "-q", "-n", str(cores.side_by_side()), "--dist", "loadfile"]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=240", "book"]
     subprocess.check_call([inside, "-c", SHOW], cwd=ROOT)
     runs = [["-m", "slow", "tests/optim/test_frameworks.py"]] if name == "frameworks" else [rooms, nbval]

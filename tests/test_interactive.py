@@ -409,6 +409,7 @@ def test_a_drawing_is_read_as_python_reads_it(browser, site, address, figures):
 
 
 @pytest.mark.slow
+@pytest.mark.quiet
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_drawn_within_a_second_and_follows_within_a_frame(browser, address, figures, name):
     """Opened as a reader opens it: no request is watched (that would slow each of them)."""

@@ -459,11 +459,14 @@ def test_verify_says_what_was_not_run(monkeypatch, capsys):
         return [sys.executable, "-c", f"raise SystemExit({status})"]
 
     monkeypatch.setattr(verify, "CHECKS", [("good", {}, leaves(0)), ("absent", {}, leaves(77))])
-    assert verify.main() == 0
+    assert verify.main([]) == 0
     summary = capsys.readouterr().out.split("Summary")[1]
     assert re.search(r"passed +\d+ s  good\n +not run +\d+ s  absent", summary)
-    monkeypatch.setattr(verify, "CHECKS", [("bad", {}, leaves(1))])
-    assert verify.main() == 1
+    monkeypatch.setattr(verify, "CHECKS", [("good", {}, leaves(0)), ("bad", {}, leaves(1))])
+    assert verify.main([]) == 1 and verify.main(["good"]) == 0
+    capsys.readouterr()
+    assert verify.main(["bda"]) == 1
+    assert capsys.readouterr().err == "No check has bda in its name. There are: good; bad.\n"
 
 
 # The same, produced. A book of one page is built in a copy of the sources, inside mounts of its own.

@@ -136,7 +136,8 @@ def test_200_steps_take_less_than_a_tenth_of_a_second(bench):
     assert took < 100
 
 
-@pytest.mark.slow  # on a busy machine it would measure the others
+@pytest.mark.slow
+@pytest.mark.quiet
 def test_the_first_result_comes_within_4_s_and_on_later_visits_within_2(browser, guarded, tmp_path):
     took = []
     for _ in range(4):

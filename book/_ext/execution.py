@@ -1,4 +1,4 @@
-"""Run the chapters: two at a time, and only those that changed since they were run last.
+"""Run the chapters: as many at a time as there are cores, and only those that changed since their last run.
 
 What a chapter's cells give depends on its code, on the library and on the versions of what it runs on.
 The executed notebook is kept in `_build/executed` under a hash of all of them, and taken from there while
@@ -101,13 +101,15 @@ def say(line: str) -> None:
 
 
 def run_side_by_side(app, env, docnames):
-    """Start every chapter's run now, on two cores; myst-nb would start each when it comes to read it.
+    """Start every chapter's run now, on all cores; myst-nb would start each when it comes to read it.
 
     Sphinx can read pages in parallel itself, but sphinx-proof and Jupyter Book's own extensions
     do not allow it.
     """
     if app.config.nb_execution_mode == "off":
         return
+    import cores  # scripts/cores.py
+
     runs: dict[tuple[str, ...], Future] = {}
     reached: dict[tuple[str, ...], int] = {}
     notebooks = {}
@@ -146,7 +148,7 @@ def run_side_by_side(app, env, docnames):
             store(name, result.nb)
         return result
 
-    pool = ThreadPoolExecutor(min(2, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(cores.side_by_side())
     # the longest texts first: the end is then shared evenly
     for path in sorted(notebooks, key=lambda path: -sum(map(len, code_of(notebooks[path])))):
         runs[code_of(notebooks[path])] = pool.submit(run, path, notebooks[path])
