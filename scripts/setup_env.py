@@ -228,9 +228,17 @@ def install(env, stamp, commands, what, python, lock, costs):
     print(f"{env.name} is ready after {time.monotonic() - started:.0f} s.", flush=True)
 
 
+def package():
+    """What of `pyproject.toml` is installed; how pytest, ruff and mypy are set makes no other environment."""
+    import tomllib  # an older Python has none, and was told so before
+
+    parts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return json.dumps([parts["build-system"], parts["project"], parts["tool"]["setuptools"]])
+
+
 def set_up():
     """The environment of the book, the library and the tests."""
-    stamp = fingerprint(str(ROOT), ROOT / "requirements.txt", ROOT / "pyproject.toml")
+    stamp = fingerprint(str(ROOT), ROOT / "requirements.txt", package())
     env = ROOT / ".venv"
     make_environment(env, stamp, COMMANDS, "the requirements and the package gdcourse")
     wanted = "{}.{}".format(*sys.version_info)

@@ -275,14 +275,35 @@ setup_env.make_environment(Path({str(self.env)!r}), "stamp", [["package"]], "not
         python.parent.mkdir(parents=True)
         python.write_text("#!/bin/sh\necho 3.11\n")
         python.chmod(0o755)
-        for name in ("requirements.txt", "pyproject.toml"):
-            (tmp_path / name).write_text("")
+        (tmp_path / "requirements.txt").write_text("")
+        shutil.copy(ROOT / "pyproject.toml", tmp_path)
         monkeypatch.setattr(setup_env, "ROOT", tmp_path)
         monkeypatch.setattr(setup_env, "make_environment", lambda *_, **__: False)
         monkeypatch.setattr(setup_env.sys, "version_info", (3, minor, 1, "final", 0))
         setup_env.set_up()
         said = ".venv has Python 3.11 and stays as it is; remove it to have one of 3.13.\n"
         assert capsys.readouterr().out == ("" if minor == 11 else said)
+
+    def test_another_dependency_makes_another_recipe_and_another_setting_of_a_tool_none(
+        self, tmp_path, monkeypatch
+    ):
+        text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        monkeypatch.setattr(setup_env, "ROOT", tmp_path)
+
+        def recipe(before, after):
+            assert before in text
+            (tmp_path / "pyproject.toml").write_text(text.replace(before, after), encoding="utf-8")
+            return setup_env.package()
+
+        same = recipe("", "")
+        assert recipe("line-length = 110", "line-length = 100") == same
+        assert recipe('"--strict-markers", ', "") == same
+        for before, after in (
+            ('"pytest>=9,<10"', '"pytest>=8"'),
+            ("pytest11", "pytest12"),
+            ('"gdcourse*"', '"x"'),
+        ):
+            assert recipe(before, after) != same
 
     def test_where_all_is_ready_nothing_is_written(self, monkeypatch):
         self.make()
