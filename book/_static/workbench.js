@@ -171,7 +171,8 @@
       for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", "The race"]]) table.setAttribute(name, value); // it may scroll
       table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...["place", "method", "best rate", "loss at the end"].map((word) => make("th", { scope: "col" }, word)))), make("tbody", {}, ...rows)));
       const place = answer.lines.indexOf(own) + 1;
-      say(`After ${steps} steps yours is number ${place} of ${answer.lines.length}. Each was tried with ${first.tried} rates, yours with ${own.tried}.`, ...printed(answer));
+      const tried = answer.lines.filter((one) => one !== own).map((one) => one.tried);
+      say(`After ${steps} steps yours is number ${place} of ${answer.lines.length}. Each was tried with ${Math.min(...tried)} to ${Math.max(...tried)} rates, yours with ${own.tried}.`, ...printed(answer));
     };
 
     button("run").addEventListener("click", run);

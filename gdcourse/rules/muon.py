@@ -39,8 +39,9 @@ class Muon(Rule):
     gamma : μ in [0, 1), without unit: how much of the average of gradients survives a step. Default 0.95.
     weight_decay : λ ≥ 0, in units of one over θ. Default 0.
     coefficients : the (a, b, c), without unit, a step of NS for each. Default `gdcourse.rules.QUINTIC`,
-        Jordan's, five times the same, after which singular values lie around 1 and not at it; ``EXACT`` takes
-        them to 1, in 12 steps; ``POLAR_EXPRESS`` has five different ones.
+        Jordan's, five times the same, after which singular values above a hundredth of the norm lie around 1
+        and not at it; ``EXACT`` takes those above a thousandth to 1, in 12 steps; ``POLAR_EXPRESS`` has five
+        different ones.
 
     State: ``M``, with θ's shape and g's unit.
 

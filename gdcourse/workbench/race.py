@@ -1,4 +1,4 @@
-"""A reader's rule against ten methods, from gradient descent to Lookahead, with the same seven rates each."""
+"""A reader's rule against ten methods, from gradient descent to Lookahead, each searched for in one way."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from typing import Any
 from gdcourse.rules.table import METHODS, lr_of, with_lr
 from gdcourse.workbench.run import Kept, Run, explained, made, walk
 
-RATES = tuple(10 ** (i / 2) for i in range(-3, 4))
-"""Times where a search starts."""
+RATES = {i: 10 ** (i / 2) for i in range(-7, 8)}
+"""Times where a search starts, by half powers of ten."""
+FIRST = range(-3, 4)
+"""These are tried first. While the best is at an end, the next one there is tried, too."""
 
 
 def race_as_dict(text: str, surface: str, steps: int) -> dict[str, Any]:
-    """Run a text's rule with seven rates around its own, and the ten methods with seven each.
+    """Run a text's rule with rates around its own, and the ten methods with rates around their usual ones:
+    seven, and more while the best is the smallest or the largest.
 
     Returns
     -------
@@ -37,45 +40,42 @@ def race_as_dict(text: str, surface: str, steps: int) -> dict[str, Any]:
     return found
 
 
-def own_rates(rule: Any) -> tuple[Callable[[float], Any], tuple[float, ...], bool]:
-    """How the reader's rule is made with a rate, its rates, and whether it has one."""
+def own_rates(rule: Any) -> tuple[Callable[[float], Any], float | None]:
+    """How the reader's rule is made with a rate, and the one in its text, None where it has none."""
     try:
         lr = lr_of(rule) if is_dataclass(rule) else None
     except TypeError:
         lr = None
     if lr is None:
-        return lambda rate: rule, (1.0,), False
-    return lambda rate: with_lr(rule, rate), tuple(lr * times for times in RATES), True
+        return lambda rate: rule, None
+    return lambda rate: with_lr(rule, rate), lr
 
 
 @cache
 def others(surface: str, steps: int) -> tuple[dict[str, Any], ...]:
-    return tuple(
-        best(name, method.make, tuple(method.usual * times for times in RATES), True, surface, steps)
-        for name, method in METHODS.items()
-    )
+    return tuple(best(name, method.make, method.usual, surface, steps) for name, method in METHODS.items())
 
 
 def best(
-    name: str,
-    make: Callable[[float], Any],
-    rates: tuple[float, ...],
-    has_rate: bool,
-    surface: str,
-    steps: int,
+    name: str, make: Callable[[float], Any], usual: float | None, surface: str, steps: int
 ) -> dict[str, Any]:
-    """The run that ended lowest."""
-    runs = [(rate, Run()) for rate in rates]
-    for rate, found in runs:
-        walk(make(rate), surface, steps, None, found)
-    rate, found = min(runs, key=lambda one: order(end(one[1])))
-    loss = end(found)
+    """The run that ended lowest; where all diverge, smaller rates are tried."""
+    runs: dict[int, Run] = {}
+    wanted = [*FIRST] if usual is not None else [0]
+    while wanted:
+        for i in wanted:
+            runs[i] = Run()
+            walk(make((usual or 1.0) * RATES[i]), surface, steps, None, runs[i])
+        at = min(sorted(runs), key=lambda i: order(end(runs[i])))
+        beyond = at - 1 if at == min(runs) else at + 1
+        wanted = [beyond] if usual is not None and beyond in RATES and beyond not in runs else []
+    loss = end(runs[at])
     return {
         "name": name,
-        "rate": rate if has_rate and loss is not None else None,
+        "rate": usual * RATES[at] if usual is not None and loss is not None else None,
         "loss": loss,
-        "tried": len(rates),
-        "path": found.path,
+        "tried": len(runs),
+        "path": runs[at].path,
     }
 
 

@@ -119,7 +119,7 @@ CHAPTER = Chapter(
                 Wrong(0.1, "That leaves one of the roots out: above stands √ε, below √(1 − γ)."),
                 Wrong(
                     0.001,
-                    "That leaves one of the roots out: above stands √ε, below √(1 − γ) and not its square.",
+                    "That leaves both roots out: above stands √ε, below √(1 − γ).",
                 ),
                 Wrong(0.01 / 0.9**0.5, "The new square comes in with 1 − γ, not with γ."),
                 Wrong(0.2214, "The gradient's size cancels: it stands above and below."),

@@ -51,7 +51,7 @@ CHAPTER = Chapter(
                 Wrong("-hit / p", "That is the slope of J in p. It goes on through the softmax."),
                 Wrong(
                     "(p - hit) * p * (1 - p)",
-                    "That belongs to a squared error. Here the softmax's slope cancels.",
+                    "That belongs to a squared error behind a sigmoid. Here the softmax's slope cancels.",
                 ),
                 Wrong(
                     "p",
@@ -154,7 +154,7 @@ CHAPTER = Chapter(
                 Wrong(20.0, "The halvings do not add up: each acts on what the last one left."),
                 Wrong(
                     5.0,
-                    "The halvings do not add up, and a factor above 1 is asked for by which it is smaller.",
+                    "Ten halves do not add up: each acts on what the last one left.",
                 ),
                 Wrong(100.0, "That would be ten layers squared. It is a power of two."),
                 Wrong(1 / 1024, "That is what is left. It is smaller by one over that."),

@@ -111,7 +111,7 @@ CHAPTER = Chapter(
                 Wrong(2 * 0.5**5, "Five duels of pairs are not all against all, whichever wins."),
                 Wrong(0.05, "That is a habit, not this rule's error."),
             ),
-            why="So among many pairs a few are parted by chance: count them before you believe one.",
+            why="So among many pairs one or another is parted by chance: count them before you believe one.",
         ),
         Number(
             name="conclusion.memory",

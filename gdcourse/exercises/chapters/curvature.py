@@ -143,7 +143,7 @@ CHAPTER = Chapter(
             probes=(ENTRIES,),
             wrong=(
                 Wrong("r * c", "That has the unit of a square twice: divide by the mean of all."),
-                Wrong("(r + c) / 2", "A sum cannot be exact for a matrix of rank one."),
+                Wrong("(r + c) / 2", "A sum is not exact for every matrix of rank one: try rows of 1 and 2."),
                 Wrong(
                     "(r * c)**0.5",
                     "The unit is right, but a row twice as large must make the entry twice as large.",

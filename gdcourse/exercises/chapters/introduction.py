@@ -52,7 +52,10 @@ CHAPTER = Chapter(
                 ),
                 Wrong(
                     "theta = theta - eta / t**0.5 * gradient(theta)",
-                    "That is 1/√t, Adagrad's pace. Here the second step has half the rate.",
+                    (
+                        "That is 1/√t, Adagrad's pace where gradients keep their size. Here the second step "
+                        "has half the rate."
+                    ),
                 ),
                 Wrong(
                     "theta = theta - eta / 2 ** (t - 1) * gradient(theta)",

@@ -17,7 +17,7 @@ CHAPTER = Chapter(
             ),
             hints=(
                 "In a step the variance V becomes (1 − η)²V + η²σ². Where does it stay as it is?",
-                "Solve V = (1 − η)²V + η²σ² for V. For small η two of the terms can be left out.",
+                "Solve V = (1 − η)²V + η²σ² for V. For small η the term η²V can be left out.",
             ),
             right=(0.01 / 1.99) / (0.02 / 1.98),
             within=0.01,

@@ -194,8 +194,8 @@ def sign() -> Figure:
         ],
         alt="Two panels, letters {table}. Left, excess loss over 300 steps, both in logarithms: gradient "
         "descent is at {descent@t:.2g} nats, Lion at {lion@t:.2g}, Signum and Adam far below. Right, "
-        "for each time that a letter comes: gradient descent's and Lion's climb a hundredfold from the "
-        "commonest letters to the rarest, Signum's is nearly level.",
+        "for each time that a letter comes: gradient descent's and Lion's climb about two hundredfold from "
+        "the commonest letters to the rarest, Signum's little more than twofold.",
         encoding={
             **dict.fromkeys(MAKE, Encoding(bits=8, log=True, clip=OVERALL)),
             **{f"{name}_by": Encoding(bits=8, log=True, clip=BY_GROUP) for name in MAKE},
