@@ -198,14 +198,18 @@ const SHAPES = {
 
 /** One path that repeats a small shape, given around (0, 0), at many places. */
 function scattered(shape, xs, ys) {
+  const moves = /([MLHV]-?[\d.]+(?:,-?[\d.]+)?)/; // split by these, every second part is one of them
+  const parts = shape.split(moves).map((part, k) => (k % 2 ? [part[0], ...part.slice(1).split(",").map(Number)] : part));
   let path = "";
   for (let i = 0; i < xs.length; i++) {
     if (Number.isNaN(xs[i]) || Number.isNaN(ys[i])) continue;
-    path += shape.replace(/([MLHV])(-?[\d.]+)(?:,(-?[\d.]+))?/g, (_, command, a, b) => {
-      if (command === "H") return `H${round(xs[i] + Number(a))}`;
-      if (command === "V") return `V${round(ys[i] + Number(a))}`;
-      return `${command}${round(xs[i] + Number(a))},${round(ys[i] + Number(b))}`;
-    });
+    for (const part of parts) {
+      const [command, a, b] = part;
+      if (typeof part === "string") path += part;
+      else if (command === "H") path += `H${round(xs[i] + a)}`;
+      else if (command === "V") path += `V${round(ys[i] + a)}`;
+      else path += `${command}${round(xs[i] + a)},${round(ys[i] + b)}`;
+    }
   }
   return path;
 }
@@ -493,11 +497,21 @@ function settle(places) {
   }
 }
 
+const tints = new Map(); // of each figure, while it is drawn
+
+/** A color of the page as a code. Asked for once for all that is drawn in one go: to answer, the browser must
+ * first work out the styles of what has just been drawn. */
+function codeOf(root, name) {
+  if (!tints.size) queueMicrotask(() => tints.clear());
+  if (!tints.has(root)) tints.set(root, {});
+  return (tints.get(root)[name] ??= getComputedStyle(root).getPropertyValue(`--gd-${name}`).trim());
+}
+
 /** Tells whether numbers and the page's colours are those of the last time: then their picture stands already. */
 function memory(root) {
   let last = [];
   return ({ buffer, byteOffset }) => {
-    const now = [buffer, byteOffset, getComputedStyle(root).getPropertyValue("--gd-ink")];
+    const now = [buffer, byteOffset, codeOf(root, "ink")];
     const same = now.every((value, i) => value === last[i]);
     last = now;
     return same;
@@ -509,7 +523,7 @@ function painter(root, { lo = 0, hi = 1, color: tint = "ink", negative, missing 
   const canvas = document.createElement("canvas");
   return (width, height, at) => {
     const rgb = (name) => {
-      const code = getComputedStyle(root).getPropertyValue(`--gd-${name}`).trim();
+      const code = codeOf(root, name);
       return [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16));
     };
     const [above, below, none] = [rgb(tint), negative && rgb(negative), missing && [...rgb(missing), 64]];
