@@ -177,7 +177,14 @@ function add(parent, name, attributes = {}) {
 }
 
 function set(element, attributes) {
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
+  }
+}
+
+// What stands as it was is not set: the browser would lay it out again.
+function setText(element, words) {
+  if (element.textContent !== words) element.textContent = words;
 }
 
 const color = (name = "ink") => `var(--gd-${name})`;
@@ -232,7 +239,7 @@ function labeller(place, tint) {
   const text = add(place.labels, "text", { class: "gd-label", fill: written(tint) });
   return (words, x, y) => {
     const shown = words && place.holds(x, y, 2);
-    text.textContent = shown ? words : "";
+    setText(text, shown ? words : "");
     if (!shown) return;
     const left = x > place.left + 0.68 * (place.right - place.left);
     set(text, {
@@ -261,8 +268,8 @@ export const MARKS = {
       let xs = mark.x === undefined ? counted(ys) : pickFor(mark.x).data;
       if (mark.upto) [xs, ys] = [xs, ys].map((v) => v.subarray(0, (mark.per ?? 1) * state[mark.upto] + 1));
       const [px, py] = [xs.map(place.x), ys.map(place.y)];
-      line.setAttribute("d", through(px, py));
-      if (dots) dots.setAttribute("d", scattered(SHAPES[mark.marker ?? "circle"](mark.dots), px.map(near), py.map(near)));
+      set(line, { d: through(px, py) });
+      if (dots) set(dots, { d: scattered(SHAPES[mark.marker ?? "circle"](mark.dots), px.map(near), py.map(near)) });
       if (label) {
         place.points.push([px, py]);
         const last = px.findLastIndex((x, i) => place.holds(x, py[i], 0.5));
@@ -288,7 +295,7 @@ export const MARKS = {
       const [px, py] = [xs, ys].map((v, i) =>
         Float64Array.from({ length: n }, (_, k) => near([place.x, place.y][i](v[v.length > 1 ? k : 0]))),
       );
-      dots.setAttribute("d", scattered(SHAPES[shape](mark.size ?? 4), px, py));
+      set(dots, { d: scattered(SHAPES[shape](mark.size ?? 4), px, py) });
       label?.(words(mark.label), px[n - 1], py[n - 1]);
       px.forEach((x, i) => place.offer(mark, i, x - 5, py[i] - 5, 10, 10));
     };
@@ -322,7 +329,7 @@ export const MARKS = {
     const area = add(place.layer, "path", { fill: color(mark.color), opacity: mark.opacity ?? 0.18 });
     return (state, pickFor) => {
       const [xs, ys] = [pickFor(mark.x).data.map(place.x), pickFor(mark.y).data.map(place.y)];
-      area.setAttribute("d", through(xs, ys, true));
+      set(area, { d: through(xs, ys, true) });
     };
   },
 
@@ -384,7 +391,7 @@ export const MARKS = {
         set(own, { x, y, width: box[0], height: box[1], preserveAspectRatio: "none" });
         place.offer(mark, n, x, y, ...box, [height, width]);
         if (!old) own.setAttribute("href", paint(width, height, (u, v) => data[(n * height + v) * width + u]));
-        labels[n].textContent = words(mark.labels[n]) ?? "";
+        setText(labels[n], words(mark.labels[n]) ?? "");
         set(labels[n], { x: round(x + size / 2), y: round(y + tall - 4) });
       });
     };
@@ -401,7 +408,7 @@ export const MARKS = {
     return (state, pickFor, words) => {
       const upright = mark.x !== undefined;
       const at = [...pickFor(upright ? mark.x : mark.y).data.map(upright ? place.x : place.y).map(near)].filter((v) => !Number.isNaN(v));
-      rule.setAttribute("d", at.map((v) => (upright ? `M${v},${place.top}V${place.bottom}` : `M${place.left},${v}H${place.right}`)).join(""));
+      set(rule, { d: at.map((v) => (upright ? `M${v},${place.top}V${place.bottom}` : `M${place.left},${v}H${place.right}`)).join("") });
       label?.(at.length ? words(mark.label) : null, upright ? at.at(-1) : place.right, upright ? place.top + 16 : at.at(-1));
     };
   },
@@ -430,7 +437,7 @@ export const MARKS = {
         const corner = (side) => `${round(bx - head * ux - 0.45 * side * head * uy)},${round(by - head * uy + 0.45 * side * head * ux)}`;
         path += `M${round(ax)},${round(ay)}L${round(bx - head * ux)},${round(by - head * uy)}M${corner(1)}L${round(bx)},${round(by)}L${corner(-1)}Z`;
       }
-      arrow.setAttribute("d", path);
+      set(arrow, { d: path });
       label?.(words(mark.label), hx, hy);
     };
   },
@@ -440,7 +447,7 @@ export const MARKS = {
     return (state, pickFor, words) => {
       const [x, y] = [near(place.x(pickFor(mark.x).data[0])), near(place.y(pickFor(mark.y).data[0]))];
       const filled = Number.isNaN(x + y) ? null : words(mark.text);
-      text.textContent = filled ?? "";
+      setText(text, filled ?? "");
       if (filled) set(text, { x, y: y + 4 });
     };
   },
@@ -469,10 +476,9 @@ function settle(places) {
     const height = (text) => (text.classList.contains("gd-fixed") ? -FAR : Number(text.getAttribute("y"))); // these first
     const texts = [...place.labels.querySelectorAll("text")].filter((text) => text.textContent);
     texts.sort((a, b) => height(a) - height(b)); // so that names stand in the order of their lines
-    texts.forEach((text) => text.removeAttribute("transform"));
     return [place, texts];
   });
-  const measured = found.map(([place, texts]) => [place, texts.map((text) => [text, text.getBBox()])]); // one layout
+  const measured = found.map(([place, texts]) => [place, texts.map((text) => [text, text.getBBox()])]); // one layout, and where they stand before they are moved
   for (const [place, labels] of measured) {
     const taken = [];
     for (const [text, { x, y, width, height }] of labels) {
@@ -492,7 +498,7 @@ function settle(places) {
       const inOrder = free.filter((way) => y + way >= low);
       const dy = inOrder.find((way) => !covers(way)) ?? free.find((way) => !covers(way)) ?? free[0] ?? first;
       taken.push({ named: !text.classList.contains("gd-fixed"), left: x + dx, right: x + dx + width, top: y + dy, bottom: y + dy + height });
-      if (dx || dy) text.setAttribute("transform", `translate(${round(dx)} ${round(dy)})`);
+      set(text, { transform: `translate(${round(dx)} ${round(dy)})` });
     }
   }
 }
@@ -906,7 +912,7 @@ function makeNames(place, host, controls, choose) {
       [x, y] = [x + column * width, y + row * height];
     }
     set(frame, { x: round(x - 1), y: round(y - 1), width: round(width + 2), height: round(height + 2) });
-    if (tip.textContent !== name) tip.textContent = name;
+    setText(tip, name);
     const left = Math.max(0, Math.min(x + width / 2 - tip.offsetWidth / 2, host.clientWidth - tip.offsetWidth));
     const above = y - tip.offsetHeight - 6;
     tip.style.transform = `translate(${round(left)}px, ${round(above < 0 ? y + height + 8 : above)}px)`;
@@ -1080,7 +1086,7 @@ export async function mount(root) {
     const lines = said(spec.readouts, spec, arrays, state);
     readouts.replaceChildren(...lines.map((line) => Object.assign(document.createElement("p"), { textContent: line })));
     const words = said(spec.caption, spec, arrays, state).join(" ");
-    if (caption.textContent !== words) caption.textContent = words;
+    setText(caption, words);
     keepRoom([readouts, caption]);
     root.dataset.state = JSON.stringify(state);
   };
@@ -1132,8 +1138,8 @@ export async function mount(root) {
         places.push(place);
         redraws.push((state, figure) => {
           const words = fill(panel.title ?? "", figure.spec, figure.arrays, state) ?? "";
-          place.title.textContent = words;
-          place.svg.setAttribute("aria-label", words || `${panel.y?.label ?? "picture"}${panel.x ? ` over ${panel.x.label}` : ""}`);
+          setText(place.title, words);
+          set(place.svg, { "aria-label": words || `${panel.y?.label ?? "picture"}${panel.x ? ` over ${panel.x.label}` : ""}` });
         });
         for (const mark of panel.marks) redraws.push(addMark(place, mark));
         if (panel.pad) pad(place, panel, host);
