@@ -8,8 +8,8 @@ Standard library only.
 import os
 from pathlib import Path
 
-MOST = 8  # the longest chapter and the longest file of tests take an eighth of the whole
-NEEDS = 1.5e9  # bytes of memory: what one process with a chapter or a browser takes at most
+MOST = 8  # the longest file of tests takes a tenth of the whole: more would wait for it
+NEEDS = 1.5e9  # bytes of memory for each: chapters were seen to take 0.7, and a browser comes on top
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # what a container may use, "max 100000" or "200000 100000"
 
 

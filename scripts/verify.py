@@ -2,7 +2,7 @@
 other seeds, every notebook on other processor paths than the usual one, and the library and the notebooks on
 other versions of torch and of Python.
 
-    python scripts/verify.py                  all of them, which takes most of a day on two cores
+    python scripts/verify.py                  all of them, which takes many hours on two cores
     python scripts/verify.py mutants seeds    those whose name has one of these words in it
 """
 
