@@ -316,9 +316,10 @@ class Reader:
             )
         )
         where = f"[on the site]({address(self.page, f'workbench-{self.page}')})"
-        head = f"Change the rule {rule}" if rule else "Write your own rule"
+        what = "schedule" if "schedule" in options else "rule"
+        head = f"Change the {what} {rule}" if rule else "Write your own rule"
         return quoted(
-            head, f"In the page {where} a click does this. Here, copy the rule into a cell.\n\n{listed}"
+            head, f"In the page {where} a click does this. Here, copy the {what} into a cell.\n\n{listed}"
         )
 
     def exercise(self, title: str) -> str:

@@ -275,6 +275,27 @@ def test_a_rule_of_ones_own_races_the_ten(browser, guarded):
         assert visit.tab.locator(".gd-wb-table tr").count() == 0
 
 
+def test_a_schedule_is_drawn_with_the_two_parts_of_its_loss(browser, guarded):
+    with opened(browser, guarded, "book/schedules", width=390) as visit:
+        said = run(visit.tab)
+        assert "eta = 0.5: it ends at a loss of 0.389 after 400 steps" in said
+        assert "Yours: way to go 0.0323, noise 0.356." in said and "The book's" not in said
+        said = run(visit.tab, "[data-change] >> nth=1")
+        assert "yours ends at a loss of 0.286; the book's wsd ends at a loss of 0.389" in said
+        assert "Yours: way to go 0.109, noise 0.176." in said
+        assert "The book's: way to go 0.0323, noise 0.356." in said
+        for label in ("The factor of the rate over steps", "Loss over steps"):
+            assert visit.tab.locator(f"svg[aria-label^='{label}'] polyline").count() == 2
+        assert "there is no schedule" in written(visit.tab, "x = 1")
+        for label in ("The factor of the rate over steps", "Loss over steps"):  # the book's alone
+            assert visit.tab.locator(f"svg[aria-label^='{label}'] polyline").count() == 1
+        said = written(visit.tab, "eta, schedule = 1e200, lambda t: 1")
+        assert "yours diverged after 1 step;" in said and not visit.errors
+        assert visit.tab.evaluate(WIDE) <= 0
+        found = Axe().run(visit.tab, context=".gd-workbench").response["violations"]
+        assert [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]] == []
+
+
 def test_a_loop_without_an_end_is_stopped(bench):
     assert "Stopped after 5 s" in written(bench, "while True:\n    pass")
     bench.click("[data-do=reset]")

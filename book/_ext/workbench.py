@@ -3,7 +3,9 @@
 ``{workbench} Momentum`` with options ``surface`` (a name of `gdcourse.workbench.run.SURFACES`), ``rule`` (how
 the rule is made) and ``steps``; its content are changes worth making, as a definition list: a title, then
 what is replaced by what, ``: `old` → `new` `` (``\\n`` in it is a new line), then what there is to see.
-Without a name it is the blank one, which races a reader's rule against the ten.
+Without a name it is the blank one, which races a reader's rule against the ten. With the name of a schedule,
+``{workbench} wsd``, and the options ``eta``, ``schedule`` and ``steps`` it draws what a reader's schedule
+makes of gradient descent on a noisy bowl.
 
 What runs is Pyodide and the package's own files, byte for byte. Pyodide is in book/_pyodide as its authors
 publish it; of its standard library scripts/compiled.py has compiled what the start imports. All is put beside
@@ -29,6 +31,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
+from gdcourse.experiments import schedules
 from gdcourse.explore.contours import contour_lines
 from gdcourse.figures.source import bare
 from gdcourse.problems.surfaces import Plane
@@ -98,6 +101,19 @@ def text_of(name: str, made: str) -> str:
     ]
     written += ["", *(f"from {module} import {', '.join(imports[module])}" for module in ours)]
     return "\n".join(written) + f"\n\n\n{text}"
+
+
+def schedule_text(name: str, eta: str, made: str) -> str:
+    """A schedule without the words, its file's other functions imported, and a line that makes one."""
+    source = Path(inspect.getfile(schedules)).read_text(encoding="utf-8")
+    others = {
+        node.name if isinstance(node, ast.FunctionDef) else node.targets[0].id
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef | ast.Assign)
+    }
+    imported = sorted(other for other in others - {name} if not other.startswith("_"))
+    head = f"from {schedules.__name__} import {', '.join(imported)}"
+    return f"{head}\n\n\n{bare(getattr(schedules, name))}\n\n\neta, schedule = {eta}, {made}\n"
 
 
 def parts_of(kind: type, source: str) -> list[str]:
@@ -172,23 +188,31 @@ class Workbench(SphinxDirective):
     option_spec: ClassVar = {
         "surface": directives.unchanged_required,
         "rule": directives.unchanged_required,
+        "eta": directives.unchanged_required,
+        "schedule": directives.unchanged_required,
         "steps": directives.positive_int,
     }
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0] if self.arguments else ""
-        text = text_of(name, self.options["rule"]) if name else BLANK
+        does = "lower" if "schedule" in self.options else "run" if name else "race"
+        if does == "lower":
+            text = schedule_text(name, self.options["eta"], self.options["schedule"])
+        else:
+            text = text_of(name, self.options["rule"]) if name else BLANK
         changes = changes_of(list(self.content))
         for title, old, _, _ in changes:
             if text.count(old) != 1:
                 raise self.error(f"the change {title!r}: {old!r} stands {text.count(old)} times in the rule")
-        surfaces = [self.options.get("surface", "ravine")] if name else list(VIEWS)[:4]
+        surfaces = {"run": [self.options.get("surface", "ravine")], "race": list(VIEWS)[:4], "lower": []}[
+            does
+        ]
         page = Path(self.env.docname).name
         data = {
             "name": name,
             "text": text,
-            "races": not name,
-            "surface": surfaces[0],
+            "does": does,
+            "surface": surfaces[0] if surfaces else None,
             "surfaces": {surface: view(surface) for surface in surfaces},
             "steps": self.options.get("steps", 60 if name else 100),
             "changes": [{"text": text.replace(old, new)} for _, old, new, _ in changes],
@@ -216,7 +240,7 @@ def opened(page: str, folder: str, data: dict[str, Any]) -> str:
     asked = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
     size = sum(len(content) for content in served().values())
     menu = ""
-    if data["races"]:
+    if data["does"] == "race":
         choices = "".join(
             f'<option value="{key}">{html.escape(one["name"])}</option>'
             for key, one in data["surfaces"].items()
@@ -227,7 +251,8 @@ def opened(page: str, folder: str, data: dict[str, Any]) -> str:
         f'role="group" aria-label="{title}">'
     )
     field = f'<textarea id="workbench-text-{page}" {PLAINLY}'
-    keys = "The rule, in Python. Tab indents; Escape, then Tab, leaves the editor."
+    what = "schedule" if data["does"] == "lower" else "rule"
+    keys = f"The {what}, in Python. Tab indents; Escape, then Tab, leaves the editor."
     loads = f"Python runs in this page. The first click loads it, {size / 1e6:.0f} MB."
     return f"""{head}
 <p class="gd-wb-title">{title}</p>
@@ -262,7 +287,7 @@ def served() -> dict[str, bytes]:
 def package() -> bytes:
     """The files of the package that need neither NumPy nor torch, zipped, always to the same bytes."""
     out = io.BytesIO()
-    files = [PACKAGE / "problems" / "planes.py"]
+    files = [PACKAGE / "problems" / "planes.py", PACKAGE / "experiments" / "schedules.py"]
     for room in ("rules", "exercises", "workbench"):
         files += sorted((PACKAGE / room).rglob("*.py"))
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -66,7 +66,20 @@
     return svg;
   };
 
-  const losses = (runs, floor) => {
+  // A schedule's factor over the steps.
+  const factors = (runs) => {
+    const width = 360, height = 300, box = { left: 40, right: width - 8, top: 18, bottom: height - 36 };
+    const all = runs.flatMap((run) => run.factors), low = Math.min(0, ...all), high = Math.max(1, ...all);
+    const steps = Math.max(1, ...runs.map((run) => run.factors.length));
+    const x = (t) => box.left + (t / steps) * (box.right - box.left);
+    const y = (v) => box.bottom - ((v - low) / (high - low)) * (box.bottom - box.top);
+    const svg = frame(`The factor of the rate over steps: ${runs.map((run) => `${run.name} from ${short(run.factors[0])} to ${short(run.factors.at(-1))}`).join("; ")}`, width, height);
+    for (const run of runs) svg.append(polyline(run.factors.map((v, i) => [x(i + 1), y(v)]), { class: `gd-wb-path ${run.class}` }));
+    axes(svg, box, x, y, ticks(0, steps, 5).map((t) => [t, String(t)]), ticks(low, high, 5).map((v) => [v, short(v)]), "step t", "s(t)");
+    return svg;
+  };
+
+  const losses = (runs, floor, label) => {
     const width = 300, height = 300, box = { left: 48, right: width - 8, top: 18, bottom: height - 36 };
     const above = (run) => run.losses.map((v) => Math.max(v - floor, 1e-16));
     const all = runs.flatMap(above).filter(Number.isFinite), steps = Math.max(1, ...runs.map((run) => run.losses.length - 1));
@@ -77,7 +90,7 @@
     for (const run of runs) svg.append(polyline(above(run).map((v, t) => [x(t), y(v)]), { class: `gd-wb-path ${run.class}` }));
     const every = Math.max(1, Math.ceil((high - low) / 5));
     const decades = Array.from({ length: high - low + 1 }, (_, i) => low + i).filter((p) => (p - high) % every === 0);
-    axes(svg, box, x, y, ticks(0, steps, 5).map((t) => [t, String(t)]), decades.map((p) => [10 ** p, `1e${p}`.replace("-", "−")]), "step", "loss above the lowest (log)");
+    axes(svg, box, x, y, ticks(0, steps, 5).map((t) => [t, String(t)]), decades.map((p) => [10 ** p, `1e${p}`.replace("-", "−")]), "step", label);
     return svg;
   };
 
@@ -117,11 +130,12 @@
     };
 
     const show = (own, theirs) => {
-      const runs = [{ ...theirs, name: data.name, class: "theirs" }, { ...own, name: "yours", class: "own" }].filter((run) => run.path.length);
+      const runs = [{ ...theirs, name: data.name, class: "theirs" }, { ...own, name: "yours", class: "own" }].filter((run) => run.losses.length);
       const map = data.surfaces[surface()];
-      picture.replaceChildren(plane(map, runs), losses(runs, map.lowest));
+      if (map) picture.replaceChildren(plane(map, runs), losses(runs, map.lowest, "loss above the lowest (log)"));
+      else picture.replaceChildren(factors(runs.filter((run) => run.factors.length)), losses(runs, 0, "expected loss (log)"));
     };
-    const told = (name, run) => run.diverged_at !== null ? `${name} diverged after ${run.diverged_at} steps` : `${name} ends at a loss of ${short(run.losses.at(-1))}`;
+    const told = (name, run) => run.diverged_at !== null ? `${name} diverged after ${run.diverged_at} step${run.diverged_at > 1 ? "s" : ""}` : `${name} ends at a loss of ${short(run.losses.at(-1))}`;
     const printed = (answer) => (answer.printed ? [make("pre", { class: "gd-wb-printed" }, answer.printed)] : []);
     const problem = (answer) => {
       const at = answer.line ? [make("button", { type: "button", class: "gd-wb-line" }, `Line ${answer.line}`), ": "] : [];
@@ -149,18 +163,21 @@
       await python.loaded(box.dataset, bar, say);
       say("Running …");
       const steps = data.steps, where = surface(), wrote = text.value, about = mark;
-      if (data.races) {
+      if (data.does === "race") {
         const answer = await python.ask("race", [wrote, where, steps]);
         if (answer.error) { table.replaceChildren(); picture.replaceChildren(); say(problem(answer), ...printed(answer)); return; }
         raced(answer, steps, where);
         return;
       }
-      original ??= await python.ask("run", [data.text, where, steps]);
-      const own = await python.ask("run", [wrote, where, steps]);
-      if (own.error) { show({ ...own, path: [], losses: [] }, original); say(problem(own), ...printed(own)); return; }
+      const asks = (what) => python.ask(data.does, data.does === "run" ? [what, where, steps] : [what, steps]);
+      original ??= await asks(data.text);
+      const own = await asks(wrote);
+      if (own.error) { show({ ...own, losses: [] }, original); say(problem(own), ...printed(own)); return; }
       show(own, original);
       const first = wrote === data.text ? `${own.rule}: ${told("it", own)} after ${steps} steps.` : `Of ${steps} steps: ${told("yours", own)}; ${told(`the book's ${data.name}`, original)}.`;
-      say(first, ...(about ? [about.cloneNode(true)] : []), ...printed(own));
+      const split = (name, run) => `${name}: way to go ${short(run.way)}, noise ${short(run.noise)}.`;
+      const parts = data.does === "run" ? [] : [split("Yours", own), ...(wrote === data.text ? [] : [split("The book's", original)])];
+      say(first, ...parts, ...(about ? [about.cloneNode(true)] : []), ...printed(own));
     };
 
     const raced = (answer, steps, where) => {

@@ -37,7 +37,7 @@ def linear(steps: int) -> Schedule:
     >>> [schedules.linear(4)(t) for t in (1, 2, 3, 4, 5)]
     [1.0, 0.75, 0.5, 0.25, 0.0]
     """
-    left = _left(steps)
+    left = steps_left(steps)
     return lambda t: left(t) / steps
 
 
@@ -61,7 +61,7 @@ def cosine(steps: int) -> Schedule:
     >>> [round(schedules.cosine(4)(t), 3) for t in (1, 2, 3, 4, 5)]
     [1.0, 0.854, 0.5, 0.146, 0.0]
     """
-    left = _left(steps)
+    left = steps_left(steps)
     return lambda t: (1 - cos(pi * left(t) / steps)) / 2
 
 
@@ -90,7 +90,7 @@ def wsd(steps: int, decay: float = 0.2) -> Schedule:
     """
     if not 0 <= decay <= 1:
         raise ValueError(f"decay must be a share of the steps, from 0 to 1, got {decay!r}")
-    left, last = _left(steps), round(decay * steps)
+    left, last = steps_left(steps), round(decay * steps)
     return lambda t: min(1.0, left(t) / last) if last else min(1.0, left(t))
 
 
@@ -123,8 +123,23 @@ def warmup(steps: int, then: Schedule) -> Schedule:
     return lambda t: t / steps if t <= steps else then(t - steps)
 
 
-def _left(steps: int) -> Callable[[int], int]:
-    """How many steps are left at step t, this one included."""
+def steps_left(steps: int) -> Callable[[int], int]:
+    """T − t + 1: how many steps are left at step t, this one included; 0 after step T.
+
+    Parameters
+    ----------
+    steps : T.
+
+    Raises
+    ------
+    ValueError : steps is not a whole number ≥ 1.
+
+    Examples
+    --------
+    >>> from gdcourse.experiments import schedules
+    >>> [schedules.steps_left(2)(t) for t in (1, 2, 3)]
+    [2, 1, 0]
+    """
     _whole(steps, 1)
     return lambda t: max(0, steps - t + 1)
 

@@ -106,6 +106,13 @@ def run_as_dict(*args: Any) -> dict[str, Any]:
     return asdict(run(*args))
 
 
+def names_made(text: str) -> dict[str, Any]:
+    """What a text makes, by name, run as in a notebook."""
+    names: dict[str, Any] = {"__name__": "__main__", "Rule": Rule}
+    exec(compile(text, FILE, "exec", dont_inherit=True), names)
+    return names
+
+
 def made(text: str) -> Any:
     """The rule that a text makes.
 
@@ -113,8 +120,7 @@ def made(text: str) -> Any:
     ------
     ValueError : it makes none. And whatever the text itself raises.
     """
-    names: dict[str, Any] = {"__name__": "__main__", "Rule": Rule}
-    exec(compile(text, FILE, "exec", dont_inherit=True), names)  # as in a notebook
+    names = names_made(text)
     if "rule" in names:
         rule = names["rule"]
         if isinstance(rule, type):

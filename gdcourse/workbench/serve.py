@@ -8,6 +8,7 @@ from typing import Any
 
 from gdcourse.workbench.race import race_as_dict
 from gdcourse.workbench.run import run_as_dict
+from gdcourse.workbench.schedule import lower_as_dict
 
 EMPTY = "There is no answer yet: choose one, or write it into the field."
 
@@ -33,6 +34,7 @@ def check_as_dict(name: str, answer: Any, tries: int) -> dict[str, Any]:
 ASKED: dict[str, Callable[..., dict[str, Any]]] = {
     "run": run_as_dict,
     "race": race_as_dict,
+    "lower": lower_as_dict,
     "open": open_chapter,
     "check": check_as_dict,
 }

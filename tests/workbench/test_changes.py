@@ -21,7 +21,7 @@ import workbench  # noqa: E402  book/_ext/workbench.py
 EFFECTS = tomllib.loads(Path(__file__).with_name("effects.toml").read_text(encoding="utf-8"))
 BENCH = re.compile(r"^:::\{workbench\} (\w+)\n((?::\w+: [^\n]*\n)+)\n(.*?)^:::$", re.M | re.S)
 SOURCES = ROOT / "book" / "src"
-HAVE = sorted(p.stem for p in SOURCES.glob("*.md") if "{workbench}" in p.read_text(encoding="utf-8"))
+HAVE = sorted(p.stem for p in SOURCES.glob("*.md") if "\n:rule:" in p.read_text(encoding="utf-8"))
 
 
 class Bench:
