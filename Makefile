@@ -36,7 +36,7 @@ test: ## all tests, and every notebook compared with its stored outputs
 	@$(PY) scripts/build_book.py --if-stale
 	@OMP_NUM_THREADS=1 $(PY) -m pytest --nbval --nbval-cell-timeout=120 -n $$($(PY) scripts/cores.py) --dist loadfile tests book
 
-verify: ## the slower checks: slow tests, seeds, mutants, other processor paths and versions (some alone: make verify CHECK="seeds")
+verify: ## the slower checks: every page, slow tests, seeds, mutants, other processor paths and versions (some alone: make verify CHECK="seeds")
 	@$(PYTHON) scripts/setup_env.py --browser --lab
 	@$(PY) scripts/verify.py $(CHECK)
 

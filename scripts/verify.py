@@ -1,6 +1,6 @@
-"""The slower checks: tests marked slow, mutants of the rules that the tests must notice, every claim with
-other seeds, every notebook on other processor paths than the usual one, and the library and the notebooks on
-other versions of torch and of Python.
+"""The slower checks: the pages that `make test` leaves out, tests marked slow, mutants of the rules that the
+tests must notice, every claim with other seeds, every notebook on other processor paths than the usual one,
+and the library and the notebooks on other versions of torch and of Python.
 
     python scripts/verify.py                  all of them, which takes many hours on two cores
     python scripts/verify.py mutants seeds    those whose name has one of these words in it
@@ -25,6 +25,7 @@ NBVAL = "--nbval --nbval-current-env --nbval-cell-timeout=240 -q --dist loadfile
 NOTEBOOKS = [*PYTEST, *NBVAL.split(), *SIDE_BY_SIDE]
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 CHECKS: list[tuple[str, dict[str, str], list[str]]] = [
+    ("pages: those that make test leaves out", ONE_THREAD, [*PYTEST, "-m", "pages", *SIDE_BY_SIDE, "tests"]),
     ("slow tests", ONE_THREAD, [*PYTEST, "-m", "slow and not quiet", *SIDE_BY_SIDE, "tests"]),
     ("slow tests that take times", {}, [*PYTEST, "-m", "slow and quiet", "tests"]),
     ("mutants of the rules", {}, [sys.executable, "scripts/mutants.py"]),

@@ -5,6 +5,21 @@ from __future__ import annotations
 import http.server
 import json
 import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+FEW = ["cover", "intro", "network", "momentum", "radam", "lookahead", "muon", "workbench", "search", "404"]
+"""Figures and pages of each kind: one that plays on sight, a pad to draw on, a map, a plot with views, a
+scrubber, a matrix. `make test` looks at these; `make verify CHECK="pages"`, which the workflow runs before it
+publishes the site, at all the others."""
+
+
+def a_few_of(names: Iterable[str]) -> list[Any]:
+    """Names of figures or pages as a test's parameters, those that are not among the few marked."""
+    marks = {True: [], False: [pytest.mark.pages]}
+    return [pytest.param(name, marks=marks[name.rpartition("/")[2] in FEW]) for name in names]
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

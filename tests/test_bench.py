@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import bench_ext  # noqa: E402
 
 
+@pytest.mark.slow
 def test_quick(tmp_path):
     command = [sys.executable, "scripts/bench.py", "--quick", "--threads", "1", "--out", str(tmp_path)]
     variables = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -115,6 +115,7 @@ ANY = {
 }
 FAULTS |= ANY  # any other rule steps the wrong way
 CASES = [(rule, old, new) for rule, (_, faults) in FAULTS.items() for old, new in faults]
+FIRST = [(rule, *faults[0]) for rule, (_, faults) in FAULTS.items()]  # the others take as long again
 
 
 def suite_on(folder, changed=None, source=""):
@@ -157,7 +158,13 @@ def test_the_copy_without_a_fault_is_green(tmp_path):
     assert "passed" in result.stdout and "skipped" not in result.stdout
 
 
-@pytest.mark.parametrize("rule, old, new", CASES, ids=[f"{rule}: {old} → {new}" for rule, old, new in CASES])
+@pytest.mark.parametrize(
+    ("rule", "old", "new"),
+    [
+        pytest.param(*case, id="{}: {} → {}".format(*case), marks=[pytest.mark.slow] * (case not in FIRST))
+        for case in CASES
+    ],
+)
 def test_a_fault_turns_the_suite_red(rule, old, new, tmp_path):
     file, _ = FAULTS[rule]
     source = (RULES / file).read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gdcourse.explore import SIGNATURES
-from tests.browsing import is_on, set_control, set_state, state_of
+from tests.browsing import a_few_of, is_on, set_control, set_state, state_of
 from tests.explore.made import made, states
 
 NAMES = list(SIGNATURES)
@@ -93,7 +93,7 @@ def ends(figure) -> list[dict[str, int]]:
 
 
 @pytest.mark.parametrize(("width", "theme"), [(WIDE, "light"), (PHONE, "dark")])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", a_few_of(NAMES))
 def test_no_words_are_cut_off_or_lie_on_others(browser, pages, name, width, theme):
     figure = made(name)
     context, tab, drawn = opened(browser, pages(name), width)
@@ -107,7 +107,7 @@ def test_no_words_are_cut_off_or_lie_on_others(browser, pages, name, width, them
     assert found == {}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", a_few_of(NAMES))
 def test_at_first_one_thing_is_in_view_and_fits_the_screen(browser, pages, name):
     figure = made(name)
     context, _, drawn = opened(browser, pages(name), WIDE)
@@ -119,7 +119,7 @@ def test_at_first_one_thing_is_in_view_and_fits_the_screen(browser, pages, name)
     context.close()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", a_few_of(NAMES))
 def test_no_view_is_much_taller_than_the_first(browser, pages, name):
     context, _, drawn = opened(browser, pages(name), WIDE)
     heights = {}
@@ -139,7 +139,7 @@ def test_a_caption_is_short(name):
     assert len(longest.split()) <= LONGEST, longest
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", a_few_of(NAMES))
 def test_what_plays_comes_back_to_its_sign(browser, pages, name):
     scrubber = next((c for c in made(name).controls if c.kind == "scrubber"), None)
     if scrubber is None:
