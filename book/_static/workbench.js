@@ -68,7 +68,7 @@
 
   // A schedule's factor over the steps.
   const factors = (runs) => {
-    const width = 360, height = 300, box = { left: 40, right: width - 8, top: 18, bottom: height - 36 };
+    const width = 300, height = 300, box = { left: 40, right: width - 16, top: 18, bottom: height - 36 };
     const all = runs.flatMap((run) => run.factors), low = Math.min(0, ...all), high = Math.max(1, ...all);
     const steps = Math.max(1, ...runs.map((run) => run.factors.length));
     const x = (t) => box.left + (t / steps) * (box.right - box.left);
@@ -80,7 +80,7 @@
   };
 
   const losses = (runs, floor, label) => {
-    const width = 300, height = 300, box = { left: 48, right: width - 8, top: 18, bottom: height - 36 };
+    const width = 300, height = 300, box = { left: 48, right: width - 16, top: 18, bottom: height - 36 };
     const above = (run) => run.losses.map((v) => Math.max(v - floor, 1e-16));
     const all = runs.flatMap(above).filter(Number.isFinite), steps = Math.max(1, ...runs.map((run) => run.losses.length - 1));
     const low = Math.floor(Math.log10(Math.min(...all, 1))), high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...all, 1e-16))));
