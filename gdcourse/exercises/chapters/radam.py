@@ -130,8 +130,8 @@ CHAPTER = Chapter(
             name="radam.scale",
             title="the first steps and the loss's scale",
             prompt=(
-                "The loss is multiplied by 100. What do RAdam's steps do, the first four and those after "
-                "ρ_t has passed the threshold?"
+                "On a constant slope the loss is multiplied by 100. What do RAdam's steps do, the first "
+                "four and those after ρ_t has passed the threshold?"
             ),
             options=(
                 "None of them changes",

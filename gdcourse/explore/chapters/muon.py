@@ -156,8 +156,8 @@ def muon() -> Figure:
             ],
         ],
         readouts=[
-            "{in_turn@view:?}Loss at {angle}, in powers of ten of the first: momentum {momentum_ten:.0f}, "
-            "Adam {adam_ten:.0f}, Muon {muon_ten:.0f}, Shampoo {shampoo_ten:.0f}.",
+            "{in_turn@view:?}Loss at {angle}, in powers of ten of the first: momentum {momentum_ten:.1f}, "
+            "Adam {adam_ten:.1f}, Muon {muon_ten:.1f}, Shampoo {shampoo_ten:.1f}.",
             "{in_push@view:?}After {k} steps the gradient's singular values lie in {jordan_least@k:.2f} … "
             "{jordan_most@k:.2f} (Jordan's), {express_least@k:.2f} … {express_most@k:.2f} (Polar Express), "
             "{exact_least@k:.2f} … {exact_most@k:.2f}.",
