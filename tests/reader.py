@@ -19,6 +19,7 @@ import tomllib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -47,8 +48,9 @@ class Edit:
     stops: str = ""
 
 
+@cache
 def code_of(chapter: str) -> Cells:
-    """The code cells of a chapter, in order."""
+    """The code cells of a chapter, in order. To read one takes a while, and hundreds of tests ask."""
     notebook = jupytext.reads((SOURCES / f"{chapter}.md").read_text(encoding="utf-8"), fmt="md:myst")
     return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
