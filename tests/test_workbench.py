@@ -6,11 +6,15 @@ import gzip
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from setup_env import find_chromium  # scripts/setup_env.py
 
+from gdcourse.rules import ALL
+from gdcourse.workbench.run import run as run_text
 from tests.browsing import Visit
+from tests.workbench.test_changes import workbench
 
 PAGE = "book/momentum"
 SOURCES = Path(__file__).resolve().parents[1] / "book" / "src"
@@ -134,6 +138,30 @@ def test_200_steps_take_less_than_a_tenth_of_a_second(bench):
     }"""
     )
     assert took < 100
+
+
+def test_every_rule_in_the_page_walks_as_in_cpython(bench):
+    """Pyodide's arithmetic is another processor's, and its Python another version's."""
+    run(bench)
+    asked = [
+        (
+            workbench.text_of(
+                name,
+                repr(method.make(method.usual / (10 if method.tuned == "lr" else 1))).replace(
+                    "inner_rule=", ""
+                ),
+            ),
+            surface,
+        )
+        for name, method in ALL.items()
+        for surface in (["turned"] if method.kind.matrices_only else ["ravine", "Beale"])
+    ]
+    for text, surface in asked:
+        told = bench.evaluate("asked => gdPython.ask('run', asked)", [text, surface, 100])
+        ours = run_text(text, surface, 100)
+        assert not told["error"] and not ours.error and len(ours.path) > 1
+        np.testing.assert_allclose(told["path"], ours.path, rtol=1e-12, atol=1e-12, err_msg=text)
+        assert told["diverged_at"] == ours.diverged_at
 
 
 @pytest.mark.slow
