@@ -67,8 +67,12 @@ def lab(tmp_path):
             time.sleep(0.3)
         yield found[0]
     finally:
-        server.terminate()
-        server.wait(20)
+        server.terminate()  # it ends its kernels first, one after the other
+        try:
+            server.wait(60)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 @pytest.mark.slow
