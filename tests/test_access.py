@@ -16,6 +16,7 @@ KINDS = [
     "book/intro",
     "book/conclusion",
     "book/momentum",
+    "book/schedule_free",
     "book/progress",
     "book/teaching",
     "book/bibliography",

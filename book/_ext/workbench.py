@@ -204,9 +204,8 @@ class Workbench(SphinxDirective):
         for title, old, _, _ in changes:
             if text.count(old) != 1:
                 raise self.error(f"the change {title!r}: {old!r} stands {text.count(old)} times in the rule")
-        surfaces = {"run": [self.options.get("surface", "ravine")], "race": list(VIEWS)[:4], "lower": []}[
-            does
-        ]
+        own = [self.options.get("surface", "ravine")]
+        surfaces = {"run": own, "race": list(VIEWS)[:4], "lower": []}[does]
         page = Path(self.env.docname).name
         data = {
             "name": name,

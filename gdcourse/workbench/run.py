@@ -10,6 +10,7 @@ import contextlib
 import io
 import math
 import traceback
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -89,16 +90,24 @@ def run(text: str, surface: str, steps: int, start: Any = None) -> Run:
     steps : how many.
     start : θ_0, two numbers. Default: the surface's own.
     """
-    found, out = Run(), Kept()
+    found = Run()
+    with told_in(found):
+        rule = made(text)
+        found.rule = repr(rule)
+        walk(rule, surface, steps, start, found)
+    return found
+
+
+@contextlib.contextmanager
+def told_in(found: Any) -> Iterator[None]:
+    """What a reader's text prints, and the error that ends it, are told in ``found``."""
+    out = Kept()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         try:
-            rule = made(text)
-            found.rule = repr(rule)
-            walk(rule, surface, steps, start, found)
+            yield
         except Exception as error:
             found.error, found.line = explained(error)
     found.printed = out.told()
-    return found
 
 
 def run_as_dict(*args: Any) -> dict[str, Any]:

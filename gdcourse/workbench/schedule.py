@@ -6,13 +6,12 @@ Nothing is sampled: along each direction the mean of θ and its variance obey tw
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from gdcourse.workbench.run import FAR, Kept, explained, names_made
+from gdcourse.workbench.run import FAR, names_made, told_in
 
 CURVATURES = tuple(1 / i for i in range(1, 201))
 """h of the bowl's directions. The gradient's noise has the variance h along each, and θ_0 is 1."""
@@ -52,15 +51,11 @@ def lower(text: str, steps: int) -> Course:
         the rate that is multiplied by it.
     steps : how many.
     """
-    found, out = Course(), Kept()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        try:
-            eta, schedule = made(text)
-            found.rule = f"eta = {eta:g}"
-            walk(eta, schedule, steps, found)
-        except Exception as error:
-            found.error, found.line = explained(error)
-    found.printed = out.told()
+    found = Course()
+    with told_in(found):
+        eta, schedule = made(text)
+        found.rule = f"eta = {eta:g}"
+        walk(eta, schedule, steps, found)
     return found
 
 

@@ -81,6 +81,7 @@ WRONG = {
     "eta = 1\nschedule = lambda t: 1j": ("schedule(1) is 1j: it must be a finite number", None),
     "eta = 1\nschedule = lambda t: 1 / (t - 2)": ("ZeroDivisionError", 2),
     "eta = 1\nschedule = lambda: 1": ("TypeError", None),
+    "eta = 1\nschedule = lambda t: next(iter(()))": ("StopIteration", 2),
     "from gdcourse.experiments.schedules import wsd\neta, schedule = 1, wsd(0)": (
         "steps must be a whole number ≥ 1, got 0",
         2,
