@@ -26,7 +26,8 @@ def settled(values: Any, below: float) -> Any:
     Returns
     -------
     The step, a float, or an array of them with the further axes' shape. Infinite where the run is too short
-    to know: it is not below throughout its last tenth. `steps_in_words` says so in words.
+    to know: it is not below throughout its last tenth. That is a rule of thumb: a run that is cut off within
+    a longer dip looks settled. `steps_in_words` says "not within" in words.
 
     Raises
     ------

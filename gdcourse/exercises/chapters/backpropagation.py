@@ -169,8 +169,8 @@ CHAPTER = Chapter(
             name="backpropagation.zero",
             title="all weights zero",
             prompt=(
-                "A network 784–32–10 with max(0, z) starts with all weights and biases at 0. Which slopes "
-                "are not all 0?"
+                "A network 784–32–10 with max(0, z) starts with all weights and biases at 0. At one digit, "
+                "which slopes are not all 0?"
             ),
             options=(
                 "Those of the upper biases b₂ alone",

@@ -60,7 +60,10 @@ CHAPTER = Chapter(
             wrong=(
                 Wrong(
                     0.125,
-                    "1/L takes the steepest axis to its minimum in one step. Twice that only overshoots.",
+                    (
+                        "1/L takes the steepest axis to its minimum in one step. Up to twice that it "
+                        "overshoots, and still comes down."
+                    ),
                 ),
                 Wrong(
                     2 / 8.5,

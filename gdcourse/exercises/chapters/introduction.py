@@ -81,7 +81,7 @@ CHAPTER = Chapter(
             right=3.2,
             wrong=(
                 Wrong(0.3125, "Upside down: that is the share of 6,000 in all that was dealt."),
-                Wrong(93.75, "That is how many steps one pass takes. Here there are 300."),
+                Wrong(93.75, "That is 6,000/64, about the steps of one pass. Here there are 300."),
                 Wrong(19_200.0, "That many digits are dealt in all; each of 6,000 gets its share."),
                 Wrong(300.0, "That would be each digit in every batch: full-batch training."),
                 Wrong(4.6875, "That is 300/64. Each step takes 64: multiply, then divide by 6,000."),

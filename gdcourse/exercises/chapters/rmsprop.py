@@ -111,7 +111,9 @@ CHAPTER = Chapter(
             right=6.58,
             within=0.02,
             wrong=(
-                Wrong(10.0, "1/(1 − γ) is the sum of all weights: by then a third is left, not a half."),
+                Wrong(
+                    10.0, "1/(1 − γ) is what the powers γˢ add up to. By then a third is left, not a half."
+                ),
                 Wrong(5.0, "The weight does not fall by equal amounts. Each step leaves nine tenths of it."),
                 Wrong(0.152, "Upside down: that is the share of a halving in one step."),
                 Wrong(69.0, "That is for γ = 0.99."),

@@ -115,7 +115,7 @@ CHAPTER = Chapter(
                 Wrong("c", "max(0, 8z) is 8 max(0, z), and the second layer divides it away again."),
                 Wrong("d", "It is not linear, but a positive factor goes through it."),
             ),
-            why="So sharpness alone, by one length for all weights, says nothing about the function.",
+            why="So by one length for all weights the same function can be as sharp as one likes.",
         ),
     ),
 )

@@ -45,6 +45,7 @@ def adagrad() -> Figure:
     ends = {
         "least": over["adagrad_over"][:, 0],
         "most": over["adagrad_over"][:, -1],
+        "floor": tuned("adagrad", (45.0,), FLOOR)[1],
         "ratio_least": ratios[:1, 0] / ratios[:1, 1],
         "ratio_most": ratios[1:, 0] / ratios[1:, 1],
     }
@@ -52,15 +53,12 @@ def adagrad() -> Figure:
     def compute(angle: np.ndarray) -> Arrays:
         bowls = Bowls(angle)
         out: Arrays = {"at": angle, **in_views("turn", "others", "rates", computed=1)}
-        for name, (_, rule, grid) in METHODS.items():
+        for name, (_, rule, _) in METHODS.items():
             lr, needed = tuned(name, tuple(angle.tolist()))
             run = descend(rule(lr[:, None]), bowls, steps=SHOWN)
             out |= {f"{name}_{axis}": run.theta[:, :, 0, i].T for i, axis in enumerate("xy")}
             out[f"{name}_outside"] = steps_outside(run.theta[:, :, 0])
             out |= {f"{name}_lr": lr, f"{name}_needed": needed}
-            floor_lr, floor = tuned(name, tuple(angle.tolist()), FLOOR)
-            # on the floor at 0° nothing is steep, and gradient descent would take any rate up to 1
-            out[f"floor_{name}"] = np.where(floor_lr < grid.max(), floor, np.nan)
         rate = rates(run)  # of Adagrad, the last
         first, second = np.concatenate([np.full((2, len(angle), 1), np.nan), rate], -1)  # none at step 0
         lines = bowls.level_lines()
@@ -169,8 +167,8 @@ def adagrad() -> Figure:
         caption=[
             "{in_turn@view:?}Each method has its best η at each angle. Adagrad needs {least:d} steps at 0° "
             "and {most:d} at 45°, the others one number.",
-            "{in_turn@view:?}Shown is a start off the valley's floor; from one on it Adagrad needs "
-            "{floor_adagrad:d} here, gradient descent {floor_gd:d}, momentum {floor_momentum:d}.",
+            "{in_turn@view:?}Shown is a start off the valley's floor; from one on it Adagrad needs {floor:d} "
+            "at 45°.",
             "{in_others@view:?}These two see the slope as a whole: turn the bowl, and the path turns with "
             "it.",
             f"{{in_rates@view:?}}The curvatures are 1 and {KAPPA:.0f}. At 0° each coordinate has its own, "

@@ -121,8 +121,8 @@ def momentum() -> Figure:
         compute=compute,
         tries=[
             (
-                "set γ to 0, where the two paths are one. Then raise it: from which γ on does momentum end "
-                "higher?"
+                "with ηλ at 1.7, set γ to 0, where the two paths are one. Then raise it: from which γ on "
+                "does momentum end higher?"
             ),
             "drag the ring straight across, from one dashed curve to the other: the shade stays.",
             "raise γ and see how often the ball swings through the middle.",

@@ -148,7 +148,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
         tries=[
             f"find the {many} paths: they are all in one spot. Then go on to the plane fitted to them.",
             "play, and watch on the right where a path leaves the dashed line.",
-            "play: a ring is the loss that the line shows, a curve the true one above it.",
+            "play: a ring is the loss that the line shows, a curve the true one. Is it ever the lower one?",
             "compare the two ends: one network, its units in another order.",
         ],
         rows=[
@@ -222,7 +222,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
             ),
             f"After step {{step}} {told[0]} is at {{{two[0]}_true@slice,step:.3f}} and shown at "
             f"{{{two[0]}_seen@slice,step:.3f}}.",
-            "{first@slice:?}Between the ends the line's curve rises to {hill@slice:.2f}.",
+            "{first@slice:?}At its highest, ends included, the line's curve is at {hill@slice:.2f}.",
             "{twin@slice:?}Both ends are one network; the far one has its units in another order.",
         ],
         alt=f"Left, level lines of the loss over a plane at random, with all {many} paths in one spot in "
