@@ -29,6 +29,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,7 @@ def machine() -> dict[str, Any]:
     )
     has_affinity = hasattr(os, "sched_getaffinity")
     return {
+        "day": datetime.now(UTC).date().isoformat(),
         "processor": models[0].partition(":")[2].strip() if models else platform.processor(),
         "cores": len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count(),
         "load before": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",

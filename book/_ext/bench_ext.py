@@ -139,7 +139,8 @@ def machine_text(runs: list[Run]) -> str:
     counts = ", ".join(f"{len(group)} with {threads_text(n)}" for n, group in by_threads(runs).items())
     return (
         f"{about['processor']}, {about['cores']} cores, GPU: {about['GPU']}; {about['system']}, Python "
-        f"{about['python']}, torch {about['torch']}, NumPy {about['numpy']}. Runs: {counts}."
+        f"{about['python']}, torch {about['torch']}, NumPy {about['numpy']}. Runs: {counts}, the last "
+        f"on {max(run['machine']['day'] for run in runs)}."
     )
 
 

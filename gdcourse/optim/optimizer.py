@@ -75,7 +75,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     only one that is computed in pieces may be left with some of them moved. What torch would refuse is found
     before any has moved.
 
-    The square of a gradient is infinite in float32 from 1.8e19 on, and 0 below about 1e-23. Where a
+    The square of a gradient is infinite in float32 from 1.8e19 on, and 0 below about 2.6e-23. Where a
     method divides by the root of such squares, nothing becomes NaN, and what happens is what happens in
     torch's: under ∞ the element rests for good, as sums and averages keep it; under 0 the divisor is ε, and
     an element without any gradient rests even if ε is 0, where torch's becomes NaN. Clip gradients as large
@@ -295,8 +295,9 @@ class RuleOptimizer(torch.optim.Optimizer):
     def at_theta(self) -> Iterator[None]:
         """Inside, the parameters hold θ; afterwards, even if the body raised, what they held before.
 
-        For Nesterov, whose parameters are the look-ahead points, this is where to evaluate; for the
-        other rules of this package nothing changes. Do not step inside.
+        Where a rule takes its gradient elsewhere than at θ, the parameters are that point, and this is where
+        to evaluate: Nesterov, both Schedule-Free, and SAM between its two gradients, inside another rule as
+        well. For the others nothing changes. Do not step inside.
         """
         params = [param for group in self.param_groups for param in group["params"]]
         with holding({param: self.theta(param) for param in params}):

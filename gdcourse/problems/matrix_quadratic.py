@@ -16,8 +16,8 @@ class MatrixQuadratic(Problem):
     A mixes rows and B columns, and the Hessian is their Kronecker product: its eigenvalues are all products
     of one of A's and one of B's, from 1 down to 1/(κ_A κ_B). At an angle of 0 both are diagonal, so that
     each entry of W stands by itself. An angle turns the whole problem, A, B and C, in random planes: every
-    row and every column is turned by just that angle. A method to which a basis is nothing goes the same way
-    then, only turned, from a start at 0.
+    row and every column is turned by just that angle, if n and m are even. A method to which a basis is
+    nothing goes the same way then, only turned, from a start at 0.
 
     Parameters
     ----------

@@ -14,13 +14,14 @@ import torch
 class Problem:
     """Something to minimise.
 
-    θ has shape ``(*runs, d)`` where ``ndim`` is 1 and ``(*runs,)`` where it is 0; a loss has shape
+    θ has shape ``(*runs, d)`` where ``ndim`` is 1, ``(*runs,)`` where it is 0
+    and ``(*runs, n, m)`` where it is 2; a loss has shape
     ``(*runs,)``, a gradient θ's. Both work on NumPy arrays and on torch tensors of any device.
 
     Attributes
     ----------
     name : how figures call it.
-    ndim : 0 where a single run's θ is a number, 1 where it is a vector.
+    ndim : 0 where a single run's θ is a number, 1 where it is a vector, 2 where it is a matrix.
     start : a good place to start from.
     minimum : the minimiser to look for, or None where there is none or more than one.
     """

@@ -215,7 +215,7 @@ class Ackley(Plane):
 
 
 class StyblinskiTang(Plane):
-    """The function of Styblinski and Tang: four minima of different depth, the deepest, of value −78.3323, at
+    """The function of Styblinski and Tang: four minima of three depths, the deepest, of value −78.3323, at
     (−2.9035, −2.9035).
 
     J = ½ (x⁴ − 16x² + 5x + y⁴ − 16y² + 5y).

@@ -1,4 +1,4 @@
-"""The update rules: one file per optimizer, the slide's equations and nothing else."""
+"""The update rules: one file per optimizer, its equations and nothing else."""
 
 from typing import Any as _Any
 

@@ -1,4 +1,4 @@
-"""AMSGrad: Adam that divides by the largest mean square so far, so that no coordinate speeds up again."""
+"""AMSGrad: Adam that divides by the largest mean square so far, which is never forgotten."""
 
 from dataclasses import dataclass
 

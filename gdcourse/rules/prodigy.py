@@ -30,8 +30,9 @@ class Prodigy(Rule):
     Source: Mishchenko and Defazio (2023), the version with Adam, without its correction of biases: in the
     authors' code that is an option, off by default.
     torch has none. The authors' ``prodigyopt.Prodigy(params, lr=lr, betas=(beta1, beta2), eps=eps,
-    weight_decay=weight_decay, d0=d0, d_coef=d_coef)``, exactly. optax always corrects biases, which is
-    another method.
+    weight_decay=weight_decay, d0=d0, d_coef=d_coef)``, exactly, for parameters that are in one group: of
+    several groups each has a d of its own here, and all have one there. optax always corrects biases, which
+    is another method.
 
     Examples
     --------

@@ -7,9 +7,10 @@ One step of any method in this package is
     theta, new = rule.step(theta, grad, state, rule.at(t))        # t = 1, 2, 3, …
 
 A rule uses operators, `abs` and the few words below (`where`, `ratio`, `sign`, `maximum`; for vectors and
-matrices `@`, ``.mT``, `norm`, `eigh`, `qr`, `descending` and `reordered`) only. It imports neither NumPy nor
-torch, so the same lines run on a float, an array, or a tensor on any device, and every hyperparameter may
-itself be an array of settings that broadcasts against θ.
+matrices `@`, ``.mT``, an array's `sum` and `mean`, `norm`, `eigh`, `qr`, `descending` and `reordered`) only.
+It imports neither NumPy nor torch, so the same lines run on an array or a tensor on any device, and on a
+float where no vector or matrix is needed. A hyperparameter may itself be an array of settings that broadcasts
+against θ, unless it is marked as `fixed`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ class ScheduleFreeSGD(Rule):
     State: ``z``, with θ's shape and unit.
 
     Source: Defazio et al. (2024), with the weights c_t of the authors' code. They are those of an η that
-    stays: a schedule of η, which this rule is there to spare, does not change them, as it would the authors'.
+    does not rise. The authors weigh by the square of the largest η so far: a schedule that falls changes
+    nothing there either, one that rises does.
     torch has none. optax: ``optax.contrib.schedule_free_sgd(lr, b1=beta)`` without decay and warmup. The
     authors' ``schedulefree.SGDScheduleFreeReference(params, lr=lr, momentum=beta, weight_decay=weight_decay,
     warmup_steps=warmup)`` holds y after ``train()``, and θ after ``eval()``; exactly.

@@ -154,12 +154,15 @@ CHAPTER = Chapter(
                 ),
                 Wrong("r * c / mean**2", "That has no unit left: one division is enough."),
                 Wrong("r * c * mean", "Divide by the mean: with equal entries the guess must be the entry."),
-                Wrong("max(r, c)", "That is a bound of another kind, not a product of row and column."),
+                Wrong(
+                    "max(r, c)",
+                    "No product of row and column: a row twice as large need not make it twice as large.",
+                ),
                 Wrong(
                     "min(r, c)",
                     (
-                        "That is a bound of another kind, not a product of row and column: the smaller of "
-                        "the two."
+                        "The smaller of the two is no product of row and column: a row twice as large need "
+                        "not make it twice as large."
                     ),
                 ),
             ),

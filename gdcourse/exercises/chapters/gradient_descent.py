@@ -72,7 +72,9 @@ CHAPTER = Chapter(
                 Wrong(
                     4.0, "That is the limit of the flattest axis alone; the steepest diverges long before."
                 ),
-                Wrong(2 / 4.25, "The mean of the two curvatures is along no axis. The steepest one decides."),
+                Wrong(
+                    2 / 4.25, "The mean of the largest and the least is along no axis. The steepest decides."
+                ),
                 Wrong(2 / 3, "The middle axis allows that. The steepest one does not."),
                 Wrong(2 / 11.5, "Curvatures of different axes do not add up: each axis goes its own way."),
                 Wrong(

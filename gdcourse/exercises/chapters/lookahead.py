@@ -103,7 +103,7 @@ CHAPTER = Chapter(
             name="lookahead.edge",
             title="beyond the edge",
             prompt=(
-                "Gradient descent diverges from ηλ = 2 on. From which ηλ on does Lookahead around it, with "
+                "Gradient descent converges below ηλ = 2. Below which ηλ does Lookahead around it, with "
                 "k = 5 and α = 0.5?"
             ),
             hints=(
@@ -130,7 +130,7 @@ CHAPTER = Chapter(
             name="lookahead.even",
             title="an even k",
             prompt=(
-                "And with k = 4, α = 0.5: from which ηλ on does Lookahead around gradient descent diverge?"
+                "And with k = 4, α = 0.5: below which ηλ does Lookahead around gradient descent converge?"
             ),
             options=("2", "1 + 3^(1/4)", "4", "1"),
             right="a",

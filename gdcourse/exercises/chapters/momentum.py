@@ -82,7 +82,7 @@ CHAPTER = Chapter(
             ),
             why=(
                 "Where gradients agree, v grows to ten times a single step at γ = 0.9; where they change "
-                "sign, they cancel."
+                "sign at every step, about half of one is left."
             ),
         ),
         WholeRule(

@@ -69,7 +69,7 @@ CHAPTER = Chapter(
                 Wrong(5.0, "Five steps are what Muon takes, with a steeper polynomial."),
                 Wrong(333.0, "Each step multiplies by 1.5. It does not add."),
             ),
-            why="A steep a is quick with small values, and pays with an overshoot near 1.",
+            why="A steep a is quick with small values; Jordan's pays with an overshoot near 1.",
         ),
         MissingLine(
             name="muon.average",
@@ -130,7 +130,10 @@ CHAPTER = Chapter(
                 Wrong("max(n, m)**0.5", "It depends on n/m, not on the size."),
                 Wrong("min(1, n / m)**0.5", "The other one: the larger of the two."),
             ),
-            why="A tall matrix writes into more outputs than it reads inputs.",
+            why=(
+                "Rows are outputs here, as in torch: a tall matrix writes into more outputs than it reads "
+                "inputs. (In the network of the first chapters rows are inputs.)"
+            ),
         ),
         Choice(
             name="muon.scale",

@@ -116,7 +116,7 @@ CHAPTER = Chapter(
                 ),
                 Wrong(
                     "(rho_t / rho_inf)**0.5",
-                    "That has the right ends only roughly: r_t must be 0 where ρ_t is 4.",
+                    "That is 1 where it should be, but r_t must be 0 where ρ_t is 4.",
                 ),
                 Wrong(
                     "((rho_t - 5) * (rho_t - 2) * rho_inf / ((rho_inf - 5) * (rho_inf - 2) * rho_t))**0.5",

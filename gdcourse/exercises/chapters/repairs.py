@@ -165,8 +165,8 @@ CHAPTER = Chapter(
                 Wrong(
                     100.0,
                     (
-                        "1/(1 − β₂) is how long v remembers anything. The spike is far larger than what it "
-                        "is compared with."
+                        "After 1/(1 − β₂) steps a third of the spike is left in v, and that is still more "
+                        "than thirty times what is usual."
                     ),
                 ),
                 Wrong(
@@ -205,7 +205,10 @@ CHAPTER = Chapter(
                 Wrong("c", "A small denominator makes long steps: the gradients lie near their mean."),
                 Wrong("d", "They would stop if g − m stood above the fraction. It stands below."),
             ),
-            why="A steady slope is believed: what bounds the step then is ε.",
+            why=(
+                "A steady slope is believed: the steps grow as s forgets the start, and late only ε bounds "
+                "them."
+            ),
         ),
     ),
 )

@@ -119,7 +119,7 @@ CHAPTER = Chapter(
                 Wrong(69.0, "That is for γ = 0.99."),
                 Wrong(6.93, "That is ln 2/(1 − γ), which is near for γ close to 1. Take ln γ itself."),
             ),
-            why="−ln 2 / ln γ, so about ten times the half-life at γ = 0.99.",
+            why="−ln 2 / ln γ: at γ = 0.99 it is about ten times as long.",
         ),
         MissingLine(
             name="rmsprop.mend",

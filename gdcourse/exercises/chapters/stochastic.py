@@ -53,7 +53,10 @@ CHAPTER = Chapter(
                 ),
                 Wrong("d", "Its squares do not fall, so the noise never dies out."),
             ),
-            why="The conditions are enough for convergence, not needed: slower rates can do, too.",
+            why=(
+                "The conditions are enough for convergence, not needed: rates that fall more slowly can do, "
+                "too."
+            ),
         ),
         MissingLine(
             name="stochastic.mean",

@@ -163,7 +163,7 @@ CHAPTER = Chapter(
             right=10.0,
             wrong=(
                 Wrong(0.1, "That is η/λ, or λ. η multiplies both sides, and drops out."),
-                Wrong(1000.0, "1/(ηλ) is how many steps it takes. η drops out of the place."),
+                Wrong(1000.0, "1/(ηλ) is the pace, in steps. η drops out of the place."),
                 Wrong(0.01, "That is one step. It goes on until decay balances it."),
                 Wrong(1.0, "At rest λ|θ| = 1, so divide by λ."),
                 Wrong(100.0, "1/η is no length. At rest λ|θ| = 1."),
