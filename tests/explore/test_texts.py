@@ -81,6 +81,15 @@ def test_at_every_state_there_is_a_caption_of_whole_sentences(name):
         assert said.endswith(".") and not re.search(r"[{}]|nan|inf\b|  ", said), (state, said)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_readouts_of_a_state_say_the_same_otherwise(name):
+    figure = made(name)
+    for state in sampled(name):
+        said = [figure.fill(text, figure.arrays, state) for text in figure.readouts]
+        starts = [tuple(one.split()[:8]) for one in said if one]
+        assert len(starts) == len(set(starts)), (state, said)
+
+
 FORMULA, SETTING = "of a formula, or an end of what a formula can give", "a setting that no control changes"
 CONSTANTS: dict[str, dict[str, str]] = {
     "adadelta": {
@@ -168,7 +177,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "0.9": SETTING,
     },
     "schedule_free": {},
-    "schedules": {"19": SETTING, "181": SETTING, "1": SETTING, "20": SETTING},  # directions; where they part
+    "schedules": {"19": SETTING, "181": SETTING, "1": SETTING, "20": SETTING, "1.5": SETTING},
     "sign": {
         "39": "the letters of the rarest group",
         "1": "its share of the book in per cent",

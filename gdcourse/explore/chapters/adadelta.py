@@ -342,8 +342,8 @@ def adadelta() -> Figure:
             f"descent, {{rms_left:.2g}} m for RMSProp, {{ada_left:.2g}} m for Adadelta.",
             "{in_loss@view:?}ε = {eps}, loss × {unit}. Loss / factor at the end: {end:.2g}; gradient "
             "descent {gd_end:.2g}.",
-            "{in_loss@view:?}ε = {eps}, loss × {unit}. Loss / factor at the end: {end:.2g}; gradient "
-            "descent diverged.",
+            "{in_loss@view:?}{gd_diverged:?}ε = {eps}, loss × {unit}. Loss / factor at the end: {end:.2g}; "
+            "gradient descent diverged.",
             "{in_loss@view:?}Adadelta's path leaves the one for × 1, the pale band, by at most {moved:.1g}.",
             "{in_steps@view:?}First step: {first:.2g} of Adadelta, where √(ε/(1 − γ)) = {hidden:.2g}; "
             "{gd_first:.2g} of gradient descent.",

@@ -175,9 +175,9 @@ def adagrad() -> Figure:
             f"and the rates are {{ratio_least:.2g}} to 1; turned, each sees both, and the rates come "
             f"together: {{ratio_most:.3g}} to 1 at 45°.",
         ],
-        alt="Two panels with the bowl turned by {angle}. Adagrad's path slides to the valley's floor and "
-        "creeps along it. Steps over the angle: gradient descent and momentum are level lines; "
-        "Adagrad's rises steeply from below both, {least:d}, to above both, {most:d}.",
+        alt="Two panels with the bowl turned by {angle}. Adagrad's path jumps across the valley and back "
+        "until it is on the floor, and goes along it. Steps over the angle: gradient descent and momentum "
+        "are level lines; Adagrad's rises steeply from below both, {least:d}, to above both, {most:d}.",
         encoding={
             **{f"contour_{axis}": Encoding(clip=(-2, 2)) for axis in "xy"},
             **{f"rate_{i}": Encoding(bits=8, log=True, clip=(1e-4, 100)) for i in (1, 2)},

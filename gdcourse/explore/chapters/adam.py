@@ -51,7 +51,7 @@ class Correctable(Adam):
 
 def adam() -> Figure:
     """One step after the other, taken apart: the mean of the gradients in the box of their root mean squares,
-    and how the one is divided by the other, coordinate by coordinate, until the box is the unit square and
+    and how the one is divided by the other, coordinate by coordinate, until the box goes from −1 to 1 and
     the arrow the step; then how long steps are, with and without the correction, while the gradient stays the
     same.
 
@@ -145,7 +145,7 @@ def adam() -> Figure:
         ],
         compute=compute,
         tries=[
-            "play. Each axis is divided by the box's side, until the box is the unit square.",
+            "play. Each axis is divided by √v̂, until the box goes from −1 to 1.",
             "switch the correction off, and move t to the first step.",
         ],
         rows=[
@@ -199,7 +199,7 @@ def adam() -> Figure:
                             y=1.0,
                             size=0,
                             color=color,
-                            label="1 × 1",
+                            label="±1",
                             when={"share": (len(SHARES) - 1,)},
                         ),
                         Line(x="down_x", y="down_y", color="faint", width=0, dots=2, upto="t", **first),

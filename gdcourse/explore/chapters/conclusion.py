@@ -206,7 +206,7 @@ READOUTS = [
 ]
 VERDICTS = [
     "On the test split the seeds of the two overlap: too few to tell them apart.",
-    "On the test split, too, every seed of the one beats every seed of the other.",
+    "On the test split every seed of the one beats every seed of the other.",
 ]
 FALLING = Encoding(bits=8, log=True, clip=(0.2, 10.0))
 

@@ -53,7 +53,8 @@ def gradient_descent() -> Figure:
         size, sizes = np.abs(theta).max(-1), np.abs(every).max(-1)
         factor, factors = _factor(size), _factor(sizes)
         need, needs = _steps_until(size, SMALL), _steps_until(sizes, SMALL)
-        best = np.nanargmin(needs, axis=0)
+        # of those that need as few steps the one with the least factor
+        best = np.nanargmin(needs + 0.5 * np.nan_to_num(np.minimum(factors, 1.0), nan=0.0), axis=0)
         shown = np.moveaxis(theta[: SHOWN + 1], 0, 2)  # (η, κ, step, direction)
         steep, flat = np.abs(shown[..., 0]), np.abs(shown[..., -1])
         converges = factor < 1 - 1e-9

@@ -245,8 +245,9 @@ def mini_batch() -> Figure:
             ),
         ],
         alt="Two panels for a batch size of {batch}. A cloud of mini-batch gradients around the tip of the "
-        "full gradient's arrow, within two ellipses. The length of the noise falls along a straight "
-        "line on log scales, and a little faster at the end; here it is {noise:.2f} gradient lengths.",
+        "full gradient's arrow, most of them within the larger of two ellipses. The length of the "
+        "noise falls along a straight line on log scales, and a little faster at the end; here it is "
+        "{noise:.2f} gradient lengths.",
         encoding={
             **{
                 f"{name}_{axis}": Encoding(bits=8, clip=(-9, 9))

@@ -259,8 +259,8 @@ def momentum() -> Figure:
             "map, the longer the memory, the longer it swings.",
         ],
         alt="Two panels for momentum at ηλ {product} and γ {gamma}. In a long narrow valley gradient "
-        "descent creeps along the floor and stops short of the cross; momentum swings through the "
-        "valley and ends on the cross. The losses over the steps: {gd_end:.2g} for gradient descent at "
+        "descent jumps from wall to wall, then creeps along the floor towards the cross; momentum swings "
+        "through the valley towards it. The losses over the steps: {gd_end:.2g} for gradient descent at "
         "the end, {momentum_end:.2g} for momentum.",
         encoding={
             "theta": Encoding(bits=8, clip=(-3, 3)),

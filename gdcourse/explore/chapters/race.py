@@ -143,8 +143,8 @@ def race(found: Race | None = None) -> Figure:
         ],
         caption=[
             "{in_rates@view:?}One seed, 300 steps. A rate for the hidden matrices, and one of the partner "
-            "for embeddings, head and gains. Losses above 3 are not drawn; beyond a curve's ends nothing "
-            "was tried.",
+            "for embeddings, head and gains. Seven rates of each were tried: losses above 3 are not "
+            "drawn, and to the left of a curve nothing was tried.",
             "{in_race@view:?}Each at the pair of rates that validation chose. A dot is a seed, with the "
             "same start and the same batches for all; rings are means.",
         ],

@@ -176,7 +176,7 @@ def schedule_free() -> Figure:
             "this noise. Prodigy tries none.",
         ],
         alt="Two panels. Loss over steps, both logarithmic: six rings, cosines tuned for 50 to 1,600 steps, "
-        "fall in a line. The curve of one Schedule-Free run passes a little below all of them; the dashed "
+        "fall in a line. The curve of one Schedule-Free run passes below all of them; the dashed "
         "cosine planned for {end} steps stays above until it drops at its end. Beside it the ratio of the "
         "run's loss to the cosine's, below 1 at all six lengths, {over:.2f} at {end} steps.",
         encoding={

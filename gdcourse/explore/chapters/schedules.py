@@ -91,7 +91,7 @@ def schedules() -> Figure:
         tries=[
             "choose the constant rate. Which part of the loss is larger than before, noise or way to go?",
             "compare the constant rate with WSD: which of the two parts falls at the end?",
-            ("move T. Which of the five wants the smallest rate, and which the largest?"),
+            "move T. Where do the five lowest points go, and which of the five wants the smallest rate?",
         ],
         rows=[
             [
@@ -165,8 +165,8 @@ def schedules() -> Figure:
             "181. At the end: steep {end_steep:.3g}, flat {end_flat:.3g}.",
             "{in_places@view:?}{own_end:?}Faint: the run itself, which ends at {own_end:.3g}.",
             "{in_rates@view:?}A line for each schedule; the ring is the one chosen. Best of the rates "
-            "drawn: constant {best_0:.2g}, WSD {best_1:.2g}, cosine {best_2:.2g}, linear {best_3:.2g}, "
-            "average {best_4:.2g}.",
+            f"drawn, up to {RATES[-1]:g}: constant {{best_0:.2g}}, WSD {{best_1:.2g}}, "
+            "cosine {best_2:.2g}, linear {best_3:.2g}, average {best_4:.2g}.",
         ],
         alt="Two panels. Left the rate: level for 80 % of the steps, then in a line to 0. Right the loss "
         "over the steps, on a log axis: it falls, stays on a level that is nearly all noise, and drops "
