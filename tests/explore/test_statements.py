@@ -38,10 +38,20 @@ def test_batch_in_the_tint_only_exact_heights_settle():
     assert (place[:, module.HEIGHTS == 0] == 2).all()
 
 
+def test_gradient_descent_the_best_rate_here_is_the_lowest_dot_where_several_need_as_few_steps():
+    a, module = numbers("gradient_descent")
+    kappa = np.array(module.KAPPAS)
+    tried, best = (
+        np.maximum(abs(1 - eta), abs(1 - eta / kappa)) for eta in (module.RATES[:, None], a["best_eta"])
+    )
+    np.testing.assert_allclose(best[0], tried.min(0), atol=1e-12)
+
+
 def test_adagrad_the_angle_matters_to_it_alone():
     a, module = numbers("adagrad")
     assert len(set(a["gd_needed"])) == len(set(a["momentum_needed"])) == 1
     assert (np.diff(a["adagrad_needed"]) > 0).all() and (np.diff(a["ratio"]) < 0).all()
+    assert (a["floor"] < module.tuned("gd", (45.0,), module.FLOOR)[1]).all()
     finely = 3e-2 * 100 ** (np.arange(6401) / 6400)  # the best rate from the floor is narrow but for 45°
     for angle, alike in ((45.0, True), (30.0, False)):
         run = descend(Adagrad(finely), module.Bowls((angle,), module.FLOOR), steps=module.STEPS)
