@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from gdcourse.rules.around import chain_of, scope_of
@@ -100,6 +101,7 @@ def validate(rule: Rule | Partners) -> None:
             check(owner, field.name, value)
 
 
+@cache
 def _owner(kind: type[Rule], name: str) -> str:
     """Which class of a rule's ancestry has a range of its own for a hyperparameter, or the rule itself where
     the name's is meant; empty where this package does not use the name."""

@@ -127,6 +127,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     "mini_batch": {
         "two": "standard deviations",
         "0.5": SETTING,
+        "100": SETTING,  # looks
         "three": SETTING,
     },
     "momentum": {
@@ -161,7 +162,11 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "9": "a digit",
         "ten": SETTING,
     },
-    "race": {"300": SETTING, "3": SETTING},  # steps; up to where losses are drawn
+    "race": {
+        "300": SETTING,  # steps
+        "3": SETTING,  # the highest loss
+        "five": SETTING,  # rates
+    },
     "radam": {
         "1": FORMULA,
         "0.9": "the share that r must reach, at the step beside it",

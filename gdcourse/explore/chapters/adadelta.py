@@ -24,6 +24,7 @@ from gdcourse.explore.parts import (
     style,
     views,
 )
+from gdcourse.explore.sight import within
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Problem, ravine
 from gdcourse.rules import Adadelta, GradientDescent, RMSProp
@@ -39,7 +40,7 @@ PERS, UNIT_NAMES = (
 KAPPA, RATE, RMS_RATE = 20.0, 0.05, 0.02
 UNITS, EPSILONS = 10.0 ** np.arange(-3, 3.1, 0.5), 10.0 ** np.arange(-8, -1.9, 0.5)
 HALF = 10.0**0.25  # from the middle of one of the map's cells to its edge, as a factor
-VIEW, AROUND = (4.6, 1.6), ((-4.4, 1.2), (-1.5, 1.5))
+OUT, AROUND = 4.6, ((-4.4, 1.2), (-1.5, 1.5))
 SHOWN = np.unique(np.geomspace(1, STEPS, 60).round().astype(int))
 POSITIVE = (
     "first",
@@ -139,10 +140,7 @@ def adadelta() -> Figure:
     def of_loss(unit: np.ndarray, eps: np.ndarray) -> Arrays:
         run, plain = walk(Adadelta(eps=eps), unit), walk(GradientDescent(RATE), unit)
         same = walk(Adadelta(eps=eps), np.ones((1, 1)))
-        left = (np.abs(plain.theta) > VIEW).any(
-            -1
-        )  # gradient descent's path is drawn until it is out of view
-        drawn = np.where(np.cumsum(left, 0)[..., None] > 1, np.nan, plain.theta)
+        gd_x, gd_y = within(OUT, last(plain.theta[..., 0]), last(plain.theta[..., 1]))
         kept = plain.diverged_at < 0
         # one that has diverged may go on as if nothing were amiss in the direction that is looked at
         going = kept[..., None] | (plain.diverged_at[..., None] >= SHOWN)
@@ -154,8 +152,8 @@ def adadelta() -> Figure:
             "y": last(run.theta[..., 1]),
             "same_x": last(same.theta[..., 0]),
             "same_y": last(same.theta[..., 1]),
-            "gd_x": last(drawn[..., 0]),
-            "gd_y": last(drawn[..., 1]),
+            "gd_x": gd_x,
+            "gd_y": gd_y,
             "loss": last((run.loss / unit)[SHOWN]),
             "gd_loss": np.where(going, last((plain.loss / unit)[SHOWN]), np.nan),
             "length": last(moves[SHOWN - 1]),
@@ -370,8 +368,9 @@ def adadelta() -> Figure:
         encoding={
             **{f"{a}_path_{axis}": Encoding(bits=8, clip=(-4.6, 1.6)) for a, *_ in three for axis in "xy"},
             **{f"{a}_away": Encoding(bits=8) for a, *_ in three},
-            **{name: Encoding(bits=8, clip=(-4.6, 1.4)) for name in ("x", "same_x", "gd_x")},
-            **{name: Encoding(bits=8, clip=(-1.6, 1.6)) for name in ("y", "same_y", "gd_y")},
+            **{name: Encoding(bits=8, clip=(-4.6, 1.4)) for name in ("x", "same_x")},
+            **{name: Encoding(bits=8, clip=(-1.6, 1.6)) for name in ("y", "same_y")},
+            **{name: Encoding(bits=8) for name in ("gd_x", "gd_y")},
             **{name: Encoding(bits=8, log=True, clip=(1e-7, 1e4)) for name in ("loss", "gd_loss")},
             **{name: Encoding(bits=8, log=True, clip=(1e-6, 1e2)) for name in ("length", "gd_length")},
             **{name: Encoding(log=True, clip=(1e-45, 1e9)) for name in POSITIVE},

@@ -269,7 +269,6 @@ def adam() -> Figure:
         "{ahead_x@t:.2f} long to the right, {ahead_y@t:.2f} upwards or downwards.",
         encoding={
             **{name: Encoding(bits=8) for name in ("level_x", "level_y")},
-            **{name: Encoding(clip=(-6, 6)) for name in ("x", "y", "to_x", "to_y")},
             **{name: Encoding(log=True) for name in ("steady", "steady_raw")},
             **{
                 name: Encoding(bits=8, clip=(-2.2, 2.2))

@@ -11,6 +11,7 @@ from gdcourse.explore.contours import contour_lines
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
 from gdcourse.explore.parts import Axis, Dots, Heat, Line, Panel, Slider, Text, style, views
+from gdcourse.explore.sight import within
 from gdcourse.explore.views import in_views
 from gdcourse.problems import LeastSquares, Problem, Saddle
 from gdcourse.rules import GradientDescent
@@ -48,14 +49,16 @@ def batch() -> Figure:
     def compute(share: np.ndarray, height: np.ndarray) -> Arrays:
         fit, run = walk(bowl, share * bowl_limit, *FROM), walk(surface, share * limit, SIDE, height)
         out = fit.diverged_at >= 0
+        fit_x, fit_y = within(8.0, *coordinates(fit))
+        x, y = within(3.0, *coordinates(run))
         place, arrived = ends(run)
         left = fit.loss[STEPS] - bowl.loss(bowl.minimum)
         settles = share < 1
         above = ends(walk(surface, share * limit, SIDE, UPPER))[0]  # (η, starts)
         return {
             **in_views("bowl", "minima", computed=2),
-            "fit_x": last(fit.theta[: STEPS + 1, ..., 0]),
-            "fit_y": last(fit.theta[: STEPS + 1, ..., 1]),
+            "fit_x": fit_x,
+            "fit_y": fit_y,
             "excess": last(fit.loss - bowl.loss(bowl.minimum))[..., : STEPS + 1],
             "fit_left": np.where(settles & (left > ROUNDING), left, np.nan),
             "fit_arrived": np.where(settles & (left <= ROUNDING), ROUNDING, np.nan),
@@ -67,8 +70,8 @@ def batch() -> Figure:
             "ridge": np.where(height == 0, 1.0, np.nan) + 0 * share,
             "beyond": np.where(settles, np.nan, 1.0) + 0 * height,
             "fit_diverged": np.where(out, fit.diverged_at, np.nan),
-            "x": last(run.theta[: STEPS + 1, ..., 0]),
-            "y": last(run.theta[: STEPS + 1, ..., 1]),
+            "x": x,
+            "y": y,
             "place": place,
             "arrived": arrived,
             "restless": np.where(np.isnan(place) & (run.diverged_at < 0), height, np.nan),
@@ -201,11 +204,9 @@ def batch() -> Figure:
         alt="Two panels at {share} times 2/L. On the level lines of a convex bowl the path zigzags into the "
         "minimum, and the loss falls to {fit_left:.0e} above the lowest within 40 steps.",
         encoding={
-            "fit_x": Encoding(clip=(-8, 8)),
-            "fit_y": Encoding(clip=(-8, 8)),
             "excess": Encoding(bits=8, log=True, clip=(1e-13, 1e7)),
-            "x": Encoding(bits=8, clip=(-3, 3)),
-            "y": Encoding(bits=8, clip=(-3, 3)),
+            "x": Encoding(bits=8),
+            "y": Encoding(bits=8),
             "map": Encoding(bits=8),
         },
         texts={"places": ["lower minimum", "upper minimum", "saddle"]},
@@ -240,6 +241,11 @@ def ends(run: Run) -> tuple[np.ndarray, np.ndarray]:
     outside = ~np.take_along_axis(near, np.nan_to_num(place).astype(int)[None, None], 0)[0]
     arrived = len(y) - outside[::-1].argmax(0)  # the step after the last one outside
     return place, np.where(np.isnan(place), np.nan, arrived)
+
+
+def coordinates(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Of the steps that are drawn, which come last."""
+    return last(run.theta[: STEPS + 1, ..., 0]), last(run.theta[: STEPS + 1, ..., 1])
 
 
 def last(values: np.ndarray) -> np.ndarray:

@@ -205,7 +205,8 @@ READOUTS = [
     f"{{in_later@view:?}}{race.TOLD}",
 ]
 VERDICTS = [
-    "On the test split the seeds of the two overlap: too few to tell them apart.",
+    "On the test split the ranges of the two overlap, which decides nothing: seed by seed they are not "
+    "compared here.",
     "On the test split every seed of the one beats every seed of the other.",
 ]
 FALLING = Encoding(bits=8, log=True, clip=(0.2, 10.0))

@@ -25,7 +25,7 @@ NINE = (
     "Lookahead",
 )
 X, Y, STEPS, FIRST = (-1.6, 4.2), (-2.0, 1.4), 80, (0.0, 0.0)
-STARTS_X, STARTS_Y = np.arange(-0.5, 3.1, 0.25), np.arange(-0.5, 0.51, 0.25)  # no first step leaves the map
+STARTS_X, STARTS_Y = np.arange(-0.5, 3.1, 0.25), np.arange(-0.5, 0.51, 0.25)
 TOLD = 2  # the loss is told after every second step; each step is drawn
 ROUND = 0.3  # how far beyond the map a path is still drawn: the page draws no further than the map
 
@@ -120,11 +120,9 @@ def cover() -> Figure:
         compute=compute,
         tries="drag one of the rings to start from elsewhere, then play.",
         rows=[[panel(name) for name in NINE[:5]], [*(panel(name) for name in NINE[5:]), legend]],
-        alt="Nine small maps of the same surface, each with the path of one method from a start in the "
-        "middle, "
-        "and the loss that it has reached after {step} steps. All paths end close to the cross that marks "
-        "the "
-        "minimum, at losses of {worst@step:.2g} at most.",
+        alt="Nine small maps of the same surface, each with the path of one method from one "
+        "start, and the loss that it has reached after {step} steps. All paths end close to the cross that "
+        "marks the minimum, at losses of {worst@step:.2g} at most.",
         caption="Each method has the learning rate (Adadelta: the ε) that was best of 81 for 80 steps from "
         "(0, 0); "
         "from elsewhere it may do worse, or diverge. Every path was computed by the library's rules when "

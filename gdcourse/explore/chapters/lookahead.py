@@ -253,8 +253,7 @@ def lookahead() -> Figure:
         "towards "
         "the cross.",
         encoding={
-            **dict.fromkeys(("fast_x", "bands_x", "slow_x"), Encoding(bits=8, clip=(-2.4, 0.6))),
-            **dict.fromkeys(("fast_y", "bands_y", "slow_y"), Encoding(bits=8, clip=(-1.0, 1.2))),
+            **{f"{name}_{axis}": Encoding(bits=8) for name in ("fast", "bands", "slow") for axis in "xy"},
             **dict.fromkeys(("half", "plain_half", "curve_half", "sgd_half"), Encoding(log=True)),
             **dict.fromkeys(
                 ("loss", "matched_loss", "plain_loss", "same", "curve_loss", "sgd_loss"), Encoding(log=True)

@@ -29,7 +29,8 @@ from gdcourse.explore.views import in_views
 from gdcourse.problems import Digits, Network, Split, digits
 from gdcourse.rules import GradientDescent
 
-N, DRAWS, SEEDS, TARGET, LOOKS = 500, 200, (0, 1, 2), 0.5, 20
+N, DRAWS, SEEDS, TARGET = 500, 200, (0, 1, 2), 0.5
+LOOKS, DRAWN = 100, 20  # at the loss of a training, at most; of which so many are drawn
 NETWORK = Network((196, 16, 10))
 # each batch size, and how many steps its trainings take: about a third more than they turned out to need
 LENGTHS = {1: 1200, 2: 640, 4: 340, 8: 180, 16: 110, 32: 76, 64: 56, 128: 50, 256: 50, N: 50}
@@ -48,6 +49,7 @@ def mini_batch() -> Figure:
     A network 196 – 16 – 10 on 500 digits, shrunk to 14 × 14 pixels. The clouds: 200 mini-batches at the start
     of seed 0. The trainings: gradient descent, five learning rates a factor √2 apart and three seeds for each
     batch size, each until well after the loss over all 500 first falls below 0.5; a noisy one can rise again.
+    It is looked at 100 times, or after each step of a shorter training: a dip between two looks is not seen.
     """
     data = _small_digits()
     with _one_thread():
@@ -237,7 +239,8 @@ def mini_batch() -> Figure:
         caption=[
             "{in_cloud@view:?}The larger the batch, the closer its gradients lie round the full one, the "
             "arrow. The ellipses are one and two standard deviations by the formula.",
-            f"{{in_cost@view:?}}The cheapest way to the first loss of {TARGET} is n = {{best@price|sizes}}, "
+            f"{{in_cost@view:?}}The cheapest way to the first loss of {TARGET}, at one of {LOOKS} looks, is "
+            "n = {best@price|sizes}, "
             f"the dearest costs {{dearest@price:.0f}} times as much.",
             (
                 "{in_cost@view:?}But some seeds of n = {rivals@price|rivals} are as cheap: three seeds do "
@@ -349,8 +352,9 @@ def _trainings(data: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
         lrs = FACTORS / (1 + 20 / n)
         history, until = _until_one_arrives(data, lrs, n, steps)
         best = int(np.nanargmin(until.mean(-1)))
-        curves.append(np.exp(np.log(history.validation_loss[1:, best]).mean(-1)))
-        looked.append(history.steps[1:])
+        drawn = np.linspace(0, len(history.steps) - 1, DRAWN + 1).round().astype(int)[1:]
+        curves.append(np.exp(np.log(history.validation_loss[drawn, best]).mean(-1)))
+        looked.append(history.steps[drawn])
         need.append(until[best])
         rates.append(lrs[best])
     return np.array(curves), np.array(looked, float), np.array(need), np.array(rates)
@@ -361,7 +365,7 @@ def _until_one_arrives(data: Split, lrs: np.ndarray, n: int, steps: int) -> tupl
     arrive at no learning rate, as may be with other seeds than the book's."""
     history = train(
         NETWORK, Digits(data, data, data), GradientDescent(lrs[:, None]),
-        steps=steps, batch=n, seed=SEEDS, examine=LOOKS,
+        steps=steps, batch=n, seed=SEEDS, examine=min(LOOKS, steps),
     )  # fmt: skip
     until = _steps_to_target(history.steps, history.validation_loss)
     if np.isnan(until.mean(-1)).all():

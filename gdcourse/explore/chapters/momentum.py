@@ -22,6 +22,7 @@ from gdcourse.explore.parts import (
     style,
     views,
 )
+from gdcourse.explore.sight import within
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Quadratic
 from gdcourse.problems.surfaces import ravine
@@ -30,6 +31,7 @@ from gdcourse.theory import momentum_stability_limit
 
 STEPS, ALL = 60, 200
 AROUND = 2.0  # to both sides, in the panels of position and velocity
+OUT = 3.0  # where their lines end
 FOOT, TOP = 1e-6, 10.0  # of the bars
 SHARES = 2.0 ** -np.arange(8)
 PRODUCTS, GAMMAS = np.round(np.arange(0.1, 4.21, 0.1), 2), np.round(np.arange(0.0, 0.97, 0.06), 2)
@@ -67,6 +69,7 @@ def momentum() -> Figure:
         beyond = product - momentum_stability_limit(gamma, 1.0)
         side = np.where(np.abs(beyond) < 1e-9, 0, np.sign(beyond))  # of the edge: inside, on it, outside
         velocity = np.concatenate([0 * run.v[:1], -run.v])  # it starts at rest
+        portrait = np.moveaxis(run.theta, 0, -1), np.moveaxis(velocity, 0, -1)
         both = {
             **in_valley("gd", GradientDescent(product / KAPPA)),
             **in_valley("momentum", Momentum(product / KAPPA, gamma)),
@@ -76,8 +79,8 @@ def momentum() -> Figure:
             **in_views("valley", "map", "one", computed=2),
             "eta": product / KAPPA + 0 * gamma,
             "across": np.full((1, 1), KAPPA),
-            "theta": np.moveaxis(run.theta, 0, -1),
-            "velocity": np.moveaxis(velocity, 0, -1),
+            "theta": portrait[0],
+            **dict(zip(("portrait_x", "portrait_y"), within(OUT, *portrait), strict=True)),
             "left": left,
             "flattest": left[..., -1],
             "shrunk": np.where((side < 0) & (left[..., 0] < 1), left[..., 0], np.nan),
@@ -218,7 +221,7 @@ def momentum() -> Figure:
                     marks=[
                         Rule(y=0.0, color="faint"),
                         Rule(x=0.0, color="faint"),
-                        Line(x="theta", y="velocity", **own, dots=2, width=1.2),
+                        Line(x="portrait_x", y="portrait_y", **own, dots=2, width=1.2),
                         Text(text="{portrait_outside:d} of 61 points outside", x=1.9, y=-1.8, anchor="end"),
                     ],
                 ),
@@ -263,8 +266,8 @@ def momentum() -> Figure:
         "through the valley towards it. The losses over the steps: {gd_end:.2g} for gradient descent at "
         "the end, {momentum_end:.2g} for momentum.",
         encoding={
-            "theta": Encoding(bits=8, clip=(-3, 3)),
-            "velocity": Encoding(bits=8, clip=(-3, 3)),
+            "theta": Encoding(bits=8, clip=(-OUT, OUT)),
+            **dict.fromkeys(("portrait_x", "portrait_y"), Encoding(bits=8)),
             **{f"{name}_{axis}": Encoding(bits=8) for name in ("gd", "momentum") for axis in "xy"},
             **{f"{name}_loss": Encoding(bits=8, log=True, clip=(1e-12, 1e5)) for name in ("gd", "momentum")},
             "left": Encoding(bits=8, log=True, clip=(1e-7, 100)),

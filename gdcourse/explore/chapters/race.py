@@ -16,7 +16,7 @@ from gdcourse.figures import title
 SHOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "Momentum": ("momentum", {"color": "orange", "dash": "solid", "marker": "square"}),
     "Adam": ("adam", {"color": "purple", "dash": "solid", "marker": "circle"}),
-    "Muon": ("muon", {"color": "blue", "dash": "solid", "marker": "triangle"}),
+    "Muon": ("muon", {"color": "indigo", "dash": "solid", "marker": "triangle"}),
     "SOAP, k = 1": ("soap", {"color": "green", "dash": "dashed", "marker": "diamond"}),
 }
 """Of the first view: what texts call them, and how they are drawn."""
@@ -142,9 +142,9 @@ def race(found: Race | None = None) -> Figure:
             f"{{in_race@view:?}}{TOLD}",
         ],
         caption=[
-            "{in_rates@view:?}One seed, 300 steps. A rate for the hidden matrices, and one of the partner "
-            "for embeddings, head and gains. Seven rates of each were tried: losses above 3 are not "
-            "drawn, and to the left of a curve nothing was tried.",
+            "{in_rates@view:?}One seed, 300 steps. Seven rates of the hidden matrices were tried for each "
+            "method, and five of the partner for embeddings, head and gains; beyond them nothing was. Losses "
+            "above 3 are not drawn.",
             "{in_race@view:?}Each at the pair of rates that validation chose. A dot is a seed, with the "
             "same start and the same batches for all; rings are means.",
         ],

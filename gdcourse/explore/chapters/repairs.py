@@ -23,7 +23,7 @@ WARM, LONG, RUNS = 500, 1500, 16  # steps not counted, steps in all, runs of whi
 SEEN = 0.01  # the least mean step uphill, in η, that the caption counts: below it chance decides
 T = np.arange(0, SHOWN + 1, STRIDE)
 FAR = (-110.0, 210.0)  # of θ on the path, in η
-FAST = (-0.75, 0.75)  # of the mean step, in η
+FAST = (-0.75, 1.05)  # of the mean step, in η
 TICKS = [(0.9, "0.1"), (0.1, "0.9"), (0.01, "0.99"), (1e-3, "0.999"), (1e-4, "0.9999")]
 
 
@@ -142,7 +142,7 @@ def repairs() -> Figure:
         "uphill, for β₂ from {from:.4g} to {to:.4g} and below zero beyond; that of {repair} never lies "
         "above zero.",
         encoding={
-            **dict.fromkeys(("adam", "repaired"), Encoding(bits=8, clip=(-0.8, 0.8))),
+            **dict.fromkeys(("adam", "repaired"), Encoding(bits=8, clip=(-0.8, 1.1))),
             **dict.fromkeys(("adam_path", "repaired_path"), Encoding(bits=8, clip=(-120.0, 220.0))),
             "forgets": Encoding(log=True),
         },

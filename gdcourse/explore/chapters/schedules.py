@@ -22,6 +22,7 @@ CONSTANT, WSD, AVERAGE = 0, 1, 4
 RATES = np.array([0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5])
 LENGTHS = np.array([100, 400, 1600])
 POINTS = 61  # of a curve
+MANY = 100 * (POINTS - 1)  # steps, of the rate that is drawn
 SHARES = np.linspace(0, 1, POINTS)  # of the steps
 DRAWN = 0.008, 4.0  # losses outside are not
 COLORS = ("grey", "purple", "orange", "blue", "green")
@@ -186,9 +187,9 @@ def shape_of(shape: int, steps: int) -> Schedule:
 
 
 def factors(shape: int) -> list[float]:
-    """What the peak rate is multiplied by, at shares of the steps."""
-    schedule = shape_of(shape, POINTS)
-    return [schedule(t) for t in range(1, POINTS + 1)]
+    """What the peak rate is multiplied by, at shares of the steps of a long run."""
+    schedule = shape_of(shape, MANY)
+    return [schedule(min(round(MANY * share) + 1, MANY)) for share in SHARES]
 
 
 def curve(shape: int, steps: int, peaks: np.ndarray, sizes: np.ndarray) -> np.ndarray:
