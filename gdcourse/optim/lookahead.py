@@ -34,7 +34,8 @@ class Lookahead(torch.optim.Optimizer):
     * ``"reset"``: it is dropped, and the inner optimizer begins anew at φ, with the step count and so the
       bias correction, too.
     * ``"pullback"``: each moment m goes the way of the weights, m ← m̃ + α(m − m̃), m̃ ← m, where m̃ is what it
-      was after the last synchronisation, and before the first, what the inner optimizer started it with.
+      was after the last synchronisation, and before the first, what it was when Lookahead began: of a new
+      inner optimizer, what that starts it with.
       Every real or complex tensor of the state counts as a moment (Adam's both, Adagrad's sum, Rprop's step
       sizes), except for what follows from the step count alone.
 

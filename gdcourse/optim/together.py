@@ -30,7 +30,8 @@ def hidden_matrices(model: torch.nn.Module, rest: Iterable[str] = ()) -> tuple[N
     for each output), but for
 
     * those of `torch.nn.Embedding` and ``EmbeddingBag``, also where another module shares them;
-    * the last in the order of ``model.named_parameters()``, which it takes for the head.
+    * the last in the modules' order, which it takes for the head. Where the head shares an embedding's
+      weights, nothing else is left out for it.
 
     A first layer that multiplies numbers, such as pixels, counts as hidden. An embedding of your own, made
     with ``torch.nn.Parameter``, and a second head do, too: name them in ``rest``.
