@@ -31,7 +31,7 @@ from gdcourse.theory import momentum_stability_limit
 
 STEPS, ALL = 60, 200
 AROUND = 2.0  # to both sides, in the panels of position and velocity
-OUT = 3.0  # where their lines end
+OUT, FAR = 3.0, 5.0  # where their lines end
 FOOT, TOP = 1e-6, 10.0  # of the bars
 SHARES = 2.0 ** -np.arange(8)
 PRODUCTS, GAMMAS = np.round(np.arange(0.1, 4.21, 0.1), 2), np.round(np.arange(0.0, 0.97, 0.06), 2)
@@ -80,7 +80,7 @@ def momentum() -> Figure:
             "eta": product / KAPPA + 0 * gamma,
             "across": np.full((1, 1), KAPPA),
             "theta": portrait[0],
-            **dict(zip(("portrait_x", "portrait_y"), within(OUT, *portrait), strict=True)),
+            **dict(zip(("portrait_x", "portrait_y"), within(FAR, *portrait), strict=True)),
             "left": left,
             "flattest": left[..., -1],
             "shrunk": np.where((side < 0) & (left[..., 0] < 1), left[..., 0], np.nan),
