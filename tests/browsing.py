@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-FEW = ["cover", "intro", "network", "momentum", "radam", "lookahead", "muon", "workbench", "search", "404"]
-"""Figures and pages of each kind: one that plays on sight, a pad to draw on, a map, a plot with views, a
-scrubber, a matrix. `make test` looks at these; `make verify CHECK="pages"`, which the workflow runs before it
+FEW = ["cover", "intro", "network", "momentum", "lookahead", "workbench", "search", "404"]
+"""Figures and pages of each kind: one that plays on sight, a pad to draw on, a map with views, a scrubber.
+`make test` looks at these; `make verify CHECK="pages"`, which the workflow runs before it
 publishes the site, at all the others."""
 
 

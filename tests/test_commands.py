@@ -90,6 +90,7 @@ class TestMakeEnvironment:
     def make(self, env, stamp="one", commands=()):
         return setup_env.make_environment(env, stamp, list(commands), "nothing")
 
+    @pytest.mark.slow
     def test_made_good_after_a_failure_made_once_and_again_when_the_recipe_changes(self, env, capsys):
         """With the real Python and pip, which take seconds; test_safely.py has every other fault."""
         with pytest.raises(setup_env.SetUpError, match=r"pip failed.*\n.*no-such-folder"):
@@ -128,7 +129,7 @@ class TestAnEnvironmentOfSomebodyElse:
         assert (env / "mine.txt").exists()
         assert not (env / setup_env.UNFINISHED).exists(), "it would be taken for ours"
 
-    @pytest.mark.parametrize("pip", [True, False])
+    @pytest.mark.parametrize("pip", [pytest.param(True, marks=pytest.mark.slow), False])
     def test_one_made_by_conda_is_somebody_elses_too(self, tmp_path, pip):
         env = self.made(tmp_path, *([] if pip else ["--without-pip"]))
         (env / "conda-meta").mkdir()

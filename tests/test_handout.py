@@ -403,6 +403,7 @@ def run(notebook, folder):
     return notebook
 
 
+@pytest.mark.slow
 def test_a_short_chapter_runs_for_students_and_then_for_teachers(tmp_path):
     """In one kernel, to be quick. The student's goes first: nothing is there but what it sets itself. The
     teacher's prints what it shows."""

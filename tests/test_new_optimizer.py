@@ -181,6 +181,7 @@ def test_names_classes_looks_counts_and_comparisons_are_made_from_the_line(copy)
     assert run(copy, "-c", CHECKS.format(root=str(copy))).endswith("as it should be\n")
 
 
+@pytest.mark.slow
 def test_the_tests_take_the_new_ones_in_and_pass(copy):
     """Those of the rules, and the quicker ones of the optimizers; all of them in `make verify`."""
     files = ["house", "reference", "guard", "figures/test_figures", "experiments/test_cost"]

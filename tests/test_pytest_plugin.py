@@ -37,7 +37,10 @@ def run_there(repository, *arguments):
     return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "two at a time"])
+@pytest.mark.parametrize(
+    "workers",
+    [pytest.param([], marks=pytest.mark.slow, id="alone"), pytest.param(["-n", "2"], id="two at a time")],
+)
 def test_notebooks_pass_there_with_no_other_setting(repository, workers):
     done = run_there(repository, "--nbval", *workers, "notebooks")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
@@ -71,6 +74,7 @@ def test_the_plug_in_loads_nothing():
     assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_the_workflow_to_copy_runs_there(repository):
     workflow = yaml.safe_load((ROOT / "docs" / "nbval.yml").read_text(encoding="utf-8"))
     *_, last = workflow["jobs"]["notebooks"]["steps"]

@@ -89,6 +89,7 @@ def test_a_table_in_a_live_notebook_and_none_where_outputs_are_stored(live, monk
         assert thing._repr_html_() is None
 
 
+@pytest.mark.slow
 def test_strict_nbval_passes_a_cell_that_ends_in_a_result(tmp_path):
     notebook = nbformat.v4.new_notebook(metadata=builder.read_source(builder.SOURCES / "intro.md").metadata)
     source = (

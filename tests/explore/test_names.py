@@ -52,7 +52,9 @@ def controls_of(figure) -> list[dict]:
     return [{"name": c.name, "kind": c.kind, "texts": c.shown()} for c in figure.controls]
 
 
-@pytest.mark.parametrize(("width", "finger"), [(WIDE, False), (PHONE, True)])
+@pytest.mark.parametrize(
+    ("width", "finger"), [pytest.param(WIDE, False, marks=pytest.mark.pages), (PHONE, True)]
+)
 def test_each_pixel_unit_and_bar_is_chosen_by_pressing_it(browser, pages, width, finger):  # noqa: F811
     context, tab, drawn = shown(browser, pages, "backpropagation", width, has_touch=finger)
     press = tab.touchscreen.tap if finger else tab.mouse.click

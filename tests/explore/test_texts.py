@@ -21,6 +21,7 @@ from tests.explore.made import made, states
 
 HERE = Path(__file__).parent
 NAMES = list(SIGNATURES)
+LONGEST = 45  # words of a caption
 
 
 @cache
@@ -203,6 +204,15 @@ NUMBER = re.compile(
 def literals(sentences: list[str]) -> set[str]:
     """The numbers in templates that are no fields."""
     return {number for sentence in sentences for number in NUMBER.findall(FIELD.sub("", sentence))}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_caption_is_short(name):
+    figure = made(name)
+    longest = max(
+        (figure.captioned(state) for state in states(figure, 600)), key=lambda text: len(text.split())
+    )
+    assert len(longest.split()) <= LONGEST, longest
 
 
 @pytest.mark.parametrize("name", NAMES)

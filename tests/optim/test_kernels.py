@@ -426,6 +426,7 @@ def test_the_kernels_failure_is_whatever_it_raises(monkeypatch):
     assert gap(compiled, story(MAKERS["Adam"], steps=9)) == 0
 
 
+@pytest.mark.slow
 @needs_a_compiler
 def test_warnings_of_torchs_own_about_its_insides_are_no_errors():
     """Not even where the user has made errors of all warnings, as many do in tests; and those stay so."""
