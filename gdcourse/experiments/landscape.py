@@ -54,8 +54,10 @@ def random_plane(network: Network, theta: torch.Tensor, seed: int = 0) -> Plane:
 
     Both directions are normal at random, then scaled unit by unit: the weights that lead into a unit get
     the length that they have in θ ("filter normalisation"). So a step of 1 changes each unit by as much as
-    it weighs, and rescaling a ReLU's weights and bias, with the next layer's weights the other way, which
-    leaves the network's output as it was, leaves the picture as it was. Biases stay as they are.
+    it weighs. Rescaling a layer of ReLUs, weights and biases, by one factor, and the next layer's weights the
+    other way, leaves the network's output as it was, and the picture, too. With a factor of its own for each
+    unit the output is the same and the picture is not: the weights out of a unit share their lengths with
+    those out of the others. Biases stay as they are.
 
     Parameters
     ----------

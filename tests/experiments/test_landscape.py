@@ -75,7 +75,8 @@ def test_a_random_directions_units_are_as_long_as_the_networks(rng):
 
 
 def test_rescaling_that_leaves_the_network_alone_leaves_its_picture_alone(rng):
-    """A ReLU's weights times c and the next layer's over c: the same function, hence the same slice."""
+    """A layer of ReLUs times c and the next layer over c: the same function and the same slice. A factor for
+    each unit: the same function, and another slice."""
     network = Network((5, 6, 4))
     x, y = normal(rng, 9, 5), torch.as_tensor(rng.integers(0, 4, 9))
     theta = normal(rng, network.parameters)
@@ -91,6 +92,12 @@ def test_rescaling_that_leaves_the_network_alone_leaves_its_picture_alone(rng):
     np.testing.assert_allclose(picture(scaled, scaled), picture(theta, theta), rtol=1e-10)
     # with directions that were not adapted to the weights, the same function looks different
     assert abs(picture(scaled, theta) - picture(theta, theta)).max() > 0.1
+
+    single = theta.clone()
+    (weights, biases), (above, _) = network.layers(single)
+    weights[:, 0].mul_(8.0), biases[0].mul_(8.0), above[0].div_(8.0)
+    torch.testing.assert_close(network.scores(single, x), network.scores(theta, x))
+    assert abs(picture(single, single) - picture(theta, theta)).max() > 0.1
 
 
 def test_the_principal_plane_is_the_singular_value_decompositions(rng):

@@ -132,7 +132,7 @@ def batch() -> Figure:
                     marks=[
                         Line(y="excess", **own),
                         Text(
-                            text="diverges: out of bounds at step {fit_diverged:d}",
+                            text="diverged at step {fit_diverged:d}",
                             x=1,
                             y=1e-9,
                             color="orange",
@@ -170,9 +170,7 @@ def batch() -> Figure:
                         Text(text="upper minimum", x=0.08, y=1.2),
                         Text(text="lower minimum", x=0.08, y=-1.25),
                         Text(text="saddle", x=-0.4, y=0.0),
-                        Text(
-                            text="diverges, out of bounds at step {diverged:d}", x=-0.5, y=1.9, color="orange"
-                        ),
+                        Text(text="diverged at step {diverged:d}", x=-0.5, y=1.9, color="orange"),
                     ],
                 ),
             ],
@@ -182,10 +180,10 @@ def batch() -> Figure:
             "{in_bowl@view:?}η = {share} · 2/L: less than {fit_arrived:.0e} above the lowest loss after 40 "
             "steps.",
             "{in_bowl@view:?}η = {share} · 2/L: {fit_stuck:.1g} above the lowest loss after 40 steps.",
-            "{in_bowl@view:?}η = {share} · 2/L: diverges, out of bounds at step {fit_diverged:d}.",
+            "{in_bowl@view:?}η = {share} · 2/L: diverged at step {fit_diverged:d}.",
             "{in_minima@view:?}From height {height}: {place|places}, reached at step {arrived:d}.",
             "{in_minima@view:?}From height {restless:.1f}: no place to stay at in 400 steps.",
-            "{in_minima@view:?}From height {height}: diverges, out of bounds at step {diverged:d}.",
+            "{in_minima@view:?}From height {height}: diverged at step {diverged:d}.",
         ],
         caption=[
             "{in_bowl@view:?}On a convex bowl every η below 2/L, L the steepest curvature, comes to the one "

@@ -231,10 +231,10 @@ def momentum() -> Figure:
             f"{{in_valley@view:?}}η = {{eta:.3g}}. Loss after {STEPS} steps: gradient descent "
             f"{{gd_end:.2g}}, "
             "momentum {momentum_end:.2g}.",
-            "{in_valley@view:?}η = {eta:.3g}. Gradient descent is out at step {gd_out:d}; momentum's loss "
-            "ends at {momentum_end:.2g}.",
-            "{in_valley@view:?}η = {eta:.3g}. Out of bounds: gradient descent at step {gd_out:d}, momentum "
-            "at step {momentum_out:d}.",
+            "{in_valley@view:?}η = {eta:.3g}. Gradient descent diverged at step {gd_out:d}; momentum's "
+            "loss ends at {momentum_end:.2g}.",
+            "{in_valley@view:?}η = {eta:.3g}. Diverged: gradient descent at step {gd_out:d}, momentum at "
+            "step {momentum_out:d}.",
             *(
                 f"{{in_{name}@view:?}}{text}"
                 for name in ("map", "one")

@@ -199,9 +199,9 @@ def nesterov() -> Figure:
         readouts=[
             f"{{in_slope@view:?}}Loss after {ARROWS} steps: momentum {{momentum_end:.2g}}, Nesterov "
             f"{{nesterov_end:.2g}}.",
-            f"{{in_slope@view:?}}Loss after {ARROWS} steps: momentum {{momentum_end:.2g}}; Nesterov is out "
-            f"of bounds at step {{nesterov_out:d}}.",
-            "{in_slope@view:?}Out of bounds: momentum at step {momentum_out:d}, Nesterov at step "
+            f"{{in_slope@view:?}}Loss after {ARROWS} steps: momentum {{momentum_end:.2g}}; Nesterov "
+            f"diverged at step {{nesterov_out:d}}.",
+            "{in_slope@view:?}Diverged: momentum at step {momentum_out:d}, Nesterov at step "
             "{nesterov_out:d}.",
             *(
                 f"{{in_{name}@view:?}}{text}"

@@ -40,7 +40,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
 
     The network 784–32–10 is trained on the digits for 60 steps with mini-batches of 64, seed 0, each method
     at its usual learning rate. The loss is taken over 1,500 training examples. Surfaces have 33 × 33 points,
-    lines 33; 24 of the 61 points of each path are drawn, all count for the fit and for the shares.
+    lines 27; 24 of the 61 points of each path are drawn, all count for the fit and for the shares.
 
     Parameters
     ----------
