@@ -264,15 +264,29 @@ def test_muon_the_curves_are_what_the_iteration_does_to_a_matrix():
     assert (a["express_real"][0, 5:] == a["express_real"][0, 5]).all()
 
 
-def test_sign_the_best_rates_are_those_of_nine():
+def test_sign_the_best_rates_are_so_to_a_sixteenth_of_a_decade():
     a, module = numbers("sign")
     assert a["descent"].shape[:2] == (len(module.TABLES), len(module.FACTORS))
     for name, best in module.BEST.items():
         for table, rate in zip(module.tables(), best, strict=True):
-            rates = rate + np.arange(-1, 1.01, 0.25)
-            rule = module.MAKE[name](10**rates)
+            around = [0, *(k / 16 for k in (-4, -3, -2, -1, 1, 2, 3, 4)), -1, -0.5, 0.5, 1]
+            rule = module.MAKE[name](10 ** (rate + np.array(around)))
             excess = table.excess(descend(rule, table, steps=module.STEPS, path=False).theta[-1])
-            assert np.nanargmin(excess) == 4, (name, rate, excess)
+            assert np.nanargmin(excess) == 0, (name, rate, around, excess)
+
+
+def test_schedule_free_no_ratio_hangs_on_the_grid_of_rates():
+    a, module = numbers("schedule_free")
+    noisy = module.NOISES[1:]
+    best = a["ratio"][:, 1:, list(module.OCTAVES).index(0), 0, 0].max(-1)  # the worst of six, by β and noise
+    tried, ends = module.tried, a["ends"][0, 1:, 0, 0, 0]
+    for i, beta in enumerate(module.BETAS.tolist()):
+        rates = np.sort(np.concatenate([tried(beta), (tried(beta)[1:] + tried(beta)[:-1]) / 2]))
+        parts = module.free_parts(rates, beta, module.ENDS)
+        finer = [
+            (module.both(parts, s) / own[:, None]).max(0).min() for s, own in zip(noisy, ends, strict=True)
+        ]
+        assert np.all(finer <= best[i] * (1 + 1e-9)) and np.all(best[i] < 1.05 * np.array(finer)), beta
 
 
 def test_sign_a_long_average_comes_to_rest_at_the_share():

@@ -136,9 +136,9 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "1": SETTING,  # the curvature along the valley; the start; and of ηλ, up to where its sentence holds
     },
     "muon": {
-        "three": SETTING,  # the methods beside Adam
         "0": SETTING,  # the ends of the slider
         "45": SETTING,
+        "0.9": SETTING,  # Adam's default
         "ten": FORMULA,  # powers of ten
         "half": "beyond what rounding does to Muon, see test_statements",
         "16": SETTING,

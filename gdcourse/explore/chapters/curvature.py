@@ -210,9 +210,9 @@ def curvature() -> Figure:
             "has its best η. A basis that is never renewed is that of the first gradient.",
         ],
         alt="Two pictures of the covariance of the gradients of a layer of {plain_size:d} entries. In the "
-        "entries it is full, with blocks that look like each other; {plain_share:.0%} of its squares lie on "
-        "the diagonal. In the basis of Shampoo's two factors it is nearly empty beside the diagonal, which "
-        "holds {turned_share:.0%}.",
+        "entries it is full, with blocks that look like each other; the diagonal holds {plain_share:.0%} of "
+        "the sum of squares. In the basis of Shampoo's two factors it is nearly empty beside the diagonal, "
+        "which holds {turned_share:.0%}.",
         encoding={
             "plain": Encoding(bits=8, clip=(-1, 1)),
             "turned": Encoding(bits=8, clip=(-1, 1)),

@@ -164,8 +164,8 @@ def muon() -> Figure:
         ],
         caption=[
             "{in_turn@view:?}A quadratic of a 16 × 24 matrix, whose entries are its axes at 0°. Each "
-            "method has its best η at each angle. Turned from 0° to 45°, Adam loses {adam_lost:.0f} powers "
-            "of ten, the other three less than half of one.",
+            "method has its best η at each angle. Turned to 45°, Adam (β₁ = 0.9) loses {adam_lost:.0f} "
+            "powers of ten, the others less than half of one.",
             "{in_push@view:?}Each step puts every singular value σ through a polynomial; the singular "
             "vectors stay. In use are five of Jordan's, the five of Polar Express, which then stays where "
             "it is, or twelve of (2, −1.5, 0.5).",

@@ -127,8 +127,8 @@ def repairs() -> Figure:
             ],
         ],
         readouts=[
-            "With β₂ = {beta2} the mean step of Adam is {adam@beta2:.2f} η, that of {repair} "
-            "{repaired@beta2:.2f} η.",
+            "With β₂ = {beta2} the mean step of Adam is {adam@beta2:.2g} η, that of {repair} "
+            "{repaired@beta2:.2g} η.",
         ],
         caption=[
             "On one step in {every} the gradient is {large:.0f}, else −1. The mean is {slope}, so the way "

@@ -21,7 +21,6 @@ CURVATURES = 1 / np.arange(1, 201)
 BETAS = np.array([0.0, 0.5, 0.7, 0.9])
 NOISES = np.array([0.0, 0.1, 0.3, 1.0])
 OCTAVES = np.arange(-2, 3)  # from the best rate
-PER_OCTAVE = 2  # rates, of which the best is taken
 ENDS = np.array([50, 100, 200, 400, 800, 1600])
 SHOWN = np.union1d(np.geomspace(5, ENDS[-1], 56).round().astype(int), ENDS)  # steps where a curve has a point
 AT_ENDS = np.searchsorted(SHOWN, ENDS)
@@ -208,7 +207,8 @@ def both(parts: np.ndarray, size: float) -> np.ndarray:
 @cache
 def cosines(steps: int) -> tuple[np.ndarray, np.ndarray]:
     """Peak rates, and the two parts of the loss of each at the steps shown: parts, steps, rates."""
-    peaks, schedule = np.geomspace(0.02, 6, 40), cosine(steps)
+    schedule = cosine(steps)
+    peaks = np.union1d(np.geomspace(0.02, 6, 40), np.linspace(3, 4.5, 31))  # and more near the largest
     rates = np.array([schedule(t) for t in range(1, steps + 1)])[:, None, None] * peaks[:, None]
     with np.errstate(all="ignore"):
         moments = theory.sgd_moments(rates, CURVATURES, CURVATURES**0.5)
@@ -233,16 +233,27 @@ def tuned_cosines(sizes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 @cache
-def free_parts(beta: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rates, two to an octave, and the two parts of Schedule-Free's loss with each at the steps shown: axes
-    parts, steps, rates."""
-    rates = 0.85 * 2 / (1 - beta) * 2 ** (np.arange(-18, 6) / PER_OCTAVE)  # the limit is 2/(1 − β)
+def tried(beta: float) -> np.ndarray:
+    """Rates of which the best is taken, and more of them near the largest that converges, where a little more
+    or less changes the loss a lot."""
+    limit = 2 / (1 - beta)
+    return np.union1d(np.geomspace(0.001, 0.99, 48), np.linspace(0.9, 0.995, 20)) * limit
+
+
+def free_parts(rates: np.ndarray, beta: float, steps: np.ndarray) -> np.ndarray:
+    """The two parts of Schedule-Free's loss at some steps, with each rate: axes parts, steps, rates."""
     with np.errstate(all="ignore"):
         moments = theory.schedule_free_moments(
-            rates[:, None], CURVATURES, CURVATURES**0.5, beta, int(ENDS[-1])
+            rates[:, None], CURVATURES, CURVATURES**0.5, beta, int(steps[-1])
         )
-        found = [of_loss(*pair) for t, pair in enumerate(moments) if t in SHOWN]
-    return rates, np.moveaxis(np.array(found), 1, 0)
+        found = [of_loss(*pair) for t, pair in enumerate(moments) if t in steps]
+    return np.moveaxis(np.array(found), 1, 0)
+
+
+@cache
+def at_the_ends(beta: float) -> np.ndarray:
+    """The parts with each of the rates that are tried, at the ends of the cosines."""
+    return free_parts(tried(beta), beta, ENDS)
 
 
 def free_runs(
@@ -251,16 +262,14 @@ def free_runs(
     """The loss of Schedule-Free at the steps shown, and its rate, by β, noise and octaves away from the rate
     that is best: at which the worst of its losses over those of the tuned cosines is least."""
     losses, chosen = [], []
-    for beta in some:
-        rates, parts = free_parts(float(beta))
-        for size, own in zip(sizes, ends, strict=True):
-            loss = both(parts, size)
-            best = (loss[AT_ENDS] / own[:, None]).max(0).argmin()
-            at = [int(np.clip(best + PER_OCTAVE * k, 0, len(rates) - 1)) for k in octaves]
-            losses.append(loss[:, at].T)
-            chosen.append(rates[at])
-    shape = (len(some), len(sizes), len(octaves))
-    return np.array(losses).reshape(*shape, -1), np.array(chosen).reshape(shape)
+    for beta in some.tolist():
+        over = [both(at_the_ends(beta), size) / own[:, None] for size, own in zip(sizes, ends, strict=True)]
+        best = tried(beta)[[one.max(0).argmin() for one in over]]
+        rates = best[:, None] * 2.0**octaves
+        parts = free_parts(rates.ravel(), beta, SHOWN).reshape(2, len(SHOWN), *rates.shape)
+        losses.append([both(parts[:, :, i], size).T for i, size in enumerate(sizes)])
+        chosen.append(rates)
+    return np.array(losses), np.array(chosen)
 
 
 def untuned(sizes: np.ndarray, d0: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
