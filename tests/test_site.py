@@ -279,4 +279,6 @@ def test_every_verdict_stands_in_a_box_with_its_formulas_typeset(site):
         html = (site / "book" / f"{chapter}.html").read_text(encoding="utf-8")
         boxes += html.count('<div class="gd-verdict ')
         assert not re.search(r"(?<!<em>)The (talk|claim): ", html), f"{chapter}: a verdict that is no box"
+        how = re.findall(r'<p class="gd-verdict-lines"><a [^>]*href="verdicts\.html"', html)
+        assert len(how) == 1, f"{chapter}: the first box alone says where its lines are explained"
     assert boxes == len(ledger())

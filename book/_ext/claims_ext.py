@@ -1,7 +1,7 @@
 """The ledger of the claims, in the book.
 
 - A cell that calls ``decide("some-claim", …)`` gets the anchor ``claim-some-claim``, and what `decide`
-  printed becomes a box with its formulas typeset.
+  printed becomes a box with its formulas typeset. The first box of a page links to the one that explains it.
 - ``{claims}`` becomes a table of all claims, or of one chapter's: ``{claims} momentum``. Each row
   links to the slide's place in the book (after the talk, to its chapter), and its verdict to the cell that
   decides it.
@@ -11,8 +11,10 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from tables import table
@@ -72,6 +74,18 @@ def label_deciding_cells(app, doctree) -> None:
             labels.anonlabels[anchor] = here, anchor
             labels.labels[anchor] = here, anchor, claim
             deciders.setdefault(here, []).append(claim)
+    boxes = (node for node in doctree.findall(nodes.container) if "gd-verdict" in node["classes"])
+    for box in islice(boxes, 1):
+        box += explanation(here)
+
+
+def explanation(page: str) -> nodes.Node:
+    """Where a reader learns what the lines of a box mean."""
+    words = nodes.inline(text="What these lines mean")
+    link = pending_xref(
+        "", words, refdomain="std", reftype="doc", reftarget="verdicts", refdoc=page, refexplicit=True
+    )
+    return nodes.paragraph("", "", link, classes=["gd-verdict-lines"])
 
 
 MARKS = {"holds": "✓", "holds if": "◐", "does not hold": "✗"}
