@@ -33,7 +33,7 @@ BEST = {
     "adam": (0.0, -0.25, -0.3125, -0.3125),
 }
 TABLES = ["as in the Opticks", "alike as first letters", "alike as second letters", "alike as both"]
-OVERALL, BY_GROUP = (1e-5, 4.0), (1e-5, 30.0)  # of the two panels, in nats
+OVERALL, BY_GROUP = (1e-6, 4.0), (1e-7, 60.0)  # of the two panels, in nats
 
 BATCHES, GAMMAS = np.array([1, 4, 16, 64, 256]), np.array([0.0, 0.9, 0.99])
 SHARES = np.array([0.3, 0.1, 0.03, 0.01])
@@ -102,7 +102,7 @@ def sign() -> Figure:
     view, on = views("Which letters wait", "The sign of noise")
     drawn = {name: style(LOOKS[name]) for name in MAKE}
     legend: list[Any] = []
-    for height, name in zip((1e-3, 3.2e-4, 1e-4, 3.2e-5), MAKE, strict=True):
+    for height, name in zip((6e-4, 1.4e-4, 3.3e-5, 8e-6), MAKE, strict=True):
         legend.append(
             Line(x=[1.1, 2.2], y=[height, height], color=drawn[name]["color"], dash=drawn[name]["dash"])
         )
