@@ -33,6 +33,7 @@ BEST = {
     "adam": (0.0, -0.25, -0.3125, -0.3125),
 }
 TABLES = ["as in the Opticks", "alike as first letters", "alike as second letters", "alike as both"]
+CLIMBING = ("descent", "lion", "signum")  # those of which it is told how much worse the rarest letters are
 OVERALL, BY_GROUP = (1e-6, 4.0), (1e-7, 60.0)  # of the two panels, in nats
 
 BATCHES, GAMMAS = np.array([1, 4, 16, 64, 256]), np.array([0.0, 0.9, 0.99])
@@ -73,23 +74,16 @@ def sign() -> Figure:
         i, j = table.ravel(), place(factor, FACTORS)
         by = {name: part[np.ix_(i, j)][:, :, None, None, None] for name, part in learnt.items()}
         whole = {name: part.sum(-1) for name, part in by.items()}
+        each = {name: part / how_often[i][:, *[None] * 5] for name, part in by.items()}  # for each time
         b = place(batch, BATCHES)
         k = np.ix_(b, place(gamma, GAMMAS), place(share, SHARES))
         rest = resting[k][None, None]
         return {
             **in_views("letters", "noise", computed=5),
             **whole,
-            **{
-                f"{name}_by": part / how_often[i][:, None, None, None, None, None]
-                for name, part in by.items()
-            },
+            **{f"{name}_by": part for name, part in each.items()},
+            **{f"{name}_climb": each[name][..., -1] / each[name][..., 0] for name in CLIMBING},
             "rarest": by["descent"][..., -1] / whole["descent"],
-            **{
-                f"{name}_climb": part[..., -1]
-                / part[..., 0]
-                / (how_often[i, -1] / how_often[i, 0])[:, *[None] * 5]
-                for name, part in by.items()
-            },
             "by_sign": theory.sign_mean_step((batch**0.5)[..., None] * SNR, gamma[..., None]),
             "by_adam": adam[b][None, None, :, None, None],
             "up": up[k][None, None],
