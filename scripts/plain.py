@@ -22,6 +22,7 @@ from pybtex.database import Entry, parse_file
 from gdcourse import exercises
 from gdcourse.exercises import Exercise
 from gdcourse.experiments.claims import KINDS, ledger
+from gdcourse.workbench.run import in_words
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
@@ -318,9 +319,10 @@ class Reader:
         where = f"[on the site]({address(self.page, f'workbench-{self.page}')})"
         what = "schedule" if "schedule" in options else "rule"
         head = f"Change the {what} {rule}" if rule else "Write your own rule"
-        return quoted(
-            head, f"In the page {where} a click does this. Here, copy the {what} into a cell.\n\n{listed}"
-        )
+        told = f"In the page {where} a click does this. Here, copy the {what} into a cell."
+        if "surface" in options:
+            told += f" {in_words(options['surface'], int(options['steps']))}"
+        return quoted(head, f"{told}\n\n{listed}")
 
     def exercise(self, title: str) -> str:
         self.exercises += 1

@@ -24,11 +24,6 @@ from gdcourse.exercises import Choice, Exercise, Formula, MissingLine, Number, W
 ASKED = re.compile(r"^[`:]{3,}\{ask\} ([\w-]+)$", re.M)
 
 
-def size() -> int:
-    """What the browser loads for a check, in bytes."""
-    return sum(len(content) for content in workbench.served().values())
-
-
 class Check(SphinxDirective):
     """``{check}``: the exercises of the chapter."""
 
@@ -38,7 +33,7 @@ class Check(SphinxDirective):
         page = Path(self.env.docname).name
         words = (
             f"Answer here, and Python in this page says what your answer does. The first check loads it, "
-            f"{size() / 1e6:.0f} MB. What you have solved stays in this browser: {{doc}}`progress`."
+            f"{workbench.size() / 1e6:.0f} MB. What you have solved stays in this browser: {{doc}}`progress`."
         )
         children, messages = self.state.inline_text(words, self.lineno)
         cards = "\n".join(card(one) for one in exercises.chapter(page))
@@ -46,7 +41,7 @@ class Check(SphinxDirective):
         opened = f'<div class="gd-checks" data-python="{up}_static/{workbench.folder_name()}/"'
         return [
             nodes.paragraph("", "", *children, *messages),
-            nodes.raw("", f'{opened} data-bytes="{size()}">\n{cards}\n</div>', format="html"),
+            nodes.raw("", f'{opened} data-bytes="{workbench.size()}">\n{cards}\n</div>', format="html"),
         ]
 
 

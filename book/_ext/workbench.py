@@ -36,7 +36,7 @@ from gdcourse.explore.contours import contour_lines
 from gdcourse.figures.source import bare
 from gdcourse.problems.surfaces import Plane
 from gdcourse.rules import ALL
-from gdcourse.workbench.run import MATRICES, SURFACES
+from gdcourse.workbench.run import MATRICES, SURFACES, in_words
 
 BOOK = Path(__file__).resolve().parents[1]
 PACKAGE = BOOK.parent / "gdcourse"
@@ -218,7 +218,16 @@ class Workbench(SphinxDirective):
         }
         folder = "../" * self.env.docname.count("/") + f"_static/{folder_name()}/"
         box = nodes.container(classes=["gd-workbench-holder"])
-        box += nodes.raw("", opened(page, folder, data), format="html")
+        title = f"Workbench: change {name}" if name else "Your rule, against the ten"
+        head = (
+            f'<div class="gd-workbench" id="workbench-{page}" data-python="{folder}" data-bytes="{size()}" '
+            f'role="group" aria-label="{title}"><p class="gd-wb-title">{title}</p>'
+        )
+        box += nodes.raw("", head, format="html")
+        if does == "run":
+            words, messages = self.state.inline_text(in_words(own[0], data["steps"]), self.lineno)
+            box += nodes.paragraph("", "", *words, *messages)
+        box += nodes.raw("", editor(page, data), format="html")
         if changes:
             box += nodes.raw("", '<ul class="gd-wb-changes">', format="html")
             for title, _, _, says in changes:
@@ -233,11 +242,9 @@ class Workbench(SphinxDirective):
         return [box]
 
 
-def opened(page: str, folder: str, data: dict[str, Any]) -> str:
-    """The workbench up to the changes."""
-    title = f"Workbench: change {data['name']}" if data["name"] else "Your rule, against the ten"
+def editor(page: str, data: dict[str, Any]) -> str:
+    """The workbench from its editor up to the changes."""
     asked = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
-    size = sum(len(content) for content in served().values())
     menu = ""
     if data["does"] == "race":
         choices = "".join(
@@ -245,17 +252,11 @@ def opened(page: str, folder: str, data: dict[str, Any]) -> str:
             for key, one in data["surfaces"].items()
         )
         menu = f'<label>on <select aria-label="surface">{choices}</select></label>'
-    head = (
-        f'<div class="gd-workbench" id="workbench-{page}" data-python="{folder}" data-bytes="{size}" '
-        f'role="group" aria-label="{title}">'
-    )
     field = f'<textarea id="workbench-text-{page}" {PLAINLY}'
     what = "schedule" if data["does"] == "lower" else "rule"
     keys = f"The {what}, in Python. Tab indents; Escape, then Tab, leaves the editor."
-    loads = f"Python runs in this page. The first click loads it, {size / 1e6:.0f} MB."
-    return f"""{head}
-<p class="gd-wb-title">{title}</p>
-<label for="workbench-text-{page}">{keys}</label>
+    loads = f"Python runs in this page. The first click loads it, {size() / 1e6:.0f} MB."
+    return f"""<label for="workbench-text-{page}">{keys}</label>
 {field} rows="12">{html.escape(data["text"])}</textarea>
 <div class="gd-wb-buttons">
 <button type="button" data-do="run">Run</button>
@@ -281,6 +282,11 @@ def served() -> dict[str, bytes]:
     """By name, the files beside the worker."""
     found = {p.name: p.read_bytes() for p in sorted(PYODIDE.iterdir()) if p.name not in NOT_SERVED}
     return {**found, WORKER.name: WORKER.read_bytes(), "gdcourse.zip": package()}
+
+
+def size() -> int:
+    """What the browser loads, in bytes."""
+    return sum(len(content) for content in served().values())
 
 
 def package() -> bytes:

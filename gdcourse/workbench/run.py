@@ -38,6 +38,19 @@ SURFACES: dict[str, tuple[Any, tuple[float, float]]] = {
 MATRICES: dict[str, tuple[Turned, tuple[float, float]]] = {"turned": (Turned(), (-4.0, 1.0))}
 """The same for rules that see a matrix."""
 
+FORMULAS = {
+    "ravine": r"the ravine $J = \tfrac12(\theta_1^2 + 20\,\theta_2^2)$",
+    "Himmelblau": r"the surface $J = (\theta_1^2 + \theta_2 - 11)^2 + (\theta_1 + \theta_2^2 - 7)^2$",
+    "turned": r"the ravine $J = \tfrac12(s_1^2 + 20\,s_2^2)$, seen turned by an angle,",
+}
+"""What a page says of the surfaces that its workbench runs on, in Markdown."""
+
+
+def in_words(surface: str, steps: int) -> str:
+    """Where a run of the workbench goes, as a sentence in Markdown."""
+    x, y = (SURFACES | MATRICES)[surface][1]
+    return f"A run takes {steps} steps on {FORMULAS[surface]} from $({x:g}, {y:g})$, without noise."
+
 
 @dataclass
 class Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _imp
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -17,9 +18,9 @@ import gdcourse as gd
 from gdcourse.problems import surfaces
 from gdcourse.rules import ALL, METHODS
 from gdcourse.workbench.race import FIRST, RATES, race_as_dict
-from gdcourse.workbench.run import SURFACES, Run, run, walk
+from gdcourse.workbench.run import FORMULAS, MATRICES, SURFACES, Run, run, walk
 from gdcourse.workbench.serve import EMPTY, answer
-from tests.workbench.test_changes import ROOT, workbench
+from tests.workbench.test_changes import HAVE, ROOT, Bench, workbench
 
 PROBLEMS = {
     "ravine": gd.problems.ravine(20),
@@ -55,6 +56,23 @@ def test_a_surface_is_the_librarys(surface):
         theta = np.array(point)
         assert plane.value(*point) == pytest.approx(float(PROBLEMS[surface].loss(theta)), abs=1e-12)
         np.testing.assert_allclose(plane.slopes(*point), PROBLEMS[surface].grad(theta), atol=1e-12)
+
+
+@pytest.mark.parametrize("surface", FORMULAS)
+def test_what_a_page_says_of_its_surface_is_the_surface(surface):
+    formula = re.search(r"\$J = (.+?)\$", FORMULAS[surface])[1]
+    for latex, python in (
+        (r"\tfrac12", "0.5 * "), (r"\,", " * "), ("^", "**"),
+        (r"\theta_1", "x"), (r"\theta_2", "y"), ("s_1", "x"), ("s_2", "y"),
+    ):  # fmt: skip
+        formula = formula.replace(latex, python)
+    plane, start = (SURFACES | MATRICES)[surface]
+    for x, y in (start, (0.3, -0.7), (2.0, 1.5)):
+        assert plane.value(x, y) == pytest.approx(eval(formula, {"x": x, "y": y}), abs=1e-12)
+
+
+def test_every_surface_of_a_chapter_is_told():
+    assert {Bench(page).surface for page in HAVE} == set(FORMULAS)
 
 
 # --------------------------------------------------------------------------------------- what a reader writes

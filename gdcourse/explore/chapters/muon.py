@@ -89,7 +89,7 @@ def muon() -> Figure:
         ],
         compute=compute,
         tries=[
-            "turn the problem from 0° to 45°. Whose curve moves?",
+            "turn the problem from 0° to 45°. Whose curve moves? (Shampoo is the next chapter's.)",
             "take the steps back to 0 and forward again. Which small values arrive first?",
         ],
         rows=[
