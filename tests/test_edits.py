@@ -1,5 +1,8 @@
 """A reader changes a number and runs all cells: each chapter ends, or stops with one sentence."""
 
+import subprocess
+import sys
+
 import pytest
 
 from gdcourse.experiments import at_least, at_most, expect
@@ -19,6 +22,15 @@ def test_every_chapter_is_edited_in_six_ways_at_least(chapter):
 def test_an_edit_changes_the_chapters_code(chapter, edit):
     cells = reader.code_of(chapter)
     assert edit.apply(cells) != cells
+
+
+def test_no_edit_uses_a_name_before_it_is_there(tmp_path):
+    for number, (chapter, edit) in enumerate(EVERY):
+        cells = "\n\n".join(edit.apply(reader.code_of(chapter)))
+        (tmp_path / f"{chapter}-{number}.py").write_text(f"# {edit.what}\n{cells}\n", encoding="utf-8")
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F821", tmp_path]
+    found = subprocess.run(ruff, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
 
 
 @pytest.mark.slow

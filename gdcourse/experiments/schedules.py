@@ -76,7 +76,8 @@ def wsd(steps: int, decay: float = 0.2) -> Schedule:
         rate, 1 is `linear`. Default 0.2.
 
     In torch: ``SequentialLR`` of a ``ConstantLR(factor=1.0)`` and a ``LinearLR`` with the milestone T − n.
-    Source: Hu and others (2024), whose decay is exponential; the line is that of Hägele and others (2024).
+    Source: Hu and others (2024), whose decay is exponential; the line is one of the shapes that Hägele
+    and others (2024) compare.
 
     Raises
     ------
