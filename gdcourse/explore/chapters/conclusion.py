@@ -75,7 +75,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
         return {**arrays, **race.told_apart(stored()), **views}
 
     winner = int(np.argmin([one.mean(-1).min() for one in error.values()]))
-    view, on = views("The rate", "The race", "Since 2019")
+    view, on = views("The rate", "The race", "After the talk")
     talks = {"view": (0, 1)}
     own = {name: (SPACING ** one.astype(float)).tolist() for name, one in tried.items()}
     wide = min(0.025, 0.8 * float(multiples[0])), max(40.0, 1.25 * float(multiples[-1]))
