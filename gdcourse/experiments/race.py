@@ -76,7 +76,8 @@ ENTRANTS = {
     "SOAP": Entrant(SOAP, 0.01),
     "SOAP, k = 1": Entrant(lambda lr: SOAP(lr, k=1), 0.01),
 }
-"""All of them, each with the library's other defaults, mostly its authors'; the last one renews its bases at every step."""
+"""All of them, each with the library's other defaults, mostly its authors'. The last one renews its bases at
+every step."""
 
 
 def trained(
