@@ -26,6 +26,8 @@ KINDS = {
     "definition": "a definition",
 }
 WIDTH = 80
+ROUNDING = 1e-6
+"""A bound up to this one is for rounding errors."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,9 @@ class Measured:
     def lines(self, label: str) -> list[str]:
         """What `decide` prints of it."""
         sign = self.sign if self.holds else {"≤": ">", "≥": "<"}[self.sign]
-        told = f"{self.what}: {_short(self.value)} {sign} {_digits(self.bound)}, "
-        told += _margin(self.value, self.bound)
+        # that a rounding error is 0 may be so on one machine alone: it is printed as a tiny one
+        value = 1e-300 if self.value == 0 and 0 < self.bound <= ROUNDING else self.value
+        told = f"{self.what}: {_short(value)} {sign} {_digits(self.bound)}, {_margin(value, self.bound)}"
         if math.isnan(self.value):
             told = f"{self.what}: not a number, a run diverged or ended too early"
         out = [f"{label + ':':10s}{told}"]

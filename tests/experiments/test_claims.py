@@ -205,6 +205,17 @@ def test_rounding_errors_are_not_printed_digit_by_digit(recorded, capsys):
     assert "gap: under 1e−9 ≤ 1e−9, margin over ×100" in capsys.readouterr().out
 
 
+def test_a_rounding_error_of_none_is_printed_as_one_of_another_machine(recorded, capsys):
+    recorded("holds")
+    told = []
+    for gap in (0.0, 3.1e-16):
+        decide("x-y", at_most("gap", gap, 1e-12, counter=("upside down", 0.5)))
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+    decide("x-y", at_most("seeds", 0, 2, counter=("upside down", 5)))
+    assert "seeds: 0 ≤ 2, margin 2" in capsys.readouterr().out
+
+
 def test_a_long_statement_is_wrapped_to_the_width_of_a_page(recorded, capsys):
     recorded("holds", says="This " * 40 + "is said.", statement="That " * 40 + "is true.")
     decide("x-y", SMALL)
