@@ -41,8 +41,9 @@ class Lookahead(torch.optim.Optimizer):
 
     With "pullback" the step count goes on, and with it the bias correction, which is then too weak. It takes
     an average after t steps to hold its start, 0, by the share βᵗ; pulled back n = t/k times, it holds it by
-    (1 − α(1 − βᵏ))ⁿ. For Adam's m either share soon vanishes. But v̂ is about α times what it should be for
-    the first 1/(1 − β₂) steps, so that Adam goes up to 1/√α times as far in them; later it does not matter.
+    (1 − α(1 − βᵏ))ⁿ. For Adam's m either share soon vanishes. But right after
+    a synchronisation v̂ is about α times what it should be, at first, so that Adam goes up to 1/√α times as
+    far; that fades over some 1/(α(1 − β₂)) steps.
 
     Around an optimizer of this package that was made with ``compile=True``, the synchronisation is a kernel,
     too.

@@ -60,7 +60,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     * A parameter group holds the rule's hyperparameters under torch's names: ``betas`` for
       (``beta1``, ``beta2``), ``momentum`` for ``gamma`` (``rho`` for Adadelta, ``alpha`` for RMSProp),
-      any other under its own. They are read at every step.
+      ``warmup_steps`` for Schedule-Free's ``warmup``, any other under its own. They are read at every step.
     * A rule without a learning rate gets one, ``lr=1.0``, by which its steps are multiplied, as in
       torch's Adadelta.
     * ``state[p]`` holds the rule's state, in float32 where p is of half precision, and ``step``, how
@@ -76,10 +76,12 @@ class RuleOptimizer(torch.optim.Optimizer):
     before any has moved.
 
     The square of a gradient is infinite in float32 from 1.8e19 on, and 0 below about 2.6e-23. Where a
-    method divides by the root of such squares, nothing becomes NaN, and what happens is what happens in
-    torch's: under ∞ the element rests for good, as sums and averages keep it; under 0 the divisor is ε, and
-    an element without any gradient rests even if ε is 0, where torch's becomes NaN. Clip gradients as large
-    as that, or use float64.
+    method divides each element by the root of an average or a sum of its own squares (Adagrad, Adadelta,
+    RMSProp, Adam and what is made of it), nothing becomes NaN, and what happens is what happens in torch's:
+    under ∞ the element rests as long as the average keeps it, which is for good; under 0 the divisor is ε,
+    and an element without any gradient rests even if ε is 0, where torch's becomes NaN. Where squares of
+    several elements are mixed (Adafactor, Shampoo, SOAP), ∞ is not kept to its element, and may become NaN.
+    Clip gradients as large as that, or use float64.
 
     A rule that sees matrices (``scope = "tensor"``) gets each parameter as one: the first axis is the rows,
     all others are the columns, and a vector is one row. Small matrices of one shape move in a stack, in one

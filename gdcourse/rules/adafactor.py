@@ -24,7 +24,7 @@ class Adafactor(Rule):
     eps1 : ε₁ ≥ 0, in units of g (below mean(R), of g²). Default 2.2e-16.
     eps2 : ε₂ ≥ 0, in units of θ: what counts as the root mean square of smaller θ. Default 0.001.
     d : d ≥ 1, without unit: the largest root mean square of u. Default 1.
-    weight_decay : λ ≥ 0, in units of one over θ. Default 0.
+    weight_decay : λ ≥ 0, without unit, as η is. Default 0.
 
     State: ``R``, shape ``(n, 1)``, and ``C``, shape ``(1, m)``, in units of g²: n + m numbers for nm
     parameters.

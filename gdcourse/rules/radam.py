@@ -17,7 +17,8 @@ class RAdam(Rule):
         the two branches do not scale alike. Default 0.001.
     beta1 : β₁ in [0, 1), without unit. Default 0.9.
     beta2 : β₂ in [0, 1), without unit. From 0.6 down, ρ_∞ ≤ 4 and nothing is ever adapted. Default 0.999.
-    threshold : the ρ_t above which the step is adapted. Default 4, the paper's.
+    threshold : the ρ_t above which the step is adapted. Below 4, where r_t is not real, it acts as 4.
+        Default 4, the paper's.
     eps : ε ≥ 0, in units of g, added to √v_t before its bias is corrected. The paper has none, and
         neither has the default, 0; a coordinate without any gradient so far then rests.
 

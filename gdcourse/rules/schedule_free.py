@@ -139,6 +139,6 @@ class ScheduleFree(Rule):
 def averaging(t, warmup):
     """s_t and c_t: the share of η that step t takes, and of the average that its z is."""
     w = maximum(warmup, 1)
-    up = where(t < w, t, w)
-    squares = up * (up + 1) * (2 * up + 1) / (6 * w**2) + t - up
-    return {"warm": up / w, "c": (up / w) ** 2 / squares}
+    warm, rising = where(t < w, t, w) / w, where(t < w, t, w // 1)
+    squares = rising * (rising + 1) * (2 * rising + 1) / (6 * w**2) + t - rising
+    return {"warm": warm, "c": warm**2 / squares}

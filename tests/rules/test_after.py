@@ -135,7 +135,7 @@ def test_adopt_without_eps_takes_the_bound_where_nothing_was_before(follow):
     assert [theta for theta, _ in path] == pytest.approx([1.5, 1.5, 1.5 - 0.1 * 2**0.25])
 
 
-@pytest.mark.parametrize("warmup", [0, 1, 4])
+@pytest.mark.parametrize("warmup", [0, 1, 2.5, 4])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_schedule_free_sgd(follow, warmup, decay):
     theta, z, squares, expected, cs = THETA_0, THETA_0, 0.0, [], []
@@ -152,7 +152,7 @@ def test_schedule_free_sgd(follow, warmup, decay):
     assert [rule.at(t)["c"] for t in range(1, 11)] == pytest.approx(cs, rel=1e-13)
 
 
-@pytest.mark.parametrize("warmup", [0, 4])
+@pytest.mark.parametrize("warmup", [0, 2.5, 4])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_schedule_free(follow, warmup, decay):
     theta, z, v, squares, expected, v_hats = THETA_0, THETA_0, 0.0, 0.0, [], []
