@@ -388,6 +388,30 @@ class Text(Mark):
     anchor: str = "start"
 
 
+def legend(
+    drawn: Mapping[str, dict[str, Any]],
+    lines: tuple[float, float],
+    names: float,
+    heights: Sequence[float],
+    sink: float,
+) -> list[Mark]:
+    """A short line for each name and the name beside it, one below the other, for a panel with a log axis.
+
+    ``drawn`` : the keyword arguments of `Line` by what they stand for; ``lines`` : from which x to which;
+    ``names`` : the x of the names; ``heights`` : the y of each; ``sink`` : by what factor a name stands lower
+    than its line, so that the line meets the middle of the letters.
+    """
+    keys = zip(drawn.items(), heights, strict=True)
+    return [
+        mark
+        for (name, how), y in keys
+        for mark in (
+            Line(x=list(lines), y=[y, y], **how),
+            Text(text=name, x=names, y=sink * y, color=how["color"]),
+        )
+    ]
+
+
 def style(method: Any) -> dict[str, Any]:
     """The colour, dash and marker of a method, as keyword arguments of `Line`.
 

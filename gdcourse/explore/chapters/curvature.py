@@ -13,7 +13,7 @@ import torch
 from gdcourse.experiments import descend, schedules, train
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Dots, Heat, Line, Panel, Rule, Slider, Text, style, views
+from gdcourse.explore.parts import Axis, Dots, Heat, Line, Panel, Rule, Slider, Text, legend, style, views
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Digits, MatrixQuadratic, Network, Split, digits
 from gdcourse.rules import SOAP, Adam, Muon, Shampoo
@@ -82,6 +82,8 @@ def curvature() -> Figure:
 
     looks = {name: style(key) for name, (key, *_) in TRIED.items()}
     faint: dict[str, Any] = {"color": "faint", "dash": "solid"}
+    said = {TRIED[name][0]: looks[name] for name in ("adam", "soap", "shampoo")}
+    said["Adam at 0°"] = {**faint, "width": 5.0}
     view, on = views("Two bases", "A turned problem")
     size = plain.shape[-1]
     loss = Axis(label="loss, of the first", domain=(2e-3, 1.2), log=True)
@@ -148,6 +150,7 @@ def curvature() -> Figure:
                     height=225,
                     when=on[1],
                     marks=[
+                        *legend(said, (4, 24), 30, (0.0155, 0.0094, 0.0057, 0.00345), 0.94),
                         Line(x=T.tolist(), y="ideal_loss", **faint, width=5.0),
                         *(
                             Line(x=T.tolist(), y=f"{name}_loss", **looks[name])

@@ -12,7 +12,7 @@ import torch
 from gdcourse.experiments import descend, schedules
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Dots, Line, Panel, Rule, Slider, Text, style, views
+from gdcourse.explore.parts import Axis, Dots, Line, Panel, Rule, Slider, Text, legend, style, views
 from gdcourse.explore.views import in_views
 from gdcourse.problems import MatrixQuadratic, Transformer, text
 from gdcourse.rules import EXACT, POLAR_EXPRESS, QUINTIC, Adam, Momentum, Muon, Shampoo
@@ -65,6 +65,7 @@ def muon() -> Figure:
         }
 
     styles = {name: style(key) for name, (key, *_) in TRIED.items()}
+    said = dict(zip(("momentum", "Adam", "Muon", "Shampoo"), styles.values(), strict=True))
     looks: dict[str, dict[str, Any]] = {
         "jordan": {"color": "indigo", "dash": "solid"},
         "express": {"color": "orange", "dash": "dashed"},
@@ -100,7 +101,10 @@ def muon() -> Figure:
                     y=loss,
                     height=225,
                     when=on[0],
-                    marks=[Line(x=T.tolist(), y=f"{name}_loss", **styles[name]) for name in TRIED],
+                    marks=[
+                        *legend(said, (5, 25), 30, (2e-7, 2e-8, 2e-9, 2e-10), 0.6),
+                        *(Line(x=T.tolist(), y=f"{name}_loss", **styles[name]) for name in TRIED),
+                    ],
                 ),
                 Panel(
                     title=f"after {STEPS} steps",

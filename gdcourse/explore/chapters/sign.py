@@ -9,7 +9,19 @@ import numpy as np
 from gdcourse import theory
 from gdcourse.explore.figure import Arrays, Figure
 from gdcourse.explore.pack import Encoding
-from gdcourse.explore.parts import Axis, Choice, Line, Panel, Rule, Scrubber, Slider, Text, style, views
+from gdcourse.explore.parts import (
+    Axis,
+    Choice,
+    Line,
+    Panel,
+    Rule,
+    Scrubber,
+    Slider,
+    Text,
+    legend,
+    style,
+    views,
+)
 from gdcourse.explore.views import in_views
 from gdcourse.problems import Bigrams
 from gdcourse.rules import Adam, GradientDescent, Lion, SignSGD
@@ -95,12 +107,7 @@ def sign() -> Figure:
     of_group = [f"{size}: {share:.0%}" for size, share in zip(sizes, percent, strict=True)]
     view, on = views("Which letters wait", "The sign of noise")
     drawn = {name: style(LOOKS[name]) for name in MAKE}
-    legend: list[Any] = []
-    for height, name in zip((6e-4, 1.4e-4, 3.3e-5, 8e-6), MAKE, strict=True):
-        legend.append(
-            Line(x=[1.1, 2.2], y=[height, height], color=drawn[name]["color"], dash=drawn[name]["dash"])
-        )
-        legend.append(Text(text=SAID[name], x=2.6, y=height * 0.8, color=drawn[name]["color"]))
+    said = {SAID[name]: drawn[name] for name in MAKE}
     return Figure(
         name="figure-sign",
         title="Only the sign",
@@ -129,7 +136,7 @@ def sign() -> Figure:
                     height=200,
                     when=on[0],
                     marks=[
-                        *legend,
+                        *legend(said, (1.1, 2.2), 2.6, (6e-4, 1.4e-4, 3.3e-5, 8e-6), 0.8),
                         *(Line(x=T.tolist(), y=name, upto="t", **drawn[name]) for name in MAKE),
                     ],
                 ),
