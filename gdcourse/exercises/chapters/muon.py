@@ -36,12 +36,12 @@ CHAPTER = Chapter(
                 Wrong("a + b * x**2 + c * x**4", "X itself is missing: each part is multiplied by it."),
                 Wrong("a * x + b * x**3 + c * x**4", "A² has x⁴, and X comes on top."),
                 Wrong("a * x + b * x**2 + c * x**4", "X comes on top of A and of A²."),
-                Wrong("a * x", "That is all that a tiny value sees. The others are bent back by b and c."),
+                Wrong("a * x", "Only a tiny value sees no more. The others are bent back by b and c."),
                 Wrong("a * x**5 + b * x**3 + c * x", "The other order: a belongs to X alone."),
                 Wrong("a * x - b * x**3 + c * x**5", "b has its sign in it already."),
                 Wrong(
                     "x * (a + b + c)",
-                    "b and c come with powers of x: otherwise no value would be drawn towards 1.",
+                    "b and c come with powers of x, else no value would be drawn towards 1.",
                 ),
             ),
             why="The singular vectors stay. Only the values change.",
@@ -55,10 +55,7 @@ CHAPTER = Chapter(
             ),
             hints=(
                 "While it is small, each step multiplies it by a.",
-                (
-                    "How often must 0.001 be multiplied by 1.5 until it is 0.5? Then the bend costs a "
-                    "little more."
-                ),
+                ("How often must 0.001 be multiplied by 1.5 until it is 0.5? The bend costs a bit more."),
             ),
             right=16.0,
             within=0.001,
@@ -80,7 +77,7 @@ CHAPTER = Chapter(
                 "orthogonalisation out)."
             ),
             hints=(
-                "M is up to date already. U is what M would become with the same gradient once more.",
+                "M is up to date. U is what M would become with the same gradient once more.",
                 "The same shares as in M: μ and 1 − μ.",
             ),
             begin="M = 0",
