@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Tuned:
     test : test accuracy at the best value, shape ``(S,)``. Nothing was chosen by it.
     diverged : at which values how many seeds' loss was no longer a finite number, shape ``(K,)``; None where
         nobody looked.
+    fresh : test accuracy at the best value of F further seeds, which had no say in it, shape ``(F,)``.
+        The same F seeds for all methods of one `compare`; none where it was not asked for any.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Tuned:
     best: int
     test: np.ndarray
     diverged: np.ndarray | None = None
+    fresh: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def __repr__(self) -> str:
         return (
@@ -134,6 +138,26 @@ class Comparison(Shown):
             return f"{b} is above {a}: every seed of the one beats every seed of the other."
         return f"{a} and {b}: no difference beyond the spread of the seeds."
 
+    def one_against_one(self, a: str, b: str) -> str:
+        """A sentence on two methods by their fresh seeds: how many percentage points of test error ``b`` has
+        less than ``a``, mean over the seeds ± its standard error, and in how many of them it has less.
+
+        Raises
+        ------
+        ValueError : the two have not the same fresh seeds, two at least.
+        """
+        first, second = self[a].fresh, self[b].fresh
+        if not len(first) == len(second) > 1:
+            raise ValueError(
+                f"fresh seeds: {len(first)} of {a}, {len(second)} of {b}; compare(…, fresh=20) gives each 20"
+            )
+        less = 100 * (second - first)
+        error = less.std(ddof=1) / len(less) ** 0.5
+        return (
+            f"{b} has {less.mean():.2f} ± {error:.2f} points less than {a}, seed by seed; "
+            f"less in {(less > 0).sum()} of {len(less)}"
+        )
+
 
 @hinted
 def compare(
@@ -146,6 +170,7 @@ def compare(
     batch: int | None = 64,
     trials: int = 7,
     seeds: int = 5,
+    fresh: int = 0,
     schedule: Schedule | None = None,
     dtype: Any = None,
     device: Any = None,
@@ -155,7 +180,7 @@ def compare(
     Every method tries ``trials`` log-spaced values, two to a decade, around its usual one, with each of
     the same seeds. While some method's best lies at an end of its grid, that end is widened by two, and
     every other method gets two more trials, too, one at either end. The best is chosen by validation
-    accuracy; only then is the test split looked at, once, at that value.
+    accuracy; only then is the test split looked at, at that value alone.
 
     Parameters
     ----------
@@ -169,12 +194,15 @@ def compare(
         schedule is for rules.
     trials : an odd number of values to start with. Default 7.
     seeds : how many; they are 0, 1, …. Default 5.
+    fresh : how many further seeds, the next ones, train at the best value once it is chosen. Few seeds hide
+        small differences; see `Comparison.one_against_one`. Default 0.
 
     Raises
     ------
     TypeError : a method of no kind named above.
-    ValueError : an unknown method, an even number of trials, fewer than two seeds, no test split, targets
-        that are no labels, or a best value that still lies at the end of its grid after 10 widenings.
+    ValueError : an unknown method, an even number of trials, fewer than two seeds, a negative number of fresh
+        ones, no test split, targets that are no labels, or a best value that still lies at the end of its
+        grid after 10 widenings.
 
     Examples
     --------
@@ -189,6 +217,8 @@ def compare(
         raise ValueError(f"seeds must be how many there are, a whole number, got {seeds!r}")
     if seeds < 2:
         raise ValueError(f"seeds must be at least 2: one run shows no spread; got {seeds!r}")
+    if isinstance(fresh, bool) or not isinstance(fresh, (int, np.integer)) or fresh < 0:
+        raise ValueError(f"fresh must be how many further seeds there are, a whole number ≥ 0, got {fresh!r}")
     given = Network() if network is None else network
     fitted, data = as_network(given, digits() if data is None else data, None, dtype, device)
     if not len(data.test):
@@ -196,7 +226,7 @@ def compare(
     table = entrants_of(methods, lambda: _parameters(fitted, data, dtype))
     steps = 200 if steps is None and epochs is None else steps
 
-    def once(optimizer: Any) -> History:
+    def once(optimizer: Any, seeds: Sequence[int] = range(seeds)) -> History:
         return train(
             given,
             data,
@@ -204,7 +234,7 @@ def compare(
             steps=steps,
             epochs=epochs,
             batch=batch,
-            seed=range(seeds),
+            seed=seeds,
             examine=1,
             schedule=schedule,
             dtype=dtype,
@@ -249,7 +279,15 @@ def compare(
                 found[name] = found[name].join(run(method, more), first=False)
     else:
         raise ValueError("after 10 widenings some method's best value still lies at the end of its grid")
-    return Comparison({name: found[name].report(name, table[name], data.test) for name in table})
+
+    def report(name: str, method: Method) -> Tuned:
+        searched, further = found[name], np.empty(0)
+        if fresh:
+            best = method.make(float(searched.values[searched.best]))
+            further = _Trained(once(best, range(seeds, seeds + fresh)), ...).accuracy(data.test)
+        return searched.report(name, method, data.test, further)
+
+    return Comparison({name: report(name, method) for name, method in table.items()})
 
 
 def _parameters(network: Any, data: Data, dtype: Any) -> list[torch.Tensor]:
@@ -301,7 +339,7 @@ class _Searched:
             a.trained + b.trained,
         )
 
-    def report(self, name: str, method: Method, test: Split) -> Tuned:
+    def report(self, name: str, method: Method, test: Split, fresh: np.ndarray) -> Tuned:
         accuracy = self.trained[self.best].accuracy(test)
-        found = self.values, self.validation, self.loss, self.best, accuracy, self.diverged
+        found = self.values, self.validation, self.loss, self.best, accuracy, self.diverged, fresh
         return Tuned(name, method.tuned, *found)

@@ -1,5 +1,7 @@
 """Comparisons are fair: equal trials, the best inside the grid, chosen on the validation split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -40,8 +42,38 @@ def test_the_choice_is_made_by_validation_accuracy_and_test_is_that_of_the_chose
     assert np.allclose(again.validation_accuracy[-1], found.validation[found.best])
 
 
-def tuned(name, test):
-    return Tuned(name, "lr", np.ones(1), np.ones((1, len(test))), np.ones((1, 1, 1)), 0, np.array(test))
+@pytest.mark.parametrize(
+    ("method", "like"), [("Momentum", gd.Momentum), (torch.optim.SGD, gd.GradientDescent)]
+)
+def test_fresh_seeds_train_at_the_chosen_value_and_none_of_them_chose_it(data, method, like):
+    budget = {"network": SMALL, "steps": 20, "trials": 3, "seeds": 2}
+    (few,) = compare(method, data, **budget).methods.values()
+    (found,) = compare(method, data, **budget, fresh=3).methods.values()
+    assert len(few.fresh) == 0 and found.fresh.shape == (3,)
+    assert found.best == few.best and np.array_equal(found.test, few.test)
+    rule = like(float(found.values[found.best]))
+    theta = gd.train(SMALL, data, rule, steps=20, seed=[2, 3, 4], examine=1).theta
+    assert np.allclose(SMALL.accuracy(theta, data.test.x, data.test.y), found.fresh, atol=1e-12)
+
+
+def tuned(name, test, fresh=()):
+    one = Tuned(name, "lr", np.ones(1), np.ones((1, len(test))), np.ones((1, 1, 1)), 0, np.array(test))
+    return replace(one, fresh=np.array(fresh))
+
+
+def test_one_against_one_goes_seed_by_seed_and_needs_fresh_seeds():
+    a, b = [0.80, 0.90, 0.70, 0.60], [0.81, 0.92, 0.69, 0.62]  # ranges overlap, differences are small
+    rows = {"a": (a, a), "b": (b, b), "c": (b, ()), "d": (b, b[:3])}
+    found = Comparison({name: tuned(name, test, fresh) for name, (test, fresh) in rows.items()})
+    assert "no difference" in found.verdict("a", "b")
+    assert (
+        found.one_against_one("a", "b")
+        == "b has 1.00 ± 0.71 points less than a, seed by seed; less in 3 of 4"
+    )
+    assert "a has -1.00 ±" in found.one_against_one("b", "a")
+    for other in "cd":
+        with pytest.raises(ValueError, match=r"compare\(…, fresh=20\)"):
+            found.one_against_one("a", other)
 
 
 def test_no_ranking_where_the_spreads_overlap():
@@ -65,6 +97,9 @@ def test_a_method_that_was_left_out_is_named_beside_those_that_were_not():
         ({"methods": ["Adma"]}, "unknown method 'Adma'"),
         ({"methods": ["Adam"], "trials": 4}, "odd number"),
         ({"methods": ["Adam"], "seeds": 1}, "at least 2"),
+        ({"methods": ["Adam"], "fresh": -1}, "whole number ≥ 0, got -1"),
+        ({"methods": ["Adam"], "fresh": True}, "whole number ≥ 0, got True"),
+        ({"methods": ["Adam"], "fresh": 2.5}, "whole number ≥ 0, got 2.5"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(data, arguments, message):
