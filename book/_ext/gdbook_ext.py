@@ -4,6 +4,7 @@
 - Exercises, solutions and theorems get ids that are unique on their page.
 - Docstrings say `name : what it is` and go on in plain paragraphs; napoleon is told which is which.
 - A script that the theme's extensions add twice is added once.
+- What every page asks for again is looked up once.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
+from pybtex.plugin import find_plugin, register_plugin
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,6 +70,32 @@ def drop_modules_without_source(app):
     return []
 
 
+def find_backends_once():
+    """pybtex looks through all installed packages for each citation's writer, unless it is registered."""
+    for name in ("docutils", "plaintext"):
+        register_plugin("pybtex.backends", name, find_plugin("pybtex.backends", name), force=True)
+
+
+def keep_trees(app):
+    """A table of contents for pages that stand in none, such as a module's source: one for each depth."""
+    kept = {}
+
+    def take_kept_tree(app, pagename, templatename, context, doctree):
+        made = context.get("toctree")
+        if made is None or pagename in app.env.found_docs:
+            return
+
+        def toctree(**options):
+            key = pagename.count("/"), *sorted(options.items())
+            if key not in kept:
+                kept[key] = made(**options)
+            return kept[key]
+
+        context["toctree"] = toctree
+
+    app.connect("html-page-context", take_kept_tree, priority=100)  # before the theme's, which calls it
+
+
 def setup(app):
     sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -77,4 +105,6 @@ def setup(app):
     app.connect("html-page-context", keep_one_of_each_script, priority=900)
     app.connect("html-collect-pages", drop_modules_without_source, priority=400)
     app.connect("doctree-read", make_exercise_ids_unique)
+    find_backends_once()
+    keep_trees(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
