@@ -4,12 +4,14 @@
     python scripts/race.py --quick          a smoke test of a minute, whose numbers mean nothing
     python scripts/race.py --times          only the times of the steps, put into what is stored
     python scripts/race.py --tied           only Adam with one rate for both, put into what is stored
+    python scripts/race.py --second         only the tests of the second-best pairs, put into what is stored
     python scripts/race.py --out FILE       another file than the one in the package
 
 First each entrant's steps are timed, one after the other, in seconds of the processor. Then, in two
 processes: all entrants search over the same number of pairs of rates, which grows for all of them as long as
 for any the best lies at an edge; the best few are tried again with other seeds; and the best of those trains
-with new seeds, and at other lengths. Last, Adam with one rate for hidden matrices and rest alike.
+with new seeds, and at other lengths. Last, the second best of the few with the same new seeds, and Adam with
+one rate for hidden matrices and rest alike.
 """
 
 from __future__ import annotations
@@ -66,6 +68,9 @@ def settings(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--tied", action="store_true", help="only Adam with one rate, put into what is stored"
     )
+    parser.add_argument(
+        "--second", action="store_true", help="only the second-best pairs, put into what is stored"
+    )
     parser.add_argument("--out", type=Path, help="the file to write to; default: the one in the package")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     return parser.parse_args(arguments)
@@ -114,6 +119,25 @@ def seconds(name: str, pair: tuple[float, float], steps: int) -> float:
     return (clock[-2] - clock[9]) / (len(clock) - 11)  # after the last one it is examined
 
 
+def side_by_side(
+    tasks: dict[str, tuple[Any, ...]],
+    what: str,
+    pool: Executor,
+    times: dict[str, float],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """What `losses` gives for each entrant's task, the slowest first."""
+    import numpy as np
+
+    order = sorted(tasks, key=lambda name: -times[name])
+    futures = {pool.submit(losses, name, *tasks[name]): name for name in order}
+    found = {}
+    for future in as_completed(futures):
+        found[futures[future]] = np.asarray(future.result())
+        say(f"{what}: {futures[future]} ({len(found)} of {len(futures)})")
+    return found
+
+
 # --- The race -----------------------------------------------------------------------------------------------
 
 
@@ -126,14 +150,7 @@ def run(
     from gdcourse.experiments.race import ENTRANTS
 
     def all_of(tasks: dict[str, tuple[Any, ...]], what: str) -> dict[str, Any]:
-        """What `losses` gives for each entrant's task, the slowest first."""
-        order = sorted(tasks, key=lambda name: -times[name])
-        futures = {pool.submit(losses, name, *tasks[name]): name for name in order}
-        found = {}
-        for future in as_completed(futures):
-            found[futures[future]] = np.asarray(future.result())
-            say(f"{what}: {futures[future]} ({len(found)} of {len(futures)})")
-        return found
+        return side_by_side(tasks, what, pool, times, say)
 
     grids = search(plan, lambda tasks: all_of(tasks, "search"), say)
     short = {name: lowest(grid.validation, plan.short) for name, grid in grids.items()}
@@ -164,6 +181,25 @@ def run(
         }
         for name in ENTRANTS
     }
+
+
+def put_second(
+    entrants: dict[str, dict[str, Any]],
+    plan: Plan,
+    pool: Executor,
+    times: dict[str, float],
+    say: Callable[[str], None],
+) -> None:
+    """Put the test losses of each entrant's second-best pair beside those of its best."""
+    import numpy as np
+
+    tasks = {}
+    for name, one in entrants.items():
+        means = finite(np.array(one["again"], float)).mean(-1)
+        i, j = one["short"][int(means.argsort(kind="stable")[1])]
+        tasks[name] = ([(one["hidden"][i], one["rest"][j])], plan.test, plan.steps, True)
+    for name, found in side_by_side(tasks, "second", pool, times, say).items():
+        entrants[name]["test_second"] = rounded(found[0])
 
 
 def timed(plan: Plan, pool: Executor, say: Callable[[str], None]) -> dict[str, float]:
@@ -336,24 +372,25 @@ def main(arguments: list[str] | None = None) -> None:
 
     chosen = settings(arguments)
     plan, began = (QUICK if chosen.quick else Plan()), time.perf_counter()
+    out = chosen.out or (ROOT / "_build" / "race.json" if chosen.quick else FILE)
+    all_of_it = not (chosen.times or chosen.tied or chosen.second)
+    whole: dict[str, Any] = {} if all_of_it else json.loads(out.read_text(encoding="utf-8"))
 
     def say(line: str) -> None:
         print(f"{(time.perf_counter() - began) / 60:5.1f} min  {line}", flush=True)
 
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(chosen.processes, mp_context=spawn, initializer=alone) as pool:
-        times = {} if chosen.tied else timed(plan, pool, say)
-        entrants = {} if chosen.times or chosen.tied else run(plan, pool, times, say)
-        together = {} if chosen.times else tied(plan, pool, say)
-    out = chosen.out or (ROOT / "_build" / "race.json" if chosen.quick else FILE)
-    if chosen.times or chosen.tied:
-        whole = json.loads(out.read_text(encoding="utf-8"))
-    else:
-        whole = told(plan, (time.perf_counter() - began) / 60) | {"entrants": entrants}
-    if times:
-        whole["seconds"] = {name: round(one, 6) for name, one in times.items()}
-    if together:
-        whole["tied"] = together
+        if all_of_it or chosen.times:
+            whole["seconds"] = {name: round(one, 6) for name, one in timed(plan, pool, say).items()}
+        if all_of_it:
+            whole["entrants"] = run(plan, pool, whole["seconds"], say)
+        if all_of_it or chosen.second:
+            put_second(whole["entrants"], plan, pool, whole["seconds"], say)
+        if all_of_it or chosen.tied:
+            whole["tied"] = tied(plan, pool, say)
+    if all_of_it:
+        whole = told(plan, (time.perf_counter() - began) / 60) | whole
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     say(f"written: {out}")

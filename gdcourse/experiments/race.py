@@ -138,6 +138,8 @@ class Found:
         validation loss with other seeds, ``(N, S)``.
     best : of those the place of the lowest mean.
     test : test loss of that pair with new seeds, shape ``(S',)``. Nothing was chosen by it.
+    test_second : test loss of the pair with the second lowest mean, with the same seeds: what the race would
+        have said, had the choice fallen otherwise.
     lengths, by_length : other lengths of the training with that pair, and their test losses, ``(L,)`` and
         ``(L, S'')``.
     """
@@ -149,6 +151,7 @@ class Found:
     again: np.ndarray
     best: int
     test: np.ndarray
+    test_second: np.ndarray
     lengths: np.ndarray
     by_length: np.ndarray
 
@@ -157,6 +160,12 @@ class Found:
         """The rates that were chosen: of the hidden matrices and of the rest."""
         i, j = self.short[self.best]
         return float(self.hidden[i]), float(self.rest[j])
+
+    @property
+    def behind(self) -> float:
+        """By how many nats the second lowest mean was above the lowest, in the choice of the pair."""
+        low, second = np.sort(np.nan_to_num(self.again.mean(-1), nan=np.inf))[:2]
+        return float(second - low)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,8 @@ def test_the_stored_race_is_whole():
         assert one.validation.size == found["Adam"].validation.size, "equal trials"
         assert one.again.shape == (len(one.short), 4) and one.test.shape == (10,)
         assert one.by_length.shape == (len(one.lengths), 3)
-        assert np.isfinite(one.test).all() and np.isfinite(one.by_length).all()
+        assert all(np.isfinite(some).all() for some in (one.test, one.test_second, one.by_length))
+        assert one.test_second.shape == (10,) and one.behind >= 0
         for place in (one.short[0], one.short[one.best]):  # the best of the search, and the one chosen
             within = [0 < k < n - 1 for k, n in zip(place, one.validation.shape, strict=True)]
             assert all(within), f"{name}: the best pair lies at an edge"
@@ -109,6 +111,34 @@ def test_the_search_widens_for_all_until_every_best_pair_is_inside():
     assert all(len(set(call.values())) == 1 for call in calls)
 
 
+def test_the_second_best_pair_is_tried_with_the_seeds_of_the_test():
+    asked = {}
+
+    class Pool:
+        def submit(self, losses, name, pairs, seeds, steps, tests):
+            asked[name] = pairs, seeds, steps, tests
+            done = Future()
+            done.set_result(np.full((len(pairs), len(seeds)), 2.5))
+            return done
+
+    entrants = {
+        "Adam": {
+            "hidden": [1.0, 2.0],
+            "rest": [3.0, 4.0],
+            "short": [(0, 0), (1, 0), (0, 1)],
+            "again": [[2.0, 2.2], [1.0, None], [2.1, 2.3]],  # the second diverged with one seed
+        }
+    }
+    script.put_second(entrants, script.QUICK, Pool(), {"Adam": 1.0}, lambda line: None)
+    assert asked == {"Adam": ([(1.0, 4.0)], script.QUICK.test, script.QUICK.steps, True)}
+    assert entrants["Adam"]["test_second"] == [2.5, 2.5]
+
+
+def test_by_how_much_the_second_best_pair_was_behind():
+    one = replace(race.stored()["Adam"], again=np.array([[3.0, 2.0], [np.nan, 1.0], [2.0, 2.5]]))
+    assert one.behind == pytest.approx(0.25)
+
+
 def test_what_diverged_is_never_the_best():
     values = np.array([[np.nan, 3.0], [np.inf, 2.0]])
     assert script.lowest(values, 2) == [(1, 1), (0, 1)]
@@ -121,4 +151,4 @@ def test_the_whole_race_in_small(tmp_path):
     script.main(["--quick", "--out", str(tmp_path / "race.json"), "--processes", "1"])
     found = race.stored(tmp_path / "race.json")
     assert list(found.entrants) == list(race.ENTRANTS) and len(found.told["code"]) == 64
-    assert found["Adam"].test.shape == (2,)
+    assert found["Adam"].test.shape == found["Adam"].test_second.shape == (2,)
