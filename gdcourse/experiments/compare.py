@@ -78,7 +78,8 @@ class Comparison(Shown):
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame, a row for each method, value and seed: ``method``, ``tuned``, ``value``,
-        ``seed`` (0, 1, …), ``validation_accuracy``, ``is_best``, and ``test_accuracy``, NaN but for the best.
+        ``seed`` (0, 1, …), ``validation_accuracy``, ``is_best``, and ``test_accuracy``, NaN but for the best;
+        and a row for each fresh seed at the best value, whose ``validation_accuracy`` is NaN.
 
         Raises
         ------
@@ -98,6 +99,19 @@ class Comparison(Shown):
             for name, m in self.methods.items()
             for k, value in enumerate(m.values)
             for seed in range(m.validation.shape[1])
+        ]
+        rows += [
+            {
+                "method": name,
+                "tuned": m.tuned,
+                "value": float(m.values[m.best]),
+                "seed": seed,
+                "validation_accuracy": np.nan,
+                "is_best": True,
+                "test_accuracy": float(accuracy),
+            }
+            for name, m in self.methods.items()
+            for seed, accuracy in enumerate(m.fresh, m.validation.shape[1])
         ]
         return pandas.DataFrame(rows)
 

@@ -1,6 +1,7 @@
 """Results show themselves: in a line, as a table in a live notebook, as a picture, as a DataFrame."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import matplotlib
@@ -189,6 +190,13 @@ def test_a_history_and_a_comparison_as_tables(pandas, history):
     rows = found.to_pandas()
     assert len(rows) == 6 and [row["is_best"] for row in rows] == [False] * 3 + [True] * 3
     assert np.isnan(rows[0]["test_accuracy"]) and rows[5]["test_accuracy"] == 0.4
+    fresh = gd.experiments.Comparison({"Adam": replace(tuned, fresh=np.array([0.3, 0.5]))}).to_pandas()
+    assert fresh[:6] == rows and [row["seed"] for row in fresh[6:]] == [3, 4]
+    assert [(row["value"], row["test_accuracy"], row["is_best"]) for row in fresh[6:]] == [
+        (1.0, 0.3, True),
+        (1.0, 0.5, True),
+    ]
+    assert all(np.isnan(row["validation_accuracy"]) for row in fresh[6:])
 
 
 def test_without_pandas_a_sentence(monkeypatch):
