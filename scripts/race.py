@@ -332,6 +332,10 @@ def rounded(values: Any) -> Any:
     return round(float(values), 4) if np.isfinite(values) else None
 
 
+def today() -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime())
+
+
 def told(plan: Plan, minutes: float) -> dict[str, Any]:
     """How and where the race was run."""
     import numpy
@@ -355,7 +359,8 @@ def told(plan: Plan, minutes: float) -> dict[str, Any]:
             "lengths": plan.at_lengths,
         },
         "code": checksum(file for pattern in RESTS_ON for file in sorted(ROOT.glob(pattern))),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "date": today(),
+        "later": {},
         "minutes": round(minutes, 1),
     }
 
@@ -389,6 +394,10 @@ def main(arguments: list[str] | None = None) -> None:
             put_second(whole["entrants"], plan, pool, whole["seconds"], say)
         if all_of_it or chosen.tied:
             whole["tied"] = tied(plan, pool, say)
+    if not all_of_it:
+        parts = {"times": "times", "tied": "one rate", "second": "second-best pairs"}
+        done = [what for part, what in parts.items() if getattr(chosen, part)]
+        whole["later"] = whole.get("later", {}) | dict.fromkeys(done, today())
     if all_of_it:
         whole = told(plan, (time.perf_counter() - began) / 60) | whole
     out.parent.mkdir(parents=True, exist_ok=True)

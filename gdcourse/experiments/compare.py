@@ -165,10 +165,15 @@ class Comparison(Shown):
             raise ValueError(
                 f"fresh seeds: {len(first)} of {a}, {len(second)} of {b}; compare(…, fresh=20) gives each 20"
             )
+        chose = [self[name].validation.shape[-1] for name in (a, b)]  # the fresh ones come after these
+        if chose[0] != chose[1]:
+            raise ValueError(
+                f"the fresh seeds of {a} begin at {chose[0]}, {b}'s at {chose[1]}: give both as many seeds"
+            )
         less = 100 * (second - first)
         error = less.std(ddof=1) / len(less) ** 0.5
         return (
-            f"{b} has {less.mean():.2f} ± {error:.2f} points less than {a}, seed by seed; "
+            f"{b} has {less.mean():.2f} ± {error:.2f} points of test error less than {a}, seed by seed; "
             f"less in {(less > 0).sum()} of {len(less)}"
         )
 

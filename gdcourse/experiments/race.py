@@ -180,7 +180,8 @@ class Race:
     tied : Adam with one rate for all parameters: "rates", "validation" with the seed of the search, "again"
         with the other seeds, "best" (the place of the lowest mean of these), "test".
     told : how and where: "processor", "cores", "versions", "seeds", "code" (a checksum of the files that
-        the result rests on), "date", "minutes".
+        the result rests on, as they were then), "date", "minutes"; "later", the dates of parts that were run
+        again or added since.
     """
 
     entrants: dict[str, Found]

@@ -68,12 +68,15 @@ def test_one_against_one_goes_seed_by_seed_and_needs_fresh_seeds():
     assert "no difference" in found.verdict("a", "b")
     assert (
         found.one_against_one("a", "b")
-        == "b has 1.00 ± 0.71 points less than a, seed by seed; less in 3 of 4"
+        == "b has 1.00 ± 0.71 points of test error less than a, seed by seed; less in 3 of 4"
     )
     assert "a has -1.00 ±" in found.one_against_one("b", "a")
     for other in "cd":
         with pytest.raises(ValueError, match=r"compare\(…, fresh=20\)"):
             found.one_against_one("a", other)
+    two = Comparison(found.methods | {"e": tuned("e", b[:3], b)})
+    with pytest.raises(ValueError, match="fresh seeds of a begin at 4, e's at 3"):
+        two.one_against_one("a", "e")
 
 
 def test_no_ranking_where_the_spreads_overlap():
