@@ -147,7 +147,7 @@ def run(
     """All entrants' results, as they are stored."""
     import numpy as np
 
-    from gdcourse.experiments.race import ENTRANTS
+    from gdcourse.experiments.race import ENTRANTS, ranked
 
     def all_of(tasks: dict[str, tuple[Any, ...]], what: str) -> dict[str, Any]:
         return side_by_side(tasks, what, pool, times, say)
@@ -158,7 +158,7 @@ def run(
         name: [(grids[name].hidden[i], grids[name].rest[j]) for i, j in short[name]] for name in ENTRANTS
     }
     again = all_of({name: (rates[name], plan.again, plan.steps, False) for name in ENTRANTS}, "again")
-    best = {name: int(np.where(np.isfinite(x), x, np.inf).mean(-1).argmin()) for name, x in again.items()}
+    best = {name: int(ranked(losses)[0]) for name, losses in again.items()}
     chosen = {name: [rates[name][best[name]]] for name in ENTRANTS}
     test = all_of({name: (chosen[name], plan.test, plan.steps, True) for name in ENTRANTS}, "test")
     lengths = {
@@ -191,12 +191,11 @@ def put_second(
     say: Callable[[str], None],
 ) -> None:
     """Put the test losses of each entrant's second-best pair beside those of its best."""
-    import numpy as np
+    from gdcourse.experiments.race import ranked
 
     tasks = {}
     for name, one in entrants.items():
-        means = finite(np.array(one["again"], float)).mean(-1)
-        i, j = one["short"][int(means.argsort(kind="stable")[1])]
+        i, j = one["short"][ranked(one["again"])[1]]
         tasks[name] = ([(one["hidden"][i], one["rest"][j])], plan.test, plan.steps, True)
     for name, found in side_by_side(tasks, "second", pool, times, say).items():
         entrants[name]["test_second"] = rounded(found[0])
@@ -216,13 +215,15 @@ def timed(plan: Plan, pool: Executor, say: Callable[[str], None]) -> dict[str, f
 
 def tied(plan: Plan, pool: Executor, say: Callable[[str], None]) -> dict[str, Any]:
     """Adam with one rate for all parameters: a search with the same seeds, and the best with the test's."""
+    from gdcourse.experiments.race import ranked
+
     rates = [float(f"{10 ** (i / 2):.6g}") for i in range(-8, 0)]
     pairs = [(rate, rate) for rate in rates]
     found = [
-        finite(pool.submit(losses, "Adam", pairs, seeds, plan.steps, False).result())
+        pool.submit(losses, "Adam", pairs, seeds, plan.steps, False).result()
         for seeds in (plan.search, plan.again)
     ]
-    best = int(found[1].mean(-1).argmin())
+    best = int(ranked(found[1])[0])
     test = pool.submit(losses, "Adam", [pairs[best]], plan.test, plan.steps, True).result()
     say(f"Adam with one rate: {rates[best]:.2g} of {rates}")
     return {

@@ -9,6 +9,7 @@ from gdcourse.experiments.decay import AdamL2, left_of
 from gdcourse.experiments.descend import Run, descend
 from gdcourse.experiments.entrants import method_of
 from gdcourse.experiments.landscape import sharpness
+from gdcourse.experiments.paired import seed_by_seed
 from gdcourse.experiments.predict import answer
 from gdcourse.experiments.progress import is_static, progress
 from gdcourse.experiments.settle import largest_converged, settled, steps_in_words
@@ -44,6 +45,7 @@ __all__ = [
     "plain",
     "progress",
     "schedules",
+    "seed_by_seed",
     "settled",
     "sharpness",
     "state_bytes",

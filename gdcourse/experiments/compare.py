@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from gdcourse.experiments.entrants import entrants_of
+from gdcourse.experiments.paired import seed_by_seed
 from gdcourse.experiments.shown import Shown, draw, needed
 from gdcourse.experiments.train import History, Schedule, train
 from gdcourse.problems.data import Data, Split
@@ -37,6 +38,8 @@ class Tuned:
         nobody looked.
     fresh : test accuracy at the best value of F further seeds, which had no say in it, shape ``(F,)``.
         The same F seeds for all methods of one `compare`; none where it was not asked for any.
+    test_second : test accuracy at the second-best value, with the seeds of ``test``, shape ``(S,)``: what
+        would have been read, had the choice fallen otherwise. Empty where nobody looked.
     """
 
     name: str
@@ -48,6 +51,40 @@ class Tuned:
     test: np.ndarray
     diverged: np.ndarray | None = None
     fresh: np.ndarray = field(default_factory=lambda: np.empty(0))
+    test_second: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def second(self) -> int:
+        """The index into ``values`` of the second highest mean validation accuracy.
+
+        Raises
+        ------
+        ValueError : only one value was tried.
+        """
+        if len(self.values) < 2:
+            raise ValueError(f"{self.name} has no second-best value: only one was tried")
+        means = self.validation.mean(-1)
+        means[self.best] = -np.inf
+        return int(means.argmax())
+
+    @property
+    def nearly_even(self) -> bool:
+        """Whether best and second-best are apart by no more than the standard error of their difference,
+        seed by seed: with other seeds the choice might well have fallen otherwise."""
+        gap, error = seed_by_seed(self.validation[self.best], self.validation[self.second])
+        return gap <= error
+
+    def trainings(self) -> Iterator[tuple[int, int, float, float]]:
+        """Each training: the index into ``values``, the seed, validation and test accuracy, NaN for what was
+        not read. The fresh seeds come last."""
+        read = {self.best: self.test}
+        if len(self.test_second):
+            read[self.second] = self.test_second
+        seeds = self.validation.shape[1]
+        for k, row in enumerate(self.validation):
+            yield from zip([k] * seeds, range(seeds), row, read.get(k, np.full(seeds, np.nan)), strict=True)
+        for seed, accuracy in enumerate(self.fresh, seeds):
+            yield self.best, seed, np.nan, accuracy
 
     def __repr__(self) -> str:
         return (
@@ -78,8 +115,9 @@ class Comparison(Shown):
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame, a row for each method, value and seed: ``method``, ``tuned``, ``value``,
-        ``seed`` (0, 1, …), ``validation_accuracy``, ``is_best``, and ``test_accuracy``, NaN but for the best;
-        and a row for each fresh seed at the best value, whose ``validation_accuracy`` is NaN.
+        ``seed`` (0, 1, …), ``validation_accuracy``, ``is_best``, and ``test_accuracy``, NaN but for the best
+        value and the second-best; and a row for each fresh seed at the best value, whose
+        ``validation_accuracy`` is NaN.
 
         Raises
         ------
@@ -90,28 +128,14 @@ class Comparison(Shown):
             {
                 "method": name,
                 "tuned": m.tuned,
-                "value": float(value),
+                "value": float(m.values[k]),
                 "seed": seed,
-                "validation_accuracy": float(m.validation[k, seed]),
+                "validation_accuracy": float(validation),
                 "is_best": k == m.best,
-                "test_accuracy": float(m.test[seed]) if k == m.best else np.nan,
+                "test_accuracy": float(test),
             }
             for name, m in self.methods.items()
-            for k, value in enumerate(m.values)
-            for seed in range(m.validation.shape[1])
-        ]
-        rows += [
-            {
-                "method": name,
-                "tuned": m.tuned,
-                "value": float(m.values[m.best]),
-                "seed": seed,
-                "validation_accuracy": np.nan,
-                "is_best": True,
-                "test_accuracy": float(accuracy),
-            }
-            for name, m in self.methods.items()
-            for seed, accuracy in enumerate(m.fresh, m.validation.shape[1])
+            for k, seed, validation, test in m.trainings()
         ]
         return pandas.DataFrame(rows)
 
@@ -143,14 +167,53 @@ class Comparison(Shown):
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows)
 
+    def with_second(self, name: str) -> Comparison:
+        """The same comparison, had one method's choice fallen on its second-best value. Nobody trained that
+        with the fresh seeds: the method has none there.
+
+        Raises
+        ------
+        KeyError : it was not compared.
+        ValueError : nobody looked at its second-best value.
+        """
+        m = self[name]
+        if not len(m.test_second):
+            raise ValueError(f"nobody looked at the second-best value of {name}: `compare` does")
+        other = replace(m, best=m.second, test=m.test_second, test_second=m.test, fresh=np.empty(0))
+        return Comparison(self.methods | {name: other})
+
+    def above(self, a: str, b: str) -> str | None:
+        """Of two methods the one whose every seed has a higher test accuracy than every seed of the other.
+
+        None where the ranges of the seeds overlap.
+        """
+        one, two = self[a].test, self[b].test
+        return a if one.min() > two.max() else b if two.min() > one.max() else None
+
     def verdict(self, a: str, b: str) -> str:
-        """A sentence on two methods' test accuracies: which is higher, if the seeds' ranges are apart."""
-        first, second = self[a].test, self[b].test
-        if first.min() > second.max():
-            return f"{a} is above {b}: every seed of the one beats every seed of the other."
-        if second.min() > first.max():
-            return f"{b} is above {a}: every seed of the one beats every seed of the other."
-        return f"{a} and {b}: no difference beyond the spread of the seeds."
+        """A sentence on two methods' test accuracies: which is `above` the other, if one is.
+
+        Another one follows where the first hangs on a choice that was `nearly_even <Tuned.nearly_even>`: it
+        says what the method's second-best value would have given.
+        """
+        now = self.above(a, b)
+        said = (
+            f"{now} is above {b if now == a else a}: every seed of the one beats every seed of the other."
+            if now
+            else f"{a} and {b}: no difference beyond the spread of the seeds."
+        )
+        for name in (a, b):
+            m = self[name]
+            if not (len(m.test_second) and m.nearly_even):
+                continue
+            otherwise = self.with_second(name).above(a, b)
+            if otherwise != now:
+                said += (
+                    f" {name}'s choice was nearly even: with its second-best {m.tuned}, "
+                    f"{m.values[m.second]:.1g}, "
+                    + (f"{otherwise} would be above." if otherwise else "they would not be told apart.")
+                )
+        return said
 
     def one_against_one(self, a: str, b: str) -> str:
         """A sentence on two methods by their fresh seeds: how many percentage points of test error ``b`` has
@@ -170,11 +233,10 @@ class Comparison(Shown):
             raise ValueError(
                 f"the fresh seeds of {a} begin at {chose[0]}, {b}'s at {chose[1]}: give both as many seeds"
             )
-        less = 100 * (second - first)
-        error = less.std(ddof=1) / len(less) ** 0.5
+        less, error = seed_by_seed(100 * second, 100 * first)
         return (
-            f"{b} has {less.mean():.2f} ± {error:.2f} points of test error less than {a}, seed by seed; "
-            f"less in {(less > 0).sum()} of {len(less)}"
+            f"{b} has {less:.2f} ± {error:.2f} points of test error less than {a}, seed by seed; "
+            f"less in {(second > first).sum()} of {len(first)}"
         )
 
 
@@ -199,7 +261,8 @@ def compare(
     Every method tries ``trials`` log-spaced values, two to a decade, around its usual one, with each of
     the same seeds. While some method's best lies at an end of its grid, that end is widened by two, and
     every other method gets two more trials, too, one at either end. The best is chosen by validation
-    accuracy; only then is the test split looked at, at that value alone.
+    accuracy; only then is the test split looked at, at that value; and at the second-best, to say what hangs
+    on the choice, see `Comparison.verdict`.
 
     Parameters
     ----------
@@ -359,6 +422,15 @@ class _Searched:
         )
 
     def report(self, name: str, method: Method, test: Split, fresh: np.ndarray) -> Tuned:
-        accuracy = self.trained[self.best].accuracy(test)
-        found = self.values, self.validation, self.loss, self.best, accuracy, self.diverged, fresh
-        return Tuned(name, method.tuned, *found)
+        tuned = Tuned(
+            name,
+            method.tuned,
+            self.values,
+            self.validation,
+            self.loss,
+            self.best,
+            self.trained[self.best].accuracy(test),
+            self.diverged,
+            fresh,
+        )
+        return replace(tuned, test_second=self.trained[tuned.second].accuracy(test))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gdcourse.experiments import schedules
+from gdcourse.experiments.paired import seed_by_seed
 from gdcourse.experiments.train import History, train
 from gdcourse.problems.text import text
 from gdcourse.problems.transformer import Transformer
@@ -162,10 +163,11 @@ class Found:
         return float(self.hidden[i]), float(self.rest[j])
 
     @property
-    def behind(self) -> float:
-        """By how many nats the second lowest mean was above the lowest, in the choice of the pair."""
-        low, second = np.sort(np.nan_to_num(self.again.mean(-1), nan=np.inf))[:2]
-        return float(second - low)
+    def behind(self) -> tuple[float, float]:
+        """By how many nats the second lowest mean was above the lowest in the choice of the pair, and the
+        standard error of that, over the seeds of the choice."""
+        lowest, second, *_ = ranked(self.again)
+        return seed_by_seed(self.again[second], self.again[lowest])
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +215,17 @@ def _found(one: dict[str, Any]) -> Found:
 
 def _floats(value: Any) -> np.ndarray:
     return np.asarray(value, float)  # null is NaN
+
+
+def ranked(losses: Any) -> np.ndarray:
+    """The order in which the choice has the pairs: their places, the lowest mean first.
+
+    Parameters
+    ----------
+    losses : of each pair with each seed, shape ``(N, S)``. A pair with one that is no finite number is last.
+    """
+    losses = np.asarray(losses, float)
+    return np.where(np.isfinite(losses), losses, np.inf).mean(-1).argsort(kind="stable")
 
 
 def ahead(a: Any, b: Any) -> bool:

@@ -40,6 +40,11 @@ def test_the_choice_is_made_by_validation_accuracy_and_test_is_that_of_the_chose
     alone = SMALL.accuracy(again.theta, data.test.x, data.test.y)
     assert torch.allclose(alone, torch.as_tensor(found.test), atol=1e-12)
     assert np.allclose(again.validation_accuracy[-1], found.validation[found.best])
+    means = np.sort(found.validation.mean(-1))
+    assert found.validation[found.second].mean() == means[-2] and found.second != found.best
+    second = gd.GradientDescent(float(found.values[found.second]))
+    theta = gd.train(SMALL, data, second, steps=30, seed=[0, 1], examine=1).theta
+    assert np.allclose(SMALL.accuracy(theta, data.test.x, data.test.y), found.test_second, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +91,58 @@ def test_no_ranking_where_the_spreads_overlap():
     assert "no difference" in found.verdict("a", "b")
     assert found.verdict("a", "c").startswith("a is above c")
     assert found.verdict("c", "a").startswith("a is above c")
+
+
+@pytest.mark.parametrize(
+    ("test", "second", "said"),
+    [
+        (
+            [0.9, 0.92],
+            [0.7, 0.83],
+            "a is above b: every seed of the one beats every seed of the other. a's choice was nearly even: "
+            "with its second-best lr, 0.3, they would not be told apart.",
+        ),
+        (
+            [0.9, 0.92],
+            [0.7, 0.75],
+            "a is above b: every seed of the one beats every seed of the other. a's choice was nearly even: "
+            "with its second-best lr, 0.3, b would be above.",
+        ),
+        (
+            [0.8, 0.92],
+            [0.9, 0.95],
+            "a and b: no difference beyond the spread of the seeds. a's choice was nearly even: "
+            "with its second-best lr, 0.3, a would be above.",
+        ),
+        ([0.9, 0.92], [0.91, 0.95], "a is above b: every seed of the one beats every seed of the other."),
+    ],
+)
+def test_a_verdict_that_hangs_on_a_nearly_even_choice_says_so(test, second, said):
+    values = np.array([0.1, 0.3, 1.0])
+    even = np.array([[0.1, 0.1], [0.5, 0.6], [0.6, 0.51]])  # the best is the last, by less than chance
+    clear = np.array([[0.1, 0.1], [0.5, 0.6], [0.6, 0.7]])
+    a, b = (Tuned(n, "lr", values, even, np.ones((1, 3, 2)), 2, np.array(test)) for n in "ab")
+    a = replace(a, test_second=np.array(second))
+    b = replace(b, test=np.array([0.8, 0.82]), validation=clear, test_second=np.array([0.99, 1.0]))
+    assert (a.second, a.nearly_even, b.second, b.nearly_even) == (1, True, 1, False)
+    assert Comparison({"a": a, "b": b}).verdict("a", "b") == said
+    away = {"a": replace(a, validation=clear), "b": b}  # the same, had the choice been a clear one
+    assert Comparison(away).verdict("a", "b") == said.partition(" a's choice")[0]
+
+
+def test_with_the_second_best_value_it_is_the_best(data):
+    found = compare(["Momentum", "Adam"], data, network=SMALL, steps=20, trials=3, seeds=2, fresh=2)
+    before, after = found["Adam"], found.with_second("Adam")["Adam"]
+    assert after.best == before.second and after.second == before.best and len(after.fresh) == 0
+    assert np.array_equal(after.test, before.test_second) and np.array_equal(after.test_second, before.test)
+    assert found.with_second("Adam")["Momentum"] is found["Momentum"]
+
+
+def test_no_second_best_value():
+    with pytest.raises(ValueError, match="a has no second-best value: only one was tried"):
+        tuned("a", [0.9, 0.92]).second  # noqa: B018
+    with pytest.raises(ValueError, match="nobody looked at the second-best value of a: `compare` does"):
+        Comparison({"a": tuned("a", [0.9, 0.92])}).with_second("a")
 
 
 def test_a_method_that_was_left_out_is_named_beside_those_that_were_not():

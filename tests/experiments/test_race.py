@@ -26,7 +26,7 @@ def test_the_stored_race_is_whole():
         assert one.again.shape == (len(one.short), 4) and one.test.shape == (10,)
         assert one.by_length.shape == (len(one.lengths), 3)
         assert all(np.isfinite(some).all() for some in (one.test, one.test_second, one.by_length))
-        assert one.test_second.shape == (10,) and one.behind >= 0
+        assert one.test_second.shape == (10,) and one.behind[0] >= 0
         for place in (one.short[0], one.short[one.best]):  # the best of the search, and the one chosen
             within = [0 < k < n - 1 for k, n in zip(place, one.validation.shape, strict=True)]
             assert all(within), f"{name}: the best pair lies at an edge"
@@ -136,7 +136,8 @@ def test_the_second_best_pair_is_tried_with_the_seeds_of_the_test():
 
 def test_by_how_much_the_second_best_pair_was_behind():
     one = replace(race.stored()["Adam"], again=np.array([[3.0, 2.0], [np.nan, 1.0], [2.0, 2.5]]))
-    assert one.behind == pytest.approx(0.25)
+    assert race.ranked(one.again).tolist() == [2, 0, 1]
+    assert one.behind == pytest.approx((0.25, 0.75))
 
 
 def test_what_diverged_is_never_the_best():

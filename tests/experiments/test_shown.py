@@ -191,12 +191,14 @@ def test_a_history_and_a_comparison_as_tables(pandas, history):
     assert len(rows) == 6 and [row["is_best"] for row in rows] == [False] * 3 + [True] * 3
     assert np.isnan(rows[0]["test_accuracy"]) and rows[5]["test_accuracy"] == 0.4
     fresh = gd.experiments.Comparison({"Adam": replace(tuned, fresh=np.array([0.3, 0.5]))}).to_pandas()
-    assert fresh[:6] == rows and [row["seed"] for row in fresh[6:]] == [3, 4]
+    assert str(fresh[:6]) == str(rows) and [row["seed"] for row in fresh[6:]] == [3, 4]
     assert [(row["value"], row["test_accuracy"], row["is_best"]) for row in fresh[6:]] == [
         (1.0, 0.3, True),
         (1.0, 0.5, True),
     ]
     assert all(np.isnan(row["validation_accuracy"]) for row in fresh[6:])
+    both = gd.experiments.Comparison({"Adam": replace(tuned, test_second=np.full(3, 0.2))}).to_pandas()
+    assert [row["test_accuracy"] for row in both] == [0.2] * 3 + [0.4] * 3 and both[3:] == rows[3:]
 
 
 def test_without_pandas_a_sentence(monkeypatch):

@@ -353,7 +353,7 @@ def _bets(found: Comparison, error: dict[str, np.ndarray]) -> Arrays:
     least = np.array([error[name].mean(-1).min() for name in names])
     winner = int(least.argmin())
     wins = np.arange(len(names)) == winner
-    apart = np.array(["no difference" not in found.verdict(names[winner], name) for name in names], float)
+    apart = np.array([found.above(names[winner], name) is not None for name in names], float)
     none = [np.nan]
     return {
         "beaten": np.r_[none, np.where(wins, np.nan, least)],
