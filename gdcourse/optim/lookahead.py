@@ -76,7 +76,9 @@ class Lookahead(torch.optim.Optimizer):
         Lookahead around a Lookahead or a Together.
 
     Source: Zhang, Lucas, Hinton and Ba (2019), Algorithm 1; the talk's slide "Lookahead". "reset" and
-    "pullback": the authors' code, where they reach the momentum of SGD only. torch has none.
+    "pullback": the authors' code, where they reach a ``momentum_buffer`` only, such as SGD's, and where the
+    copy m̃ is m itself, so that from the second synchronisation on m is multiplied by α(2 − α) instead. torch
+    has none.
     """
 
     optimizer: torch.optim.Optimizer

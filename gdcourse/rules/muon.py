@@ -46,14 +46,16 @@ class Muon(Rule):
     State: ``M``, with θ's shape and g's unit.
 
     Source: Jordan et al. (2024), "Muon", https://kellerjordan.github.io/posts/muon/, with the decay of Liu et
-    al. (2025). Of parameters of more than two axes, such as convolutions, the first are the rows and the
-    others the columns, as in Jordan's code.
+    al. (2025). Jordan's code of 2024 has the sum M_t = μ M_{t−1} + g_t, U_t = μ M_t + g_t, of which NS sees
+    the same; the average is there since 2025. Of parameters of more than two axes, such as convolutions, the
+    first are the rows and the others the columns, for the factor √max(1, n/m), too, as in his code of 2024.
+    His later one takes the factor from a kernel's height and width, and three axes for a batch of matrices.
     torch: ``torch.optim.Muon(params, lr=lr, momentum=gamma, weight_decay=weight_decay)``, which computes NS
     in bfloat16, on a CPU, too, and knows one (a, b, c) for all steps. Its
     ``adjust_lr_fn="match_rms_adamw"``, Liu et al.'s, has 0.2 √max(n, m) in the place of √max(1, n/m): here
     that is another η, and another λ, for each shape, and so a group for each. optax: none;
-    ``optax.contrib.muon`` divides both parts of U by their own bias corrections, so that its first steps
-    have other directions.
+    ``optax.contrib.muon`` divides both parts of U by their own bias corrections, so that its steps
+    from the second on have other directions, at first.
     """
 
     scope: ClassVar[Scope] = "tensor"

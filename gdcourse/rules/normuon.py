@@ -23,9 +23,10 @@ class NorMuon(Muon):
     Beside either divisor stands 10⁻¹⁰. r begins at 0 and is not corrected for it, which would be one factor
     for all of a matrix: the norm takes it out.
 
-    Source: Li et al. (2025), Algorithm 1, in the form of the authors' code, whose Q looks ahead as Muon's
-    does, and whose factor is √max(1, n/m) where the paper has 0.2 √(nm)/‖Q'_t‖. Their NS adds 10⁻⁷ to ‖U‖,
-    which here is at least that. torch and optax have none.
+    Source: Li et al. (2025), Algorithm 1, in the form of the authors' code for matrices (of parameters with
+    more axes it keeps other means), whose Q looks ahead as Muon's does, and whose factor is √max(1, n/m)
+    where the paper has 0.2 √(nm)/‖Q'_t‖. Their NS adds 10⁻⁷ to ‖U‖, which here is at least that. torch and
+    optax have none.
     """
 
     beta2: Scalar = 0.95

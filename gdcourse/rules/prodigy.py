@@ -27,8 +27,8 @@ class Prodigy(Rule):
     State: ``m`` in units of g θ, ``v`` in units of g² θ², ``s`` in units of g θ and ``start``, which is θ_0,
     with θ's shape; for all of them together ``r``, in units of g θ², and ``d``, in units of θ.
 
-    Source: Mishchenko and Defazio (2023), the version with Adam, without its correction of biases: in the
-    authors' code that is an option, off by default.
+    Source: Mishchenko and Defazio (2023), the version with Adam, with d' beside ε as in the authors' code,
+    and without a correction of biases, which is an option there, off by default.
     torch has none. The authors' ``prodigyopt.Prodigy(params, lr=lr, betas=(beta1, beta2), eps=eps,
     weight_decay=weight_decay, d0=d0, d_coef=d_coef)``, exactly, for parameters that are in one group: of
     several groups each has a d of its own here, and all have one there. optax always corrects biases, which

@@ -24,9 +24,10 @@ class Shampoo(Rule):
     parameters. The roots come from eigenvalues, of both at each step.
 
     Source: Gupta, Koren and Singer (2018), Algorithm 1, whose L_0 is εI; here ε stands beside the sum, which
-    is the same. Meta's Distributed Shampoo (Shi et al., 2023) is another method in all that the paper leaves
-    to practice: decaying averages in the place of sums, steps that get the length of Adam's, roots that are
-    kept for many steps, large matrices in blocks. torch and optax have none.
+    is the same. Meta's Distributed Shampoo (Shi et al., 2023) adds what the paper leaves to practice: an
+    average of gradients and large matrices in blocks, by default; and if asked, decaying averages in the
+    place of sums, steps that get the length of another method's, roots that are kept for many steps. torch
+    and optax have none.
     """
 
     scope: ClassVar[Scope] = "tensor"

@@ -310,8 +310,8 @@ def test_muon_takes_the_singular_values_near_one():
 
 
 def test_muon_takes_a_convolution_for_a_matrix_with_a_row_for_each_output():
-    """As Jordan's code does."""
-    (kernels,) = parameters((3, 4, 2, 2))
+    """And the factor √(n/m) is that matrix's: 16 rows, of 8."""
+    (kernels,) = parameters((16, 2, 2, 2))
     (flat,) = [torch.nn.Parameter(kernels.detach().flatten(1).clone())]
     optimizers = [gd.optim.from_rule(Muon(), [p]) for p in (kernels, flat)]
     for t in range(1, 6):
