@@ -32,7 +32,7 @@ CHAPTER = Chapter(
             ),
             hints=(
                 "Three things are kept: m, v, and the largest v so far. v itself goes on as in Adam.",
-                "`maximum` of a rule, or max, gives the larger of two.",
+                "max(a, b) of numbers, maximum(a, b) in a rule: the larger of two.",
             ),
             fields={"lr": "eta", "beta1": "beta1", "beta2": "beta2", "eps": "eps"},
             begin="m = 0\nv = 0\nu = 0",
