@@ -45,7 +45,7 @@ def test_every_rule_walks_as_with_numpy(name, surface):
     walk(OURS[name], surface, 100, None, found)
     theirs = gd.descend(OURS[name], PROBLEMS[surface], np.array(start), steps=100).theta[: len(found.path)]
     assert len(found.path) > 1
-    assert abs(np.array(found.path)[: len(theirs)] - theirs).max() < 1e-12
+    assert abs(np.array(found.path)[: len(theirs)] - theirs).max() < 1e-10  # rounding grows along a walk
     assert found.losses == [plane.value(*point) for point in found.path]
 
 
