@@ -16,6 +16,8 @@ import notebooks as builder  # scripts/notebooks.py
 import pytest
 import yaml
 
+from gdcourse.experiments import ledger, plain
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "book" / "src").glob("*.md"))
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
@@ -68,6 +70,16 @@ def test_every_code_cell_was_run_in_order(path):
     # Without counts strict nbval compares nothing, and passes.
     counts = [cell.execution_count for _, cell in code_cells(path)]
     assert counts == list(range(1, len(counts) + 1))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_the_verdicts_that_are_stored_say_what_the_ledger_says(path):
+    printed = " ".join(out.text for _, cell in code_cells(path) for out in cell.outputs if "text" in out)
+    told = " ".join(printed.split())
+    for claim in ledger().values():
+        if claim.chapter == path.stem:
+            for words in (f"{plain(claim.says)} Verdict: {claim.verdict}", plain(claim.statement)):
+                assert " ".join(words.split()) in told, f"run {path.stem} again: its ledger has changed"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
