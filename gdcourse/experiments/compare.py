@@ -55,7 +55,7 @@ class Tuned:
 
     @property
     def second(self) -> int:
-        """The index into ``values`` of the second highest mean validation accuracy.
+        """The index into ``values`` of the highest mean validation accuracy beside that of ``best``.
 
         Raises
         ------
@@ -63,16 +63,19 @@ class Tuned:
         """
         if len(self.values) < 2:
             raise ValueError(f"{self.name} has no second-best value: only one was tried")
-        means = self.validation.mean(-1)
-        means[self.best] = -np.inf
-        return int(means.argmax())
+        means = np.nan_to_num(self.validation.mean(-1), nan=-np.inf)
+        others = np.delete(np.arange(len(means)), self.best)
+        return int(others[means[others].argmax()])
 
     @property
     def nearly_even(self) -> bool:
         """Whether best and second-best are apart by no more than the standard error of their difference,
-        seed by seed: with other seeds the choice might well have fallen otherwise."""
+        seed by seed: with other seeds the choice might well have fallen otherwise. False where there was no
+        choice, of one value, or no telling, with one seed."""
+        if min(self.validation.shape) < 2:
+            return False
         gap, error = seed_by_seed(self.validation[self.best], self.validation[self.second])
-        return gap <= error
+        return abs(gap) <= error
 
     def trainings(self) -> Iterator[tuple[int, int, float, float]]:
         """Each training: the index into ``values``, the seed, validation and test accuracy, NaN for what was
@@ -209,8 +212,7 @@ class Comparison(Shown):
             otherwise = self.with_second(name).above(a, b)
             if otherwise != now:
                 said += (
-                    f" {name}'s choice was nearly even: with its second-best {m.tuned}, "
-                    f"{m.values[m.second]:.1g}, "
+                    f" {name}'s choice was nearly even: with the other {m.tuned}, {m.values[m.second]:.1g}, "
                     + (f"{otherwise} would be above." if otherwise else "they would not be told apart.")
                 )
         return said

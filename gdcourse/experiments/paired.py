@@ -10,8 +10,8 @@ import numpy as np
 def seed_by_seed(a: Any, b: Any) -> tuple[float, float]:
     """The mean of a − b over the seeds that both were run with, and the standard error of this mean.
 
-    A seed that makes the task harder does so for both sides, so that the differences scatter less than
-    either side alone.
+    Where a seed that makes the task harder does so for both sides, the differences scatter less than two
+    lists with other seeds each would.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def seed_by_seed(a: Any, b: Any) -> tuple[float, float]:
     Returns
     -------
     Mean and standard error, in the unit of a and b: the standard deviation of the differences, with S − 1 in
-    its denominator, by √S. NaN where a number is missing.
+    its denominator, by √S. No finite numbers where one of these is none.
 
     Raises
     ------

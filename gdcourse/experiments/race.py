@@ -165,7 +165,7 @@ class Found:
     @property
     def behind(self) -> tuple[float, float]:
         """By how many nats the second lowest mean was above the lowest in the choice of the pair, and the
-        standard error of that, over the seeds of the choice."""
+        standard error of that, over the seeds of the choice; NaN where one of the two diverged."""
         lowest, second, *_ = ranked(self.again)
         return seed_by_seed(self.again[second], self.again[lowest])
 

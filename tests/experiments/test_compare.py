@@ -100,19 +100,19 @@ def test_no_ranking_where_the_spreads_overlap():
             [0.9, 0.92],
             [0.7, 0.83],
             "a is above b: every seed of the one beats every seed of the other. a's choice was nearly even: "
-            "with its second-best lr, 0.3, they would not be told apart.",
+            "with the other lr, 0.3, they would not be told apart.",
         ),
         (
             [0.9, 0.92],
             [0.7, 0.75],
             "a is above b: every seed of the one beats every seed of the other. a's choice was nearly even: "
-            "with its second-best lr, 0.3, b would be above.",
+            "with the other lr, 0.3, b would be above.",
         ),
         (
             [0.8, 0.92],
             [0.9, 0.95],
             "a and b: no difference beyond the spread of the seeds. a's choice was nearly even: "
-            "with its second-best lr, 0.3, a would be above.",
+            "with the other lr, 0.3, a would be above.",
         ),
         ([0.9, 0.92], [0.91, 0.95], "a is above b: every seed of the one beats every seed of the other."),
     ],
@@ -136,6 +136,17 @@ def test_with_the_second_best_value_it_is_the_best(data):
     assert after.best == before.second and after.second == before.best and len(after.fresh) == 0
     assert np.array_equal(after.test, before.test_second) and np.array_equal(after.test_second, before.test)
     assert found.with_second("Adam")["Momentum"] is found["Momentum"]
+    assert after.nearly_even == before.nearly_even
+
+
+def test_a_clear_choice_is_clear_from_either_side_and_a_missing_number_is_no_best():
+    values, clear = np.array([0.1, 0.3, 1.0, 3.0]), [[0.1, 0.1], [0.5, 0.6], [0.9, 0.95], [np.nan, 0.99]]
+    one = Tuned("a", "lr", values, np.array(clear), np.ones((1, 4, 2)), 2, np.array([0.9, 0.95]))
+    one = replace(one, test_second=np.array([0.7, 0.75]))
+    assert one.second == 1 and not one.nearly_even
+    other = Comparison({"a": one}).with_second("a")["a"]
+    assert other.second == 2 and not other.nearly_even
+    assert not replace(one, validation=np.array(clear)[:, :1]).nearly_even  # of one seed nobody can tell
 
 
 def test_no_second_best_value():
