@@ -320,6 +320,8 @@ class Reader:
         what = "schedule" if "schedule" in options else "rule"
         head = f"Change the {what} {rule}" if rule else "Write your own rule"
         told = f"In the page {where} a click does this. Here, copy the {what} into a cell."
+        if "rule" in options:
+            told += f" It is run as `{options['rule']}`."
         if "surface" in options:
             told += f" {in_words(options['surface'], int(options['steps']))}"
         return quoted(head, f"{told}\n\n{listed}")

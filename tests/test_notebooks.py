@@ -83,6 +83,13 @@ def test_the_verdicts_that_are_stored_say_what_the_ledger_says(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_cell_that_is_to_show_code_shows_it(path):
+    # What it returns shows itself, if it is the last thing in the cell.
+    silent = [i for i, cell in code_cells(path) if "show_source(" in cell.source and not cell.outputs]
+    assert not silent, f"{path.stem}: cells {silent} show nothing"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_outputs_are_text_and_small_pictures(path):
     pictures = 0
     for i, cell in code_cells(path):

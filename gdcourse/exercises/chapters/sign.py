@@ -133,9 +133,13 @@ CHAPTER = Chapter(
             title="how large a batch",
             prompt=(
                 "A letter has a share of p = 0.02 of the text. Only a batch that holds it asks for more of "
-                "it; all others ask for less. From which batch size on do most signs ask for more?"
+                "it; all others ask for less. From which batch size on do most signs ask for more? A whole "
+                "number."
             ),
-            hints=("With which probability is a batch of B without the letter?", "Solve (1 − p)ᴮ = ½ for B."),
+            hints=(
+                "With which probability is a batch of B without the letter?",
+                "Solve (1 − p)ᴮ = ½ for B, and round up.",
+            ),
             right=35.0,
             within=0.011,
             wrong=(
