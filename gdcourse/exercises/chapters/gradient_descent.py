@@ -88,7 +88,7 @@ CHAPTER = Chapter(
             title="how long a ridge holds it up",
             prompt=(
                 "Beside the ridge of ½x² + ¼y⁴ − ½y² the height y is multiplied by about 1 + η at each "
-                "step. With η = 0.1, about how many steps lead from y = 1e-8 to 0.5?"
+                "step. With η = 0.1, how many steps lead from y = 1e-8 to 0.5?"
             ),
             hints=(
                 "How often must 1e-8 be multiplied by 1.1 until it is 0.5?",
