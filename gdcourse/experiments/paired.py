@@ -20,7 +20,7 @@ def seed_by_seed(a: Any, b: Any) -> tuple[float, float]:
     Returns
     -------
     Mean and standard error, in the unit of a and b: the standard deviation of the differences, with S − 1 in
-    its denominator, by √S. No finite numbers where one of these is none.
+    its denominator, by √S. Not finite where one of the numbers is not.
 
     Raises
     ------
