@@ -150,6 +150,22 @@ def test_what_plays_comes_back_to_its_sign(browser, pages, name):
     context.close()
 
 
+AT_REST = """() => new Promise(resolve => {
+  let still = 0, last = scrollY;
+  const look = () => {
+    still = scrollY === last ? still + 1 : 0;
+    last = scrollY;
+    still < 12 ? requestAnimationFrame(look) : resolve(scrollY);
+  };
+  look();
+})"""  # a page goes on gliding after the finger has left it: its place counts once it stands still
+
+
+def scrolled(tab) -> float:
+    """Where the page stands when it has come to rest, in pixels."""
+    return tab.evaluate(AT_REST)
+
+
 def swipe(tab, touch, x: float, y: float, dx: float, dy: float) -> None:
     """Press and move as a touch screen does it, so that the browser decides who gets the movement."""
     point = lambda k: [{"x": x + k * dx / 8, "y": y + k * dy / 8}]  # noqa: E731
@@ -158,7 +174,7 @@ def swipe(tab, touch, x: float, y: float, dx: float, dy: float) -> None:
         touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": point(k)})
         tab.wait_for_timeout(20)
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    tab.wait_for_timeout(200)
+    scrolled(tab)
 
 
 def test_a_finger_on_a_map_scrolls_the_page_and_drags_the_handle(browser, pages):
@@ -167,19 +183,15 @@ def test_a_finger_on_a_map_scrolls_the_page_and_drags_the_handle(browser, pages)
     drawn.get_by_role("button", name="All settings").click()
     drawn.locator("svg.gd-pad").evaluate("svg => svg.scrollIntoView({block: 'center'})")
     touch = context.new_cdp_session(tab)
-
-    def scrolled() -> float:
-        return tab.evaluate("scrollY")
-
-    before, state = scrolled(), state_of(drawn)
+    before, state = scrolled(tab), state_of(drawn)
     box = drawn.locator("svg.gd-pad").bounding_box()
     swipe(tab, touch, box["x"] + 250, box["y"] + 150, 0, -120)
-    assert scrolled() > before + 50 and state_of(drawn) == state
+    assert scrolled(tab) > before + 50 and state_of(drawn) == state
 
-    before = scrolled()
+    before = scrolled(tab)
     handle = drawn.locator(".gd-handle").bounding_box()
     swipe(tab, touch, handle["x"] + 22, handle["y"] + 22, 20, 60)
-    assert scrolled() == before and state_of(drawn)["gamma"] < state["gamma"]
+    assert scrolled(tab) == before and state_of(drawn)["gamma"] < state["gamma"]
 
     state, box = state_of(drawn), drawn.locator("svg.gd-pad").bounding_box()
     tab.touchscreen.tap(box["x"] + 150, box["y"] + 40)

@@ -7,7 +7,7 @@ import pytest
 from gdcourse.explore.chapters.backpropagation import PIXELS
 from tests.browsing import check_labels, set_control, state_of
 from tests.explore.made import made
-from tests.explore.test_looks import PHONE, WIDE, opened, pages, swipe  # noqa: F401, a fixture
+from tests.explore.test_looks import PHONE, WIDE, opened, pages, scrolled, swipe  # noqa: F401, a fixture
 
 TEXT = "<p>Text.</p>" * 40
 
@@ -90,9 +90,9 @@ def test_each_pixel_unit_and_bar_is_chosen_by_pressing_it(browser, pages, width,
 def test_a_swipe_over_a_picture_scrolls_the_page_and_chooses_nothing(browser, pages):  # noqa: F811
     context, tab, drawn = shown(browser, pages, "backpropagation", PHONE, has_touch=True)
     picture, touch = Picture(tab, drawn, 0), context.new_cdp_session(tab)
-    before, state = tab.evaluate("scrollY"), state_of(drawn)
+    before, state = scrolled(tab), state_of(drawn)
     swipe(tab, touch, *picture.at(4, 4), 0, -120)
-    assert tab.evaluate("scrollY") > before + 50 and state_of(drawn) == state and picture.name() == ""
+    assert scrolled(tab) > before + 50 and state_of(drawn) == state and picture.name() == ""
     context.close()
 
 
