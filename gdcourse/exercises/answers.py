@@ -138,6 +138,7 @@ def number_from(text: str) -> float | None:
     """The number that an expression such as "2/8", "0.1*(1 - 0.9**5)" or "25 %" stands for, or None."""
     text = re.sub(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?![\d,])", _without_commas, plain(text))
     text = re.sub(r"^\s*(\w+\s*)?[=≈]\s*", "", text).strip().replace("^", "**")
+    text = re.sub(r"\b(ln|log|exp|sqrt)\s+(\d+(?:\.\d+)?|pi|e)\b(?!\s*(?:\*\*|\())", r"\1(\2)", text)
     share = text.endswith("%")
     try:
         value = _value(ast.parse(text.rstrip("% "), mode="eval").body)

@@ -49,7 +49,7 @@ class Number(Exercise):
         for wrong in self.wrong:
             if self.close(value, wrong.answer):
                 return Verdict(False, wrong.says)
-        if value == float(f"{self.right:.2g}"):
+        if value in (float(f"{self.right:.2g}"), float(f"{self.right:.1g}")):
             return Verdict(
                 False, f"{value:.6g} is rounded too far to be told from a wrong one: give three digits."
             )

@@ -22,6 +22,7 @@ Range = tuple[str, Callable[[Any], Any]]
 FROM_0: Range = ("a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf")))
 ABOVE_0: Range = ("a finite number > 0", lambda x: (x > 0) & (x < float("inf")))
 BELOW_1: Range = ("in [0, 1)", lambda x: (x >= 0) & (x < 1))
+WHOLE: Range = ("a whole number ≥ 1", lambda x: (x >= 1) & (x % 1 == 0))
 INSIDE: Range = (
     "in (0, 1): at 0 θ could not be told from the training point",
     lambda x: (x > 0) & (x < 1),
@@ -37,8 +38,9 @@ ALLOWED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "eps": ("Invalid epsilon value", *FROM_0),
     "weight_decay": ("Invalid weight_decay value", *FROM_0),
     "threshold": ("Invalid threshold", "a number", lambda x: x == x),
-    "k": ("Invalid k", "a whole number ≥ 1", lambda x: (x >= 1) & (x % 1 == 0)),
-    "alpha": ("Invalid alpha", "in [0, 1]", lambda x: (x >= 0) & (x <= 1)),
+    "Lookahead.k": ("Invalid k", *WHOLE),
+    "SOAP.k": ("Invalid k", *WHOLE),
+    "Lookahead.alpha": ("Invalid alpha", "in [0, 1]", lambda x: (x >= 0) & (x <= 1)),
     "AdEMAMix.alpha": ("Invalid alpha value", *FROM_0),
     "AdEMAMix.beta3": ("Invalid beta parameter at index 2", *BELOW_1),
     "NAdam.momentum_decay": ("Invalid momentum_decay value", *FROM_0),
@@ -65,7 +67,9 @@ ALLOWED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
 def validate(rule: Rule | Partners) -> None:
     """Check every hyperparameter of a rule, or of partners, whose name this package uses.
 
-    A reader's own rule is checked as far as it uses the same names (`lr`, `gamma`, `eps`, …).
+    A reader's own rule is checked as far as it uses the common names (`lr`, `gamma`, `eps`, …). Ranges that
+    one rule of this package has for itself, such as Lookahead's `alpha`, hold for it and what inherits from
+    it: a reader who copies its text to change it may leave them.
 
     Raises
     ------
@@ -105,7 +109,8 @@ def validate(rule: Rule | Partners) -> None:
 def _owner(kind: type[Rule], name: str) -> str:
     """Which class of a rule's ancestry has a range of its own for a hyperparameter, or the rule itself where
     the name's is meant; empty where this package does not use the name."""
-    own = [one.__name__ for one in kind.__mro__ if f"{one.__name__}.{name}" in ALLOWED]
+    ours = [one.__name__ for one in kind.__mro__ if one.__module__.startswith("gdcourse.")]
+    own = [one for one in ours if f"{one}.{name}" in ALLOWED]
     return own[0] if own else kind.__name__ if name in ALLOWED else ""
 
 

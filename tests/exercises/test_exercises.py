@@ -4,6 +4,7 @@ raises."""
 from __future__ import annotations
 
 import json
+import math
 import re
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import gdcourse as gd
 from gdcourse import exercises
 from gdcourse.exercises import Choice, Formula, MissingLine, Number, Verdict, WholeRule
+from gdcourse.exercises.answers import number_from
 from gdcourse.exercises.behaviour import Behaviour, departs, same, walk
 from gdcourse.exercises.exercise import Chapter
 from tests.exercises.right_answers import RIGHT, SlidesMomentum
@@ -516,6 +518,16 @@ def test_a_number_that_is_rounded_too_far_is_not_called_wrong():
     for answer in ("3.1 %", 0.031):
         assert "rounded too far" in exercises.race.luck.judge(answer).says
     assert "rounded" not in exercises.race.luck.judge(0.032).says
+    assert "rounded too far" in exercises.conclusion.chance.judge(0.008).says  # 0.00794
+    assert "rounded too far" not in exercises.conclusion.chance.judge(0.007).says
+
+
+def test_a_function_may_stand_before_its_number_without_brackets():
+    for text in ("ln 10", "log 10", "ln(10)", "ln 100 / 2", "0.5 * ln 100"):
+        assert number_from(text) == pytest.approx(math.log(10))
+    assert number_from("sqrt 2") == number_from("√2") == pytest.approx(2**0.5)
+    for text in ("ln 10**2", "ln 10(2)", "ln x"):  # of what, is not clear
+        assert number_from(text) is None
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,12 @@ import tomllib
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import gdcourse as gd
 from gdcourse.theory import rectification
-from gdcourse.workbench.run import Run, run
+from gdcourse.workbench.run import SURFACES, Run, run
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "book" / "_ext"))
@@ -107,6 +109,21 @@ def test_a_change_does_what_its_sentence_says(page, title):
         beside = {"book": book, "rule": bench.run(bench.made(bench.text, other["rule"]))}
         beside["start"] = Run(path=[book.path[0]] * len(book.path), losses=book.losses[:1])
         holds(bench.run(text), beside[other["beside"]], other)
+
+
+@pytest.mark.parametrize("page", [page for page in EFFECTS if Bench(page).surface in SURFACES])
+def test_in_a_notebook_the_changed_rule_takes_the_same_path(page):
+    bench = Bench(page)
+    _, start = SURFACES[bench.surface]
+    problem = {"ravine": gd.problems.Quadratic([1.0, 20.0]), "Himmelblau": gd.problems.Himmelblau()}
+    for text in (bench.text, *map(bench.changed, bench.changes)):
+        cell: dict = {}
+        exec(text, cell)
+        theirs = gd.descend(
+            cell["rule"], problem[bench.surface], start=np.array(start), steps=bench.steps
+        ).theta
+        path = bench.run(text).path
+        assert len(path) > 3 and theirs[: len(path)] == pytest.approx(np.array(path), rel=1e-12)
 
 
 def test_how_far_the_sentences_about_r_are_true():
