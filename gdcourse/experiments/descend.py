@@ -245,6 +245,8 @@ def descend(
     shared = not seeds.shape and problem.draw(np.random.default_rng(0), 1) is not None
     in_parts = _on_cpu(theta) and not shared and not compile
     cuts = cuts_of(runs, at_once // max(1, prod(tail) * theta.itemsize) if in_parts else prod(runs))
+    if len(cuts) > 1 and not _knows_no_runs(problem, theta, seeds, runs, per_batch_of(first)):
+        cuts = cuts_of(runs, prod(runs))
     kept = prod(runs) * steps * (prod(tail) * (2 * path + len(names)) + path)
     _check_room(theta, kept + kept // max(1, len(cuts)))  # the steps of a part, and beside them its array
 
@@ -326,6 +328,20 @@ def _start(theta: Any, shape: tuple[int, ...], ndim: int) -> Any:
         return columns.movedim(0, -1) if ndim == 1 else columns
     theta = np.broadcast_to(theta, shape)
     return np.moveaxis(np.moveaxis(theta, -1, 0).copy(), 0, -1) if ndim == 1 else theta.copy()
+
+
+def _knows_no_runs(problem: Problem, theta: Any, seeds: np.ndarray, runs: tuple[int, ...], each: int) -> bool:
+    """Whether one run alone has a gradient of its own shape. Where not, the problem holds numbers that go
+    with the runs, as `Rare` may, and which of them are whose, it alone knows."""
+    cut = (slice(1),) * len(runs)
+    shape = (1,) * len(runs) + tuple(theta.shape[theta.ndim - problem.ndim :])
+    one = _start(cut_out(theta, cut, problem.ndim), shape, problem.ndim)
+    samples = _draw(problem, cut_out(seeds, cut), 1, one, each)
+    try:
+        with np.errstate(all="ignore"), torch.no_grad():
+            return problem.grad(one, None if samples is None else samples[0]).shape == one.shape
+    except (ValueError, RuntimeError, IndexError):  # what does not broadcast
+        return False
 
 
 def _part_of(rule_at: Any, first: Rule, runs: tuple[int, ...], cut: Cut) -> Callable[[int], Rule]:

@@ -125,7 +125,7 @@ class History(Shown):
         >>> import gdcourse as gd
         >>> history = gd.train(gd.problems.Network(), gd.digits(), gd.Adam(lr=0.003))
         >>> history.read(gd.digits().test.images[0])
-        0
+        9
         """
         if not hasattr(self.network, "read"):
             raise TypeError(

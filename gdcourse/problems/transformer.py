@@ -227,8 +227,10 @@ class Transformer:
         --------
         >>> import gdcourse as gd
         >>> data = gd.text()
-        >>> history = gd.train(gd.problems.Transformer(), data, gd.Adam(0.005), batch=16, steps=300)
-        >>> print(data.decode(history.network.sample(history.theta, data.encode("The Rays "), 200)))
+        >>> history = gd.train(gd.problems.Transformer(), data, gd.Adam(0.005), batch=16, steps=30)
+        >>> letters = history.network.sample(history.theta, data.encode("The Rays "), 200)
+        >>> len(data.decode(letters))  # print it; more steps write better
+        200
         """
         if prompt.ndim != 1 or not len(prompt):
             raise ValueError(f"prompt must hold one letter or more in a row, got shape {tuple(prompt.shape)}")

@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import gdcourse as gd
 from gdcourse.experiments.family import Fit, carried, cut_out, cuts_of, zeros_like
-from gdcourse.problems import Beale, FiniteSum, LeastSquares, NoisyQuadratic, Quadratic, ravine
+from gdcourse.problems import Beale, FiniteSum, LeastSquares, NoisyQuadratic, Quadratic, Rare, ravine
 from gdcourse.rules import scope_of
 from tests import methods
 from tests.conftest import needs_a_compiler
@@ -447,6 +447,22 @@ def test_parts_equal_the_whole(name, kind, path, monkeypatch):
             np.testing.assert_allclose(as_numpy(a), as_numpy(b), rtol=1e-12, atol=1e-12)
     if name == "diverging":
         assert len(np.unique(whole.diverged_at)) > 1
+
+
+@pytest.mark.parametrize("path", [True, False])
+def test_a_problem_whose_numbers_go_with_the_runs_is_not_walked_in_parts(path, monkeypatch):
+    start = np.zeros((2, 3, 4))
+    problem = Rare(np.array([10, 30])[:, None, None], np.array([19.0, 20.0, 21.0])[:, None])
+
+    def go():
+        return gd.descend(gd.Adam(0.1), problem, start, steps=9, seed=np.arange(4), path=path)
+
+    whole = go()
+    monkeypatch.setattr(descend_module, "CACHED", 2 * 8)
+    monkeypatch.setattr(descend_module, "KEPT", 0)
+    np.testing.assert_array_equal(go().theta, whole.theta)
+    alone = gd.descend(gd.Adam(0.1), Rare(30, 21.0), np.array(0.0), steps=9, seed=2, path=path)
+    np.testing.assert_allclose(whole.theta[:, 1, 2, 2], alone.theta, rtol=1e-12)
 
 
 def test_sams_two_gradients_see_one_sample_each_time():

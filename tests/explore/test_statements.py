@@ -9,7 +9,7 @@ import numpy as np
 
 import gdcourse.explore
 from gdcourse import descend, theory
-from gdcourse.rules import Adagrad, orthogonal
+from gdcourse.rules import Adagrad, Adam, orthogonal
 from tests.explore.made import made
 
 
@@ -45,6 +45,20 @@ def test_gradient_descent_the_best_rate_here_is_the_lowest_dot_where_several_nee
         np.maximum(abs(1 - eta), abs(1 - eta / kappa)) for eta in (module.RATES[:, None], a["best_eta"])
     )
     np.testing.assert_allclose(best[0], tried.min(0), atol=1e-12)
+
+
+def test_repairs_adam_walks_up_with_the_same_betas_in_other_runs():
+    a, module = numbers("repairs")
+    every, slope, others = module.EVERY[:, None, None], module.SLOPES[:, None], 100 + np.arange(150)
+    problem = module.Rare(every[..., None], (every * (1 + slope) - 1)[..., None])
+    start = np.zeros((3, 3, len(module.BETA2S), len(others)))
+    adam = Adam(lr=1.0, beta2=module.BETA2S[:, None])
+    late, last = (
+        descend(adam, problem, start, steps, seed=others, path=False).theta[-1]
+        for steps in (module.WARM, module.LONG)
+    )
+    mean = (last - late).mean(-1) / (module.LONG - module.WARM)
+    np.testing.assert_array_equal(mean > module.SEEN, a["adam"][:, :, 0] > module.SEEN)
 
 
 def test_adagrad_the_angle_matters_to_it_alone():

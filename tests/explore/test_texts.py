@@ -174,7 +174,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     },
     "repairs": {
         "1": SETTING,  # the small gradients, −1
-        "0.01": SETTING,  # the least mean step that counts as uphill
+        "0.03": SETTING,  # the least mean step that counts as uphill
     },
     "rmsprop": {
         "0": "the smallest γ",

@@ -1,7 +1,6 @@
 """The text: the file is the one that was shipped, letters and windows are in their places, and no letter is
 in two parts."""
 
-import doctest
 import hashlib
 import lzma
 import socket
@@ -124,12 +123,6 @@ def test_660_letters_are_enough_for_windows_of_32():
     assert len(as_text("ab" * 330, 32).test) == 1
     with pytest.raises(ValueError, match="too short"):
         as_text("ab" * 320, 32)
-
-
-def test_the_example_in_its_docstring():
-    (found,) = doctest.DocTestFinder(recurse=False).find(gd.text)
-    assert len(found.examples) == 5
-    assert doctest.DocTestRunner().run(found).failed == 0
 
 
 def test_a_missing_file(tmp_path):

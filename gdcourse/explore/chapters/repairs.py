@@ -19,8 +19,8 @@ EVERY = np.array([10, 30, 100])
 SLOPES = np.array([0.2, 1.0, 3.0])
 BETA2S = 1 - np.array([0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 3e-4, 1e-4])
 SHOWN, STRIDE = 300, 6  # steps of the path, and every which of them is drawn
-WARM, LONG, RUNS = 500, 1500, 16  # steps not counted, steps in all, runs of which the mean is taken
-SEEN = 0.01  # the least mean step uphill, in η, that the caption counts: below it chance decides
+WARM, LONG, RUNS = 500, 1500, 48  # steps not counted, steps in all, runs of which the mean is taken
+SEEN = 0.03  # the least mean step uphill, in η, that the caption counts: below it chance decides
 T = np.arange(0, SHOWN + 1, STRIDE)
 FAR = (-110.0, 210.0)  # of θ on the path, in η
 FAST = (-0.75, 1.05)  # of the mean step, in η
@@ -50,7 +50,7 @@ def repairs() -> Figure:
     """Adam and one of its repairs on a slope whose gradient is large on one step in 10 to 100 and −1 on the
     others: a run, and the mean step over β₂.
 
-    β₁ = 0.9 and the other defaults. The run: 300 steps. The mean step: of steps 501 to 1,500 of 16 runs.
+    β₁ = 0.9 and the other defaults. The run: 300 steps. The mean step: of steps 501 to 1,500 of 48 runs.
     """
 
     def compute(every: np.ndarray, slope: np.ndarray, repair: np.ndarray) -> Arrays:
@@ -133,7 +133,7 @@ def repairs() -> Figure:
         caption=[
             "On one step in {every} the gradient is {large:.0f}, else −1. The mean is {slope}, so the way "
             "down is to smaller θ.",
-            "{from:?}Adam walks up, by more than 0.01 η a step, with β₂ from {from:.4g} to {to:.4g} of "
+            "{from:?}Adam walks up, by more than 0.03 η a step, with β₂ from {from:.4g} to {to:.4g} of "
             "those on the slider.",
             "{never:?}Adam walks down with each β₂ on the slider.",
         ],

@@ -197,7 +197,7 @@ def sign() -> Figure:
             "the excess is divided by how often the letters come.",
             "{in_noise@view:?}Left: where noise hides the slope, signs cancel, and the mean step is short. "
             "Right: lopsided noise. The gradient comes to rest at the letter's share, the mean of what "
-            "batches hold; the sign at their median.",
+            "batches hold; the sign at the median of what it sees.",
         ],
         alt="Two panels, letters {table}. Left, excess loss over 300 steps, both in logarithms: gradient "
         "descent is at {descent@t:.2g} nats, Lion at {lion@t:.2g}, Signum and Adam far below. Right, "
