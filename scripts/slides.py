@@ -379,7 +379,8 @@ DECK = """<!DOCTYPE html>
 <h1>{title}</h1>
 <p>{author}</p>
 <p class="more"><a href="../{first}">The book</a></p>
-<p class="more">Right: the next chapter. Down: through this one. Space: all in turn. O: overview.</p>
+<p class="more">Right: the next chapter. Down: through this one. Space: all in turn. O: overview.
+On a touch screen: swipe, or tap the arrows.</p>
 <aside class="notes">
 <p>Space goes through everything. Right and left go from chapter to chapter, down and up through one.
 O shows all slides, F fills the screen, S opens this window.</p>

@@ -105,6 +105,7 @@ def setup(app):
     app.connect("html-page-context", keep_one_of_each_script, priority=900)
     app.connect("html-collect-pages", drop_modules_without_source, priority=400)
     app.connect("doctree-read", make_exercise_ids_unique)
+    app.add_js_file("contents.js", loading_method="defer")
     find_backends_once()
     keep_trees(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

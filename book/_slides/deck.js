@@ -128,7 +128,7 @@
     display: "flex",
     hash: true,
     slideNumber: "c/t",
-    controlsLayout: "edges",
+    controlsLayout: innerHeight < 500 ? "bottom-right" : "edges", // a phone on its side has no room above and below
     transition: "none",
     scrollActivationWidth: null,
     pdfMaxPagesPerSlide: 1,

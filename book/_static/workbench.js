@@ -127,6 +127,8 @@
       const from = lines.slice(0, number - 1).join("\n").length + (number > 1 ? 1 : 0);
       text.focus();
       text.setSelectionRange(from, from + lines[number - 1].length);
+      const { top, height } = text.getBoundingClientRect(), at = top + (height * number) / text.rows;
+      if (at < 90 || at > innerHeight - 30) scrollBy(0, at - innerHeight / 2); // not below the page's header
     };
 
     const show = (own, theirs) => {
@@ -157,8 +159,12 @@
       button("run").disabled = false;
       button("stop").hidden = true;
     };
-    // On a phone the changes stand a screen below what is said to them.
-    const reveal = () => { if (says.getBoundingClientRect().top < 60) says.scrollIntoView(); };
+    // On a phone the changes stand a screen below what is said to them, and the editor fills the one above.
+    const reveal = () => {
+      const { top } = says.getBoundingClientRect();
+      if (top < 60) says.scrollIntoView();
+      else if (top > innerHeight - 60) says.scrollIntoView({ block: "center" });
+    };
     const asked = async () => {
       await python.loaded(box.dataset, bar, say);
       say("Running …");
@@ -192,7 +198,7 @@
       say(`After ${steps} steps yours is number ${place} of ${answer.lines.length}. Each was tried with ${Math.min(...tried)} to ${Math.max(...tried)} rates, yours with ${own.tried}.`, ...printed(answer));
     };
 
-    button("run").addEventListener("click", run);
+    button("run").addEventListener("click", () => { run(); reveal(); });
     button("stop").addEventListener("click", () => { again = false; turn.end(); });
     button("reset").addEventListener("click", () => { text.value = data.text; mark = null; keep(); tall(); say("The book's text again."); });
     button("link").addEventListener("click", async () => {

@@ -715,7 +715,7 @@ function makeControl(host, control, id, go, quiet, stopAfter) {
     };
     const start = (from, to, ms) => {
       if (playing) stop();
-      else if (matchMedia("(prefers-reduced-motion: reduce)").matches) go(name, to);
+      else if (matchMedia("(prefers-reduced-motion: reduce)").matches) go(name, here === to ? from : to);
       else playTo(from, to, ms);
       show(here);
     };

@@ -368,12 +368,13 @@ def _values(control: Control) -> list[Any]:
 
 
 def _palette() -> str:
-    """The colours as CSS custom properties: the light ones, and the dark ones where the page is dark."""
+    """The colours as CSS custom properties: the light ones, and the dark ones where a screen's page is dark.
+    Paper is white."""
     light, dark = ("".join(f"--gd-{name}:{pair[i]};" for name, pair in COLORS.items()) for i in (0, 1))
     return (
         f".gd-figure{{{light}color-scheme:light;}}"
-        f'html[data-theme="dark"] .gd-figure,[data-jp-theme-light="false"] .gd-figure,'
-        f"html[theme=dark] .gd-figure{{{dark}color-scheme:dark;}}"
+        f'@media screen{{html[data-theme="dark"] .gd-figure,[data-jp-theme-light="false"] .gd-figure,'
+        f"html[theme=dark] .gd-figure{{{dark}color-scheme:dark;}}}}"
     )
 
 

@@ -84,6 +84,7 @@ def radam() -> Figure:
             "rectified_x": np.clip(np.log10(r * median), EDGES[0] + 0.35, None),
             "rectified_middle": r * median,
             "small_rho": where_only(FIRST[-1] >= TIMES, rho),
+            "past": where_only(FIRST[-1] < TIMES, rho),
             "level": rectified[:, late].mean(-1),
             "level_y": rectified[:, late].mean(-1) / 4,
             "grown": EVERY[above.argmax(-1)],
@@ -211,7 +212,8 @@ def radam() -> Figure:
             "{in_steps@view:?}Variance {infinite@step:.3g} in this sample; by the paper's model infinite.",
             "{in_steps@view:?}r = {r@step:.3f}, and the variance of r/√v̂ is {rectified_here@step:.1e}. A "
             "linear warm-up takes {warmup@step:.4f}.",
-            "{in_rho@view:?}ρ = {rho@step:.5g} at step {step}.",
+            "{in_rho@view:?}{small_rho@step:?}ρ = {rho@step:.5g} at step {step}.",
+            "{in_rho@view:?}{past@step:?}ρ = {rho@step:.5g} at step {step}, to the right of the bars.",
         ],
         caption=[
             "{in_spread@view:?}Gradients of pure noise, β₂ = {beta2}. At first Adam's rate 1/√v̂ rests on a "
