@@ -75,7 +75,8 @@ def wsd(steps: int, decay: float = 0.2) -> Schedule:
     decay : the share of the steps over which the rate falls, 0 … 1; n = decay · T, rounded. 0 is a constant
         rate, 1 is `linear`. Default 0.2.
 
-    In torch: ``SequentialLR`` of a ``ConstantLR(factor=1.0)`` and a ``LinearLR`` with the milestone T − n.
+    In torch: ``SequentialLR`` of a ``ConstantLR(factor=1.0)`` and a ``LinearLR(start_factor=1.0,
+    end_factor=0.0, total_iters=n)``, with the milestone T − n.
     Source: Hu and others (2024), whose decay is exponential; the line is one of the shapes that Hägele
     and others (2024) compare.
 

@@ -18,10 +18,11 @@ class Adafactor(Rule):
 
     Parameters
     ----------
-    lr : η > 0, without unit: with d = 1, at most so much of θ's root mean square, or of ε₂ if that is larger,
+    lr : η ≥ 0, without unit: with d = 1, at most so much of θ's root mean square, or of ε₂ if that is larger,
         is a step's. Default 0.01.
     beta2_decay : τ ≤ 0, without unit: how the weight of the newest gradient falls. Default −0.8.
-    eps1 : ε₁ ≥ 0, in units of g (below mean(R), of g²). Default 2.2e-16.
+    eps1 : ε₁ ≥ 0, in units of g (below mean(R), of g²). With 0, a row or a column that has had no gradient
+        becomes NaN, as torch's. Default 2.2e-16.
     eps2 : ε₂ ≥ 0, in units of θ: what counts as the root mean square of smaller θ. Default 0.001.
     d : d ≥ 1, without unit: the largest root mean square of u. Default 1.
     weight_decay : λ ≥ 0, without unit, as η is. Default 0.

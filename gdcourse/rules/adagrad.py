@@ -11,7 +11,7 @@ class Adagrad(Rule):
 
     Parameters
     ----------
-    lr : η > 0, the length of each coordinate's first step, in units of θ. Default 0.01.
+    lr : η ≥ 0, the length of each coordinate's first step, in units of θ. Default 0.01.
     eps : ε ≥ 0, in units of g². With 0, a coordinate without any gradient so far rests (torch's is NaN).
         Default 1e-8.
 

@@ -15,7 +15,7 @@ class AdEMAMix(Rule):
 
     Parameters
     ----------
-    lr : η > 0, in units of θ. Default 0.001.
+    lr : η ≥ 0, in units of θ. Default 0.001.
     beta1 : β₁ in [0, 1), without unit: the decay of the fast mean. Default 0.9.
     beta2 : β₂ in [0, 1), without unit: the decay of the mean square. Default 0.999.
     beta3 : β₃ in [0, 1), without unit: the decay of the slow mean. Default 0.9999.

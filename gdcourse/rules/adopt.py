@@ -14,7 +14,7 @@ class ADOPT(Rule):
 
     Parameters
     ----------
-    lr : η > 0, in units of θ. Default 0.001.
+    lr : η ≥ 0, in units of θ. Default 0.001.
     beta1 : β₁ in [0, 1), without unit: the decay of the mean. Default 0.9.
     beta2 : β₂ in [0, 1), without unit: the decay of the mean square. Default 0.9999.
     eps : ε ≥ 0, in units of g: the least that a gradient is divided by. With 0, a coordinate without any

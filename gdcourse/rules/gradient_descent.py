@@ -12,7 +12,7 @@ class GradientDescent(Rule):
 
     Parameters
     ----------
-    lr : η > 0, the step size, in units of θ² over units of J. No default: it depends on J.
+    lr : η ≥ 0, the step size, in units of θ² over units of J. No default: it depends on J.
 
     Source: Cauchy (1847); the talk's slide "Batch gradient descent".
     torch: ``torch.optim.SGD(params, lr=lr)``, exactly.

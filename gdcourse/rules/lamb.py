@@ -16,7 +16,7 @@ class LAMB(Adam):
 
     Parameters
     ----------
-    lr : η > 0, without unit: a step's length as a share of θ's. Default 0.001.
+    lr : η ≥ 0, without unit: a step's length as a share of θ's. Default 0.001.
     beta1, beta2 : as in Adam.
     eps : ε ≥ 0, in units of g. Default 1e-6.
     weight_decay : λ ≥ 0, in units of one over θ. Default 0.01.

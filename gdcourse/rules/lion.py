@@ -12,7 +12,7 @@ class Lion(Rule):
 
     Parameters
     ----------
-    lr : η > 0, the length of each coordinate's step, in units of θ. Default 0.0001.
+    lr : η ≥ 0, the length of each coordinate's step, in units of θ. Default 0.0001.
     beta1 : β₁ in [0, 1), without unit: how much of m the step remembers. Default 0.9.
     beta2 : β₂ in [0, 1), without unit: how much of m the state remembers. Default 0.99.
     weight_decay : λ ≥ 0, in units of one over θ. Default 0.

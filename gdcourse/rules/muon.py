@@ -35,7 +35,7 @@ class Muon(Rule):
 
     Parameters
     ----------
-    lr : η > 0, in units of θ. Default 0.02.
+    lr : η ≥ 0, in units of θ. Default 0.02.
     gamma : μ in [0, 1), without unit: how much of the average of gradients survives a step. Default 0.95.
     weight_decay : λ ≥ 0, in units of one over θ. Default 0.
     coefficients : the (a, b, c), without unit, a step of NS for each. Default `gdcourse.rules.QUINTIC`,

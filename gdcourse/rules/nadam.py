@@ -14,7 +14,7 @@ class NAdam(Rule):
 
     Parameters
     ----------
-    lr : η > 0, in units of θ. Default 0.002.
+    lr : η ≥ 0, in units of θ. Default 0.002.
     beta1 : β₁ in [0, 1), without unit: the decay of the mean, and where μ_t goes from half of it. Default
         0.9.
     beta2 : β₂ in [0, 1), without unit: the decay of the mean square. Default 0.999.

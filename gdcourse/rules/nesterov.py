@@ -11,7 +11,7 @@ class Nesterov(Rule):
 
     Parameters
     ----------
-    lr : η > 0, the step size, in units of θ² over units of J.
+    lr : η ≥ 0, the step size, in units of θ² over units of J.
     gamma : γ in [0, 1), without unit: how much of the last step survives. Default 0.9.
 
     State: ``v``, with θ's shape and unit; minus the velocity.

@@ -13,7 +13,7 @@ class RAdam(Rule):
 
     Parameters
     ----------
-    lr : η > 0. In units of θ once ρ_t is past the threshold, in gradient descent's units before:
+    lr : η ≥ 0. In units of θ once ρ_t is past the threshold, in gradient descent's units before:
         the two branches do not scale alike. Default 0.001.
     beta1 : β₁ in [0, 1), without unit. Default 0.9.
     beta2 : β₂ in [0, 1), without unit. From 0.6 down, ρ_∞ ≤ 4 and nothing is ever adapted. Default 0.999.

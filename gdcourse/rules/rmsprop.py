@@ -11,7 +11,7 @@ class RMSProp(Rule):
 
     Parameters
     ----------
-    lr : η > 0, the step size, in units of θ. Default 0.001.
+    lr : η ≥ 0, the step size, in units of θ. Default 0.001.
     gamma : γ in [0, 1), without unit: the decay of the average. Default 0.9.
     eps : ε ≥ 0, in units of g. With 0, a coordinate without any gradient so far rests (torch's is NaN).
         Default 1e-8.

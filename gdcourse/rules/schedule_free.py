@@ -15,7 +15,7 @@ class ScheduleFreeSGD(Rule):
 
     Parameters
     ----------
-    lr : η > 0, the step size, in units of θ² over units of J. Default 1.
+    lr : η ≥ 0, the step size, in units of θ² over units of J. Default 1.
     beta : β in (0, 1), without unit: how near to the average gradients are taken. With 0, θ could not be told
         from y. Default 0.9.
     weight_decay : λ ≥ 0, in units of J over θ². Default 0.
@@ -81,7 +81,7 @@ class ScheduleFree(Rule):
 
     Parameters
     ----------
-    lr : η > 0, in units of θ. Default 0.0025.
+    lr : η ≥ 0, in units of θ. Default 0.0025.
     beta1 : β₁ in (0, 1), without unit: how near to the average gradients are taken. With 0, θ could not be
         told from y. Default 0.9.
     beta2 : β₂ in [0, 1), without unit: the decay of the mean square. Default 0.999.

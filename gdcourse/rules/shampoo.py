@@ -15,7 +15,7 @@ class Shampoo(Rule):
 
     Parameters
     ----------
-    lr : η > 0, in units of θ where p is ¼.
+    lr : η ≥ 0, in units of θ where p is ¼.
     exponent : p ≥ 0, without unit. Default ¼, the paper's, with which the two together divide by the square
         root of squares, as Adagrad does.
     eps : ε ≥ 0, in units of g². With 0, what no gradient has reached rests. Default 1e-6.

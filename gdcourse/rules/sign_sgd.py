@@ -13,7 +13,7 @@ class SignSGD(Rule):
 
     Parameters
     ----------
-    lr : η > 0, the length of each coordinate's step, in units of θ. No default: it depends on θ.
+    lr : η ≥ 0, the length of each coordinate's step, in units of θ. No default: it depends on θ.
     gamma : γ in [0, 1), without unit: how much of the average survives a step. Default 0, no average.
 
     State: ``m``, with θ's shape, in units of g.

@@ -23,7 +23,7 @@ class SOAP(Rule):
 
     Parameters
     ----------
-    lr : η > 0, in units of θ. Default 0.003.
+    lr : η ≥ 0, in units of θ. Default 0.003.
     beta1 : β₁ in [0, 1), without unit: the decay of the mean. Default 0.95.
     beta2 : β₂ in [0, 1), without unit: the decay of v, L and R. Default 0.95.
     eps : ε ≥ 0, in units of g. With 0, directions that no gradient has reached move by what
