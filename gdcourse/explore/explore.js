@@ -688,6 +688,9 @@ function makeControl(host, control, id, go, quiet, stopAfter) {
     box.classList.remove("gd-playing");
     quiet(false);
   };
+  let held = 0; // where the finger came down: if the page scrolls under it, the slider goes back
+  input.addEventListener("pointerdown", () => (held = here));
+  input.addEventListener("pointercancel", () => go(name, held));
   input.addEventListener("input", () => {
     stop();
     go(name, input.valueAsNumber);
@@ -1023,12 +1026,11 @@ function keepRoom(texts) {
 }
 
 const NARROW = 560; // pixels: below, panels stand one under the other
-let figures = 0;
 
 /** Turn a figure's static picture into the figure. */
 export async function mount(root) {
   root.dataset.mounted = "yes";
-  const number = ++figures;
+  const number = (window.gdFigures = (window.gdFigures ?? 0) + 1); // of the page: this module may be in it twice
   const spec = JSON.parse(root.querySelector(".gd-data").textContent);
   const arrays = await unpack(spec.payload, spec.arrays);
   delete spec.payload;

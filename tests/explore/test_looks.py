@@ -19,8 +19,9 @@ PAGE = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8
 <meta name="viewport" content="width=device-width"><style>
 body {{ margin: 0; padding: 0 16px; font: 16px/1.65 system-ui, sans-serif; }}
 main {{ max-width: 688px; margin: auto; }}
-.output {{ overflow-x: auto; }}
-</style><main>{before}<div class="output">{figure}</div><p id="below">Text.</p>{after}</main></html>"""
+div.cell_output .output {{ overflow-x: auto; }}
+</style><main>{before}<div class="cell_output"><div class="output">{figure}</div></div>
+<p id="below">Text.</p>{after}</main></html>"""
 
 FAULTS = """figure => {
     const faults = new Set();
@@ -196,6 +197,44 @@ def test_a_finger_on_a_map_scrolls_the_page_and_drags_the_handle(browser, pages)
     state, box = state_of(drawn), drawn.locator("svg.gd-pad").bounding_box()
     tab.touchscreen.tap(box["x"] + 150, box["y"] + 40)
     assert state_of(drawn)["gamma"] > state["gamma"]
+    context.close()
+
+
+def test_a_swipe_that_begins_on_a_slider_scrolls_the_page_and_leaves_the_slider(browser, pages):
+    text = "<p>Text.</p>" * 40
+    context, tab, drawn = opened(browser, pages("schedules", text, text), PHONE, has_touch=True)
+    slider = drawn.locator("input[type=range]").first
+    slider.evaluate("input => input.scrollIntoView({block: 'center'})")
+    touch = context.new_cdp_session(tab)
+    before, state, box = scrolled(tab), state_of(drawn), slider.bounding_box()
+    x, y = box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2
+    swipe(tab, touch, x, y, 0, -120)
+    assert scrolled(tab) > before + 50 and state_of(drawn) == state
+    box = slider.bounding_box()
+    swipe(tab, touch, box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2, 10, 0)
+    assert state_of(drawn) != state
+    context.close()
+
+
+ADD = """html => {
+    const more = document.createElement("div");
+    more.innerHTML = html;
+    document.body.append(more);
+    for (const old of more.querySelectorAll("script")) {  // one that was set as text does not run
+        const script = document.createElement("script");
+        for (const { name, value } of old.attributes) script.setAttribute(name, value);
+        script.textContent = old.textContent;
+        old.replaceWith(script);
+    }
+}"""
+
+
+def test_figures_share_no_id_where_one_arrives_after_the_other_is_drawn(browser, pages):
+    context, tab, _ = opened(browser, pages("radam"), WIDE)
+    tab.evaluate(ADD, made("batch").html())
+    tab.wait_for_function("document.querySelectorAll('.gd-figure[data-ready]').length === 2")
+    ids = tab.evaluate("[...document.querySelectorAll('[id]')].map(node => node.id)")
+    assert len(ids) > 8 and len(set(ids)) == len(ids)
     context.close()
 
 
