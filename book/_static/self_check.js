@@ -15,17 +15,21 @@
     const text = part("textarea, input[type=text]");
     const say = (...parts) => says.replaceChildren(...parts.map((one) => (typeof one === "string" ? paragraph(one) : one)));
     const answer = () => text?.value ?? part("input:checked")?.value ?? "";
-    let { state = "", tries = 0, answer: last = "" } = kept(key);
-    const mark = () => { part(".gd-check-state").textContent = WORDS[state] ?? ""; card.dataset.state = state; };
+    let { state = "", tries = 0, answer: last = "", right } = kept(key);
+    const mark = () => {
+      const other = state === "solved" && right !== undefined && answer() !== right;
+      part(".gd-check-state").textContent = other ? "✓ solved, with another answer" : WORDS[state] ?? "";
+      card.dataset.state = state;
+    };
     const store = () => {
       if (kept(key).state === "solved") state = "solved"; // in another tab
-      keep(key, { state, tries, answer: answer() });
+      keep(key, { state, tries, answer: answer(), right });
       mark();
     };
 
-    mark();
     if (last && text) text.value = last;
     if (last && !text) for (const one of card.querySelectorAll("input")) one.checked = one.value === last;
+    mark();
     card.addEventListener("input", store);
 
     let turn = null;
@@ -46,6 +50,7 @@
       if (verdict.answered) {
         tries += verdict.right ? 0 : 1;
         state = verdict.right || state === "solved" ? "solved" : "tried";
+        if (verdict.right) right = answer();
         store();
       }
       const lines = verdict.text.replace(/\n  (?=\S)/g, " ").split("\n"); // unwrapped: the page is not 100 letters wide

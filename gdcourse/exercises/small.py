@@ -41,7 +41,12 @@ class Number(Exercise):
     def verdict(self, answer: Any) -> Verdict:
         value = number_from(answer) if isinstance(answer, str) else number(answer)
         if value is None:
-            raise Unread(POINT if with_comma(answer) else f"{short(answer)} is not a number.", answered=False)
+            raise Unread(
+                POINT
+                if with_comma(answer)
+                else f"{short(answer)} is not a number: give it alone, without its unit.",
+                answered=False,
+            )
         if not math.isfinite(value):
             raise Unread(f"{value} is not a number to compare with.", answered=False)
         if self.close(value, self.right):

@@ -138,6 +138,21 @@ def test_what_overshoots_still_walks_along_the_valley():
     assert abs(far[-1][0]) < 0.01 and all(abs(b[1]) > abs(a[1]) for a, b in pairwise(far))
 
 
+def later(text: str, bench: Bench) -> list[float]:
+    """The losses of steps 500 to 1,000."""
+    return run(text, bench.surface, 1000).losses[500:]
+
+
+def test_adadelta_is_thrown_out_later_and_with_a_fixed_numerator_it_is_not():
+    bench = Bench("adadelta")
+    assert max(later(bench.text, bench)) > 10 * max(later(bench.changed("Fix the numerator"), bench))
+
+
+def test_rmsprop_comes_to_hop_as_its_sign_does():
+    bench = Bench("rmsprop")
+    assert min(later(bench.text, bench)) > 0.01
+
+
 def test_the_long_memory_ends_on_the_other_side():
     bench = Bench("momentum")
     assert bench.run(bench.changed("Remember for longer")).path[-1][0] > 1
