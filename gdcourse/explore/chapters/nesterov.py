@@ -221,8 +221,8 @@ def nesterov() -> Figure:
             "slope where it stands, Nesterov where memory takes it: if that is too far, the slope already "
             "points back.",
             "{in_every@view:?}{has_memory:?}Momentum keeps γ = {gamma} in every direction, Nesterov less "
-            "as ηλ grows to 1, nothing there, and with the other sign beyond. Lines of the factor are theory, "
-            "points are runs.",
+            "as ηλ grows to 1, nothing there, and the other sign beyond. Lines of the factor are "
+            "theory, points are runs.",
             "{in_every@view:?}{no_memory:?}With γ = 0 both are gradient descent.",
             "{in_ring@view:?}γ = {gamma} and ηλ = {product} for both, from θ = 1, in one direction and "
             "without noise.",
