@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -200,6 +201,33 @@ class Matrices(Bucket):
 
 # ---- which parameters move together ----
 
+
+def check_shapes(parts: list[Part], rule: Rule) -> None:
+    """Check that what a rule keeps for each element has the parameters' shapes: side by side in one vector,
+    another's numbers would else be taken for it.
+
+    Raises
+    ------
+    RuntimeError : a parameter was given another shape after it had moved.
+    """
+    scope = scope_of(rule)
+    if scope == "tensor" or not parts:  # its state has shapes of its own
+        return
+    shapes = [part.param.shape for part in parts]
+    for name in memory_of(parts[0].state):
+        kept = [part.state.get(name) for part in parts]
+        if [getattr(x, "shape", None) for x in kept] == shapes:
+            continue
+        for shape, x in zip(shapes, kept, strict=True):
+            is_one_number = scope != "element" and isinstance(x, torch.Tensor) and x.numel() == 1
+            if isinstance(x, torch.Tensor) and x.shape != shape and not is_one_number:
+                raise RuntimeError(
+                    f"a parameter of shape {tuple(shape)} has {name!r} of shape {tuple(x.shape)} in its "
+                    "state: it was given another shape after it had moved; forget its state, by "
+                    "optimizer.state.pop(parameter), or make a new optimizer"
+                )
+
+
 Key = Callable[[Group], Any]
 """What must be the same of two parameters' states for them to move in one call."""
 
@@ -227,11 +255,13 @@ def buckets(parts: list[Part], rule: Rule, key: Key, compiles: bool) -> Iterator
         lists, alone = each(dense)
     elif joins(rule):
         lists, alone = joined(dense, key, scope == "all")
-    if scope == "all" and len(lists) + len(alone) + len(sparse) > 1:
+    moved_as_they_are = alone + sparse
+    in_one = len(lists) + len(moved_as_they_are) < 2 and all(p.param.ndim < 2 for p in moved_as_they_are)
+    if scope == "all" and not in_one:
         raise ValueError(
-            f"{type(rule).__name__} sums over all parameters of a group (scope = 'all'), and these "
-            "do not fit into one vector: they must be plain tensors of one dtype and device that share "
-            "no memory, with dense gradients, have had equally many, and have a state of their shape"
+            f"{type(rule).__name__} sums over all parameters of a group (scope = 'all'), and these do not "
+            f"fit into one vector: {_what_does_not_fit(parts, rule, key)}. Parameters that differ can have "
+            "groups of their own, over each of which is then summed"
         )
     whole = scope != "element"
     for some in lists:
@@ -262,6 +292,26 @@ def joined(parts: list[Part], key: Key, all_together: bool) -> tuple[list[list[P
     lists = [some for some in together.values() if len(some) >= MANY or all_together]
     inside = {id(part) for some in lists for part in some}
     return lists, [part for part in parts if id(part) not in inside]
+
+
+def _what_does_not_fit(parts: list[Part], rule: Rule, key: Key) -> str:
+    """Why some parameters cannot stand in one vector, as the first that differs shows it."""
+    storages = Counter([_storage(part.param) for part in parts if _lies_there(part.param)])
+    first = parts[0]
+    for param, state, grad in parts:
+        one = f"one of shape {tuple(param.shape)}"
+        if grad.layout is not torch.strided:
+            return f"{one} has a sparse gradient"
+        if not _lies_there(param):
+            return f"{one} is no plain tensor (distributed, say)"
+        if storages[_storage(param)] > 1:
+            return f"{one} shares its memory with another"
+        for what in ("dtype", "device"):
+            if (own := getattr(param, what)) != (other := getattr(first.param, what)):
+                return f"{one} has {what} {own}, and others {other}"
+        if key(state) != key(first.state):
+            return f"{one} has had another number of gradients (None at a step is none: let them be zeros)"
+    return f"{type(rule).__name__} has a state of another shape than theirs"
 
 
 def each(parts: list[Part]) -> tuple[list[list[Part]], list[Part]]:
@@ -307,6 +357,14 @@ PLAIN: set[type] = {torch.Tensor, torch.nn.Parameter}
 """What is a tensor and nothing more: not distributed, fake, or somebody's own kind."""
 
 
+@cache
+def _is_plain(kind: Any) -> bool:
+    """Whether a class of tensors only has a name of its own: it changes nothing that torch does with them."""
+    by_torch = kind.__torch_dispatch__ is torch.Tensor.__torch_dispatch__
+    return by_torch and kind.__torch_function__ is torch.nn.Parameter.__torch_function__
+
+
 def _lies_there(param: torch.Tensor) -> bool:
     """Whether a parameter's numbers lie in a memory of its own kind, as they are."""
-    return type(param) in PLAIN and param.layout is torch.strided and not param.is_neg()
+    is_plain = type(param) in PLAIN or _is_plain(type(param))
+    return is_plain and param.layout is torch.strided and not param.is_neg()

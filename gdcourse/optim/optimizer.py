@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import is_lazy
 
-from gdcourse.optim.bucket import Joined, Part, Single, buckets, joined
+from gdcourse.optim.bucket import Joined, Part, Single, buckets, check_shapes, joined
 from gdcourse.optim.groups import (
     COMMON,
     OPTIONS,
@@ -192,10 +192,12 @@ class RuleOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         moving = [self._moving(group) for group in self.param_groups]  # raises before anything has moved
+        begun = [[Part(param, self._begun(param), grad) for param, grad in some] for some in moving]
+        for parts in begun:
+            check_shapes(parts, self.rule)
         with Ways(self.compile and not self._failed) as ways:  # NumPy's views, torch, or a kernel
-            for group, with_grads in zip(self.param_groups, moving, strict=True):
+            for group, parts in zip(self.param_groups, begun, strict=True):
                 settings = settings_of(self.rule, group)  # the rule with the group's numbers of now
-                parts = [Part(param, self._begun(param), grad) for param, grad in with_grads]
                 for bucket in buckets(parts, self.rule, settings.stage, self.compile):
                     t, before = settings.stage(bucket.states[0])
                     values = settings.at(t, before)  # what the rule's own `at` gives for step t, among others
@@ -219,6 +221,11 @@ class RuleOptimizer(torch.optim.Optimizer):
                 continue
             if grad.layout is not torch.strided:
                 self._check_sparse(param, group)
+            if grad.shape != param.shape:
+                raise RuntimeError(
+                    f"a parameter of shape {tuple(param.shape)} has a gradient of shape {tuple(grad.shape)}: "
+                    "it was given another shape since; compute its gradient anew"
+                )
             if param.is_inference() and not torch.is_inference_mode_enabled():
                 raise RuntimeError(
                     "Inplace update to inference tensor outside InferenceMode is not allowed. The parameter "

@@ -349,3 +349,87 @@ def test_a_count_that_is_written_beside_a_state_that_is_dropped_counts_too(compi
     walk(fresh[:1], gd.optim.Adam(fresh[:1], compile=compile), 1, first=6)
     walk(old, optimizer, 1, first=6)
     assert gap([fresh[0], *old[1:]], params) == 0
+
+
+class OfTheirOwn(torch.nn.Parameter):
+    """A class that has only a name of its own."""
+
+
+@pytest.mark.parametrize(
+    "rule", [gd.Clipped(gd.GradientDescent(1.0)), gd.SAM(gd.Momentum(0.1), 0.05), gd.Prodigy()]
+)
+def test_a_class_of_parameters_with_only_a_name_of_its_own_is_summed_over_whole(rule):
+    start, grad = torch.randn(16, 8), 10 * torch.randn(16, 8)
+    ends = []
+    for kind in (torch.nn.Parameter, OfTheirOwn):
+        param = kind(start.clone())
+        param.grad = grad.clone()
+        gd.optim.from_rule(rule, [param]).step()
+        ends.append(param.detach())
+    assert not ends[0].equal(start) and ends[0].equal(ends[1])
+
+
+def test_what_is_no_plain_tensor_is_not_summed_over_row_by_row():
+    param = torch.nn.Parameter(torch._neg_view(torch.randn(16, 8)))
+    param.grad = torch.randn(16, 8)
+    before = param.detach().clone()
+    optimizer = gd.optim.from_rule(gd.Clipped(gd.GradientDescent(1.0)), [param])
+    with pytest.raises(ValueError, match=r"one of shape \(16, 8\) is no plain tensor"):
+        optimizer.step()
+    assert param.equal(before)
+
+
+def test_what_does_not_fit_into_one_vector_is_named():
+    def stepped(change):
+        a, b = (torch.nn.Parameter(torch.randn(n, 3)) for n in (4, 5))
+        params = change(a, b) or [a, b]
+        optimizer = gd.optim.from_rule(gd.Clipped(gd.GradientDescent(1.0)), params)
+        for last in (False, True):
+            for param in params:
+                param.grad = torch.randn_like(param) if last or param is not b else None
+            optimizer.step()
+
+    with pytest.raises(ValueError, match=r"one of shape \(5, 3\) has had another number of gradients"):
+        stepped(lambda a, b: None)
+    with pytest.raises(
+        ValueError, match=r"one of shape \(2,\) has dtype torch.float64, and others torch.float32"
+    ):
+        stepped(lambda a, b: [a, torch.nn.Parameter(torch.randn(2).double())])
+    with pytest.raises(ValueError, match=r"one of shape \(4, 3\) shares its memory with another"):
+        stepped(lambda a, b: [a, torch.nn.Parameter(a.detach()[0])])
+
+
+TWO_UNITS_MOVE = [(6, 4), (6,), (6, 4), (6,)], [(4, 4), (4,), (8, 4), (8,)]
+
+
+@pytest.mark.parametrize(
+    "shapes", [TWO_UNITS_MOVE, ([(6, 4)] + 4 * [(3,)], [(4, 6)] + 4 * [(3,)]), ([(5, 4)], [(1, 4)])]
+)
+@pytest.mark.parametrize("name", ["SGD", "Momentum", "Adam", "ScheduleFree", "LAMB", "Prodigy"])
+def test_a_parameter_that_was_given_another_shape_is_named_and_nothing_moves(name, shapes):
+    params = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes[0]]
+    settings = {} if name == "Prodigy" else {"lr": 0.1}
+    optimizer = getattr(gd.optim, name)(params, **settings)
+    give_gradients(params, 0)
+    optimizer.step()
+    for param, shape in zip(params, shapes[1], strict=True):
+        param.grad = None
+        param.data = torch.randn(shape)
+    give_gradients(params, 1)
+    before = [x.clone() for x in all_of(params, optimizer)]
+    if name == "SGD":  # which keeps nothing
+        optimizer.step()
+        return
+    with pytest.raises(RuntimeError, match="was given another shape after it had moved"):
+        optimizer.step()
+    assert all(a.equal(b) for a, b in zip(all_of(params, optimizer), before, strict=True))
+
+
+def test_a_gradient_of_another_shape_is_not_taken_for_anothers():
+    params = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (3,), (3,), (3,))]
+    for param in params:
+        param.grad = torch.ones_like(param)
+    params[0].data, params[1].data = torch.zeros(3), torch.zeros(4)
+    with pytest.raises(RuntimeError, match=r"shape \(3,\) has a gradient of shape \(2, 2\)"):
+        gd.optim.SGD(params, lr=1.0).step()
+    assert not any(param.any() for param in params)
