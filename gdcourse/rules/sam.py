@@ -30,7 +30,8 @@ class SAM(Around):
 
     Source: Foret, Kleiner, Mobahi and Neyshabur (2021), Algorithm 1.
     torch has none; ``pytorch_optimizer.SAM(params, torch.optim.SGD, rho=rho, lr=lr)`` is SAM around gradient
-    descent, for parameters that are in one group: its norm is over all groups. optax: ``optax.contrib.sam``,
+    descent, for parameters that are in one group, of one dtype and with gradients at the same steps: its norm
+    is over all groups, and the others are refused here. optax: ``optax.contrib.sam``,
     of the same period, whose climb is a gradient step with a normalised gradient.
 
     Examples
