@@ -342,7 +342,12 @@ def test_progress_is_shown_saved_deleted_and_loaded_again(browser, guarded, tmp_
         saved = tmp_path / "progress.json"
         download.value.save_as(saved)
         kept = json.loads(saved.read_text())
-        assert kept["gd-exercise:momentum.steady"] == {"state": "solved", "tries": 0, "answer": "10"}
+        assert kept["gd-exercise:momentum.steady"] == {
+            "state": "solved",
+            "tries": 0,
+            "answer": "10",
+            "right": "10",
+        }
 
         tab.evaluate("localStorage.setItem('another', 'stays')")
         tab.once("dialog", lambda dialog: dialog.dismiss())

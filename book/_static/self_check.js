@@ -17,8 +17,8 @@
     const answer = () => text?.value ?? part("input:checked")?.value ?? "";
     let { state = "", tries = 0, answer: last = "", right } = kept(key);
     const mark = () => {
-      const other = state === "solved" && right !== undefined && answer() !== right;
-      part(".gd-check-state").textContent = other ? "✓ solved, with another answer" : WORDS[state] ?? "";
+      const other = state === "solved" && answer() !== (right ??= answer()); // older records do not have it
+      part(".gd-check-state").textContent = other ? "✓ solved, by another answer" : WORDS[state] ?? "";
       card.dataset.state = state;
     };
     const store = () => {

@@ -127,8 +127,7 @@
       const from = lines.slice(0, number - 1).join("\n").length + (number > 1 ? 1 : 0);
       text.focus();
       text.setSelectionRange(from, from + lines[number - 1].length);
-      const { top, height } = text.getBoundingClientRect(), at = top + (height * number) / text.rows;
-      if (at < 90 || at > innerHeight - 30) scrollBy(0, at - innerHeight / 2); // not below the page's header
+      text.scrollIntoView({ block: "center" }); // not below the page's header
     };
 
     const show = (own, theirs) => {
@@ -162,8 +161,7 @@
     // On a phone the changes stand a screen below what is said to them, and the editor fills the one above.
     const reveal = () => {
       const { top } = says.getBoundingClientRect();
-      if (top < 60) says.scrollIntoView();
-      else if (top > innerHeight - 60) says.scrollIntoView({ block: "center" });
+      if (top < 60 || top > innerHeight - 60) says.scrollIntoView({ block: "center" });
     };
     const asked = async () => {
       await python.loaded(box.dataset, bar, say);
