@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -12,7 +12,15 @@ import torch
 
 from gdcourse import rules
 from gdcourse.optim.groups import Group, memory_of, number
-from gdcourse.optim.optimizer import RuleOptimizer, first_state, holding, kind_of, synchronise, to_be_kept
+from gdcourse.optim.optimizer import (
+    RuleOptimizer,
+    elsewhere,
+    first_state,
+    holding,
+    kind_of,
+    synchronise,
+    to_be_kept,
+)
 from gdcourse.optim.state_dict import check_is_one, check_parts, check_torchs, shapes_of
 from gdcourse.optim.together import Together
 from gdcourse.optim.update import SLOW, Ways, former, never_traced, working_dtype
@@ -85,6 +93,8 @@ class Lookahead(torch.optim.Optimizer):
     rule: rules.Lookahead
     pullback_momentum: str
     steps: int
+    _at_slow = False
+    """Whether the parameters hold the slow weights at present."""
 
     @rules.hinted
     def __init__(
@@ -132,6 +142,7 @@ class Lookahead(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the inner optimizer, and a synchronisation if it was the k-th, 2k-th, …"""
+        self._refuse_at_slow("step")
         with to_be_kept():
             begin = {param: self._beginning(param) for param in self._params() if param not in self.state}
         loss = self.optimizer.step(closure)
@@ -199,14 +210,43 @@ class Lookahead(torch.optim.Optimizer):
     @contextmanager
     def slow_weights(self) -> Iterator[None]:
         """Inside, the parameters hold the slow weights; afterwards, even if the body raised, the fast ones,
-        bit for bit. Do not step inside."""
+        bit for bit.
+
+        What is saved inside is for use, as with `RuleOptimizer.at_theta`.
+
+        Raises
+        ------
+        RuntimeError : inside, a step, `at_theta`, a checkpoint or a copy.
+        """
+        if self._at_slow:
+            yield
+            return
         with holding({param: state[SLOW] for param, state in self.state.items()}):
+            self._at_slow = True
+            try:
+                yield
+            finally:
+                self._at_slow = False
+
+    def _refuse_at_slow(self, what: str) -> None:
+        if self._at_slow:
+            raise elsewhere("slow_weights", what)
+
+    @contextmanager
+    def at_theta(self) -> Iterator[None]:
+        """Inside, the parameters hold the fast weights θ, where the inner optimizer keeps another point in
+        them, as with `RuleOptimizer.at_theta`; around one of torch's they do so anyway."""
+        self._refuse_at_slow("at_theta")
+        inner = self.optimizer
+        with inner.at_theta() if isinstance(inner, RuleOptimizer) else nullcontext():
             yield
 
     def state_dict(self) -> Group:
         """The inner optimizer's, with more in it: in each parameter's state the slow weights and the former
         moments, by the names that they have in ``state``; in each group, under names that begin with
-        ``lookahead_``, its kind, k, α, pullback_momentum and the number of steps."""
+        ``lookahead_``, its kind, k, α, pullback_momentum and the number of steps. Not inside `slow_weights`,
+        nor inside `at_theta`."""
+        self._refuse_at_slow("state_dict")
         for before in self._optimizer_state_dict_pre_hooks.values():
             before(self)
         state_dict = self.optimizer.state_dict()
@@ -235,7 +275,9 @@ class Lookahead(torch.optim.Optimizer):
         TypeError, ValueError : it is not a Lookahead's, or one around another optimizer, or does not fit;
             then nothing was loaded. Whether the inner state has the right names and shapes is known of
             optimizers of this package and torch's; one from elsewhere finds out at its next step.
+        RuntimeError : inside `slow_weights` or `at_theta`.
         """
+        self._refuse_at_slow("load_state_dict")
         check_is_one(state_dict)
         state_dict = dict(state_dict)
         for before in self._optimizer_load_state_dict_pre_hooks.values():
@@ -310,6 +352,7 @@ class Lookahead(torch.optim.Optimizer):
             raise ValueError(f"loaded state dict has no slow weights for parameter {missing[0]}, which moved")
 
     def __getstate__(self) -> Group:
+        self._refuse_at_slow("a copy")
         own = {name: getattr(self, name) for name in ("optimizer", "rule", "pullback_momentum", "steps")}
         return {**own, "state": defaultdict(dict, {p: _snapshot(state) for p, state in self.state.items()})}
 

@@ -116,9 +116,14 @@ TWINS_NAME = {"GradientDescent": "SGD", "Momentum": "SGD", "Nesterov": "SGD"}
 
 
 LOOKS = """The parameters are the points at which the rule takes its gradient (`look`), not θ. θ is
-``optimizer.theta(p)``; to evaluate or save there, use ``with optimizer.at_theta(): ...``. Under a schedule
-the gradient of step t is taken where the hyperparameters of step t−1 put it: the point was set before those
-of step t were known.
+``optimizer.theta(p)``; to evaluate there, or to save weights for use, write
+``with optimizer.at_theta(): ...``. A checkpoint to go on from, of model and optimizer, is saved outside. A
+trainer that evaluates by itself does so at the parameters as they are: enter ``at_theta`` around it, as in a
+subclass of Hugging Face's ``Trainer`` whose ``evaluate`` calls ``super().evaluate(...)`` inside (its
+``self.optimizer`` may be a wrapper, with this one as ``self.optimizer.optimizer``).
+
+Under a schedule the gradient of step t is taken where the hyperparameters of step t−1 put it: the point was
+set before those of step t were known.
 
 """
 CYCLES = """It has no momentum for a schedule to cycle: give `torch.optim.lr_scheduler.OneCycleLR` and

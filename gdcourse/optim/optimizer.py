@@ -25,6 +25,7 @@ from gdcourse.optim.groups import (
     has,
     look_names,
     looked_by,
+    looks,
     memory_of,
     number,
     settings_of,
@@ -126,6 +127,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         ``differentiable=True``; an argument of torch's that chooses another formula.
     """
 
+    _at_theta = False
+    """Whether the parameters hold θ at present."""
+
     def __init_subclass__(cls, **settings: Any) -> None:
         super().__init_subclass__(**settings)
         if "__init__" in vars(cls):
@@ -187,6 +191,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step. ``closure``, if given, computes the loss and its gradients anew; its loss is returned."""
+        self._refuse_at_theta("step")
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -286,6 +291,8 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _rests_on(self, param: torch.Tensor) -> Rule:
         """The rule by which a parameter's point was made of θ; one that does not look ahead for a point that
         is θ."""
+        if self._at_theta:
+            return Rule()
         state = self.state.get(param)
         return as_before(self.rule, looked_by(look_names(self.rule), state)) if state else Rule()
 
@@ -297,6 +304,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def set_theta(self, param: torch.Tensor, theta: torch.Tensor) -> None:
         """Put the parameter where its θ is the given one; the state stays."""
+        self._refuse_at_theta("set_theta")
         theta = theta.to(working_dtype(param))
         param.copy_(self._rests_on(param).look(theta, memory_of(self.state.get(param, {}))))
 
@@ -306,11 +314,30 @@ class RuleOptimizer(torch.optim.Optimizer):
 
         Where a rule takes its gradient elsewhere than at θ, the parameters are that point, and this is where
         to evaluate: Nesterov, both Schedule-Free, and SAM between its two gradients, inside another rule as
-        well. For the others nothing changes. Do not step inside.
+        well. For the others nothing changes. A block inside another changes nothing either.
+
+        The model's weights that are saved inside are for use, not for going on: the optimizer's state belongs
+        to the point that comes back. So a checkpoint of both is saved, and loaded, outside.
+
+        Raises
+        ------
+        RuntimeError : inside, a step or `set_theta`; and where the point is not θ, a checkpoint or a copy.
         """
+        if self._at_theta:
+            yield
+            return
         params = [param for group in self.param_groups for param in group["params"]]
         with holding({param: self.theta(param) for param in params}):
-            yield
+            self._at_theta = True
+            try:
+                yield
+            finally:
+                self._at_theta = False
+
+    def _refuse_at_theta(self, what: str, only_ahead: bool = False) -> None:
+        """Raise inside `at_theta`; with ``only_ahead``, only for a rule whose point is not θ."""
+        if self._at_theta and (looks(self.rule) or not only_ahead):
+            raise elsewhere("at_theta", what)
 
     def load_state_dict(self, state_dict: Group) -> None:
         """Load what `state_dict` gave, or what torch's own optimizer did where its state means the same:
@@ -323,7 +350,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         ------
         TypeError, ValueError : it is another optimizer's, or something in it is missing, unknown, out of
             range or of another shape. Then nothing was loaded.
+        RuntimeError : inside `at_theta`.
         """
+        self._refuse_at_theta("load_state_dict", only_ahead=True)
         check_is_one(state_dict)
         saved: Group = {}
 
@@ -363,7 +392,9 @@ class RuleOptimizer(torch.optim.Optimizer):
             group.update({name: copied(value) for name, value in group.items() if name != "params"})
 
     def state_dict(self) -> Group:
-        """As torch's, and the rule's name; a snapshot: neither steps nor schedules change it later."""
+        """As torch's, and the rule's name; a snapshot: neither steps nor schedules change it later. Inside
+        `at_theta` a RuntimeError, where the point is not θ."""
+        self._refuse_at_theta("state_dict", only_ahead=True)
         first = self.register_state_dict_post_hook(lambda _, saved: self._saved(saved), prepend=True)
         try:
             return super().state_dict()
@@ -387,6 +418,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         return to_torch(self.rule, self.state_dict())
 
     def __getstate__(self) -> Group:
+        self._refuse_at_theta("a copy", only_ahead=True)
         state = super().__getstate__()
         own = {"rule": self.rule, "compile": self.compile}
         return {**state, "state": defaultdict(dict, _snapshot(state["state"])), **own}
@@ -464,6 +496,15 @@ def _check_how(**given: Any) -> None:
     for name, value in given.items():
         if value:
             raise ValueError(f"Invalid {name}: {value!r} (not supported: {WHY_NOT[name]})")
+
+
+def elsewhere(block: str, what: str) -> RuntimeError:
+    """What to raise where a block holds the parameters at another point than the optimizer's own."""
+    return RuntimeError(
+        f"{what} inside {block}(): the optimizer's state belongs to the point that comes back when the block "
+        "ends: step, save, load and copy after the block. Inside, evaluate, and save the model's weights "
+        "alone: they are for use, not for going on"
+    )
 
 
 @contextmanager

@@ -158,8 +158,8 @@ class Together(torch.optim.Optimizer):
 
     @contextmanager
     def at_theta(self) -> Iterator[None]:
-        """Inside, the parameters hold θ where an optimizer of this package keeps another point in them (see
-        `RuleOptimizer.at_theta`); afterwards what they held before."""
+        """Inside, the parameters hold θ where an optimizer of this package, or one inside a Lookahead, keeps
+        another point in them (see `RuleOptimizer.at_theta`); afterwards what they held before."""
         with ExitStack() as stack:
             for one in self.optimizers:
                 if hasattr(one, "at_theta"):

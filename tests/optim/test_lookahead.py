@@ -138,6 +138,46 @@ def test_slow_weights_come_and_go(make):
     assert torch.equal(optimizer.state[param]["slow"], slow)
 
 
+@pytest.mark.parametrize("make", [gd.optim.Nesterov, gd.optim.ScheduleFree, torch.optim.SGD])
+def test_at_theta_is_where_the_fast_weights_are(make):
+    param = a_parameter()
+    optimizer = gd.optim.Lookahead(make([param], lr=0.03), 100)
+    points = walk(param, optimizer, 5)
+    ours = make is not torch.optim.SGD
+    theta = optimizer.optimizer.theta(param) if ours else points[-1]
+    with optimizer.at_theta(), optimizer.at_theta():
+        assert torch.equal(param, theta) and torch.equal(param, points[-1]) != ours
+        if ours:
+            with pytest.raises(RuntimeError, match="state_dict inside"):
+                optimizer.state_dict()
+        with optimizer.slow_weights():
+            assert torch.equal(param, points[0])
+        assert torch.equal(param, theta)
+    assert torch.equal(param, points[-1])
+
+
+@pytest.mark.parametrize("make", [gd.optim.Nesterov, torch.optim.SGD])
+def test_at_the_slow_weights_nothing_goes_on(make):
+    param = a_parameter()
+    optimizer = gd.optim.Lookahead(make([param], lr=0.03), 3)
+    walk(param, optimizer, 5)
+    saved, point = optimizer.state_dict(), param.detach().clone()
+    refused = {
+        "step": optimizer.step,
+        "state_dict": optimizer.state_dict,
+        "load_state_dict": lambda: optimizer.load_state_dict(saved),
+        "at_theta": lambda: optimizer.at_theta().__enter__(),
+        "a copy": lambda: copy.deepcopy(optimizer),
+    }
+    for what, call in refused.items():
+        with optimizer.slow_weights(), pytest.raises(RuntimeError, match=f"{what} inside slow_weights"):
+            call()
+        with pytest.raises(RuntimeError), optimizer.slow_weights(), optimizer.slow_weights():
+            call()
+        assert torch.equal(param, point) and optimizer.steps == 5
+    optimizer.load_state_dict(optimizer.state_dict())
+
+
 def test_slow_weights_start_where_the_first_step_starts():
     """Loading a model after making its optimizer is common; the slow weights must not be older."""
     param = a_parameter()

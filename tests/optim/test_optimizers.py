@@ -16,12 +16,14 @@ from tests.optimizers import (
     MAKERS,
     ORACLES,
     RULE_OF,
+    equal,
     give_gradients,
     mostly,
     pair_of,
     parameters,
     rate,
     through_a_file,
+    twins_of,
     values,
     walk,
 )
@@ -473,6 +475,63 @@ def test_at_theta_restores_the_look_ahead_point_even_after_an_error():
             assert not torch.equal(p, point)
         raise KeyError
     assert all(torch.equal(p, point) for p, point in zip(params, points, strict=True))
+
+
+@pytest.mark.parametrize(
+    "rule", [gd.Nesterov(0.03), gd.ScheduleFree(0.03), gd.SAM(gd.Momentum(0.03)), gd.Adam(0.03)]
+)
+def test_an_at_theta_inside_another_changes_nothing(rule):
+    params = parameters()
+    optimizer = gd.optim.from_rule(rule, params)
+    walk(params, optimizer, 5)
+    points, thetas = values(params), [optimizer.theta(p) for p in params]
+    with optimizer.at_theta():
+        with pytest.raises(KeyError), optimizer.at_theta():
+            assert equal(params, thetas)
+            raise KeyError
+        assert equal(params, thetas) and equal([optimizer.theta(p) for p in params], thetas)
+    assert equal(params, points) and equal([optimizer.theta(p) for p in params], thetas)
+    walk(params, optimizer, 1, first=6)
+    assert not equal(params, points)
+
+
+@pytest.mark.parametrize("rule", [gd.Nesterov(0.03), gd.ScheduleFree(0.03), gd.SAM(gd.Momentum(0.03))])
+def test_at_theta_refuses_what_would_go_on_from_there(rule):
+    """The state belongs to the point that comes back: saved with θ, or loaded or moved there, a run would go
+    on elsewhere."""
+    params = parameters()
+    optimizer = gd.optim.from_rule(rule, params)
+    walk(params, optimizer, 3)
+    saved, points, calls = optimizer.state_dict(), values(params), []
+    refused = {
+        "step": lambda: optimizer.step(lambda: calls.append(1)),
+        "state_dict": optimizer.state_dict,
+        "load_state_dict": lambda: optimizer.load_state_dict(saved),
+        "set_theta": lambda: optimizer.set_theta(params[0], params[0]),
+        "a copy": lambda: copy.deepcopy(optimizer),
+    }
+    for what, call in refused.items():
+        with optimizer.at_theta(), pytest.raises(RuntimeError, match=f"{what} .*after the block.*weights"):
+            call()
+    assert equal(params, points) and not calls
+    twins = twins_of(params)
+    twin = gd.optim.from_rule(rule, twins)
+    twin.load_state_dict(optimizer.state_dict())
+    walk(params, optimizer, 3, first=4)
+    walk(twins, twin, 3, first=4)
+    assert equal(params, twins)
+
+
+def test_where_the_point_is_theta_at_theta_refuses_no_checkpoint():
+    params = parameters()
+    optimizer = gd.optim.Adam(params)
+    walk(params, optimizer, 3)
+    with optimizer.at_theta():
+        saved = optimizer.state_dict()
+        optimizer.load_state_dict(saved)
+        with pytest.raises(RuntimeError, match="step inside"):  # at_theta's end would undo it
+            optimizer.step()
+    assert saved["state"].keys() == optimizer.state_dict()["state"].keys()
 
 
 def test_set_theta_is_the_inverse_of_theta():

@@ -162,12 +162,26 @@ def test_at_theta_is_each_ones():
     walk(params, optimizer, 4)
     points, nesterov = values(params), optimizer.optimizers[1]
     with optimizer.at_theta():
-        assert equal([params[1], params[3]], [nesterov.theta(p) for p in (params[1], params[3])]) is False
+        assert equal([params[1], params[3]], [nesterov.theta(p) for p in (params[1], params[3])])
         inside = values(params)
     assert equal(params, points) and equal([inside[0], inside[2]], [points[0], points[2]])
     for i in (1, 3):
         torch.testing.assert_close(inside[i], nesterov.theta(params[i]), rtol=0, atol=0)
         assert not torch.equal(inside[i], points[i])
+
+
+def test_at_theta_reaches_through_a_lookahead():
+    params = parameters(*SHAPES)
+    hidden, rest = split(params)
+    around = gd.optim.Lookahead(gd.optim.Nesterov(rest, lr=0.1), k=100)
+    optimizer = Together(gd.optim.Muon(hidden, lr=0.1), around)
+    walk(params, optimizer, 4)
+    thetas, points = [around.optimizer.theta(p) for p in rest], values(rest)
+    with optimizer.at_theta(), optimizer.at_theta():
+        assert equal(rest, thetas) and not equal(rest, points)
+        with pytest.raises(RuntimeError, match="state_dict inside at_theta"):
+            optimizer.state_dict()
+    assert equal(rest, points)
 
 
 # ---- groups and states ----
