@@ -138,6 +138,12 @@ class Lookahead(torch.optim.Optimizer):
         """Add a parameter group to the inner optimizer; its φ starts where it is at its first step."""
         self.optimizer.add_param_group(param_group)
 
+    def check_step(self) -> None:
+        """Raise what the optimizer inside would raise at a step before it has moved anything."""
+        self._refuse_at_slow("step")
+        if isinstance(self.optimizer, RuleOptimizer) and not self._optimizer_step_pre_hooks:
+            self.optimizer.check_step()
+
     @never_traced
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

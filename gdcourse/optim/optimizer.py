@@ -19,6 +19,7 @@ from gdcourse.optim.groups import (
     OPTIONS,
     Group,
     as_before,
+    Settings,
     check_group,
     check_params,
     check_rule,
@@ -196,13 +197,12 @@ class RuleOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        moving = [self._moving(group) for group in self.param_groups]  # raises before anything has moved
-        begun = [[Part(param, self._begun(param), grad) for param, grad in some] for some in moving]
+        ready = self._ready()  # raises before anything has moved
+        begun = [[Part(param, self._begun(param), grad) for param, grad in some] for _, some in ready]
         for parts in begun:
             check_shapes(parts, self.rule)
         with Ways(self.compile and not self._failed) as ways:  # NumPy's views, torch, or a kernel
-            for group, parts in zip(self.param_groups, begun, strict=True):
-                settings = settings_of(self.rule, group)  # the rule with the group's numbers of now
+            for (settings, _), parts in zip(ready, begun, strict=True):
                 for bucket in buckets(parts, self.rule, settings.stage, self.compile):
                     t, before = settings.stage(bucket.states[0])
                     values = settings.at(t, before)  # what the rule's own `at` gives for step t, among others
@@ -212,6 +212,16 @@ class RuleOptimizer(torch.optim.Optimizer):
         return loss
 
     def _moving(self, group: Group) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def check_step(self) -> None:
+        """Raise what a step would before it has moved anything; nothing if a hook may yet change things."""
+        self._refuse_at_theta("step")
+        if not self._optimizer_step_pre_hooks:
+            self._ready()
+
+    def _ready(self) -> list[tuple[Settings, list[tuple[torch.Tensor, torch.Tensor]]]]:
+        """For each group, the rule with its numbers of now, and its parameters that move, with gradients."""
+        return [(settings_of(self.rule, group), self._moving(group)) for group in self.param_groups]
+
         """Each parameter of a group that has a gradient, with that.
 
         Raises

@@ -72,7 +72,11 @@ class Together(torch.optim.Optimizer):
     For partners that share a model, such as Muon on the hidden matrices and Adam on the rest. A training
     loop, a schedule or a scaler of gradients sees one optimizer: ``param_groups`` are all of theirs, in
     order, and the same objects; a schedule of a function multiplies each group's own rate, and a list of
-    functions has one for each group.
+    functions has one for each group. `torch.optim.lr_scheduler.OneCycleLR` and ``CyclicLR`` cycle a momentum
+    that all of them have under one name, ``momentum`` or ``betas``; else give them ``cycle_momentum=False``.
+
+    What an optimizer of this package refuses before it moves, such as a sparse gradient, is found before any
+    of them has moved. What one of torch's refuses, or a hook, is found at its turn: name it first.
 
     A checkpoint is one of the usual form, with the parameters numbered through all of them. Lookahead goes
     around each of them, not around a Together.
@@ -159,6 +163,9 @@ class Together(torch.optim.Optimizer):
     @contextmanager
     def at_theta(self) -> Iterator[None]:
         """Inside, the parameters hold θ where an optimizer of this package, or one inside a Lookahead, keeps
+        for one in self.optimizers:
+            if hasattr(one, "check_step"):
+                one.check_step()
         another point in them (see `RuleOptimizer.at_theta`); afterwards what they held before."""
         with ExitStack() as stack:
             for one in self.optimizers:

@@ -158,6 +158,41 @@ def test_hooks_run_around_it_and_around_each():
 
 
 def test_at_theta_is_each_ones():
+@pytest.mark.parametrize("around", [lambda one: one, gd.optim.Lookahead], ids=["itself", "in Lookahead"])
+@pytest.mark.parametrize(
+    ("spoil", "error", "said"),
+    [
+        (lambda p, group: setattr(p, "grad", p.grad.to_sparse()), RuntimeError, "sparse gradients"),
+        (lambda p, group: group.update(lr=torch.ones(2)), ValueError, "lr must be 1-element"),
+    ],
+)
+def test_what_one_of_them_refuses_is_found_before_any_has_moved(around, spoil, error, said):
+    params, before = parameters(*SHAPES), parameters(*SHAPES)
+    hidden, rest = split(params)
+    optimizer = Together(torch.optim.SGD(hidden, lr=0.1), around(gd.optim.Adam(rest)))
+    give_gradients(params, 1)
+    spoil(rest[-1], optimizer.param_groups[-1])
+    with pytest.raises(error, match=said):
+        optimizer.step()
+    assert equal(params, before)
+
+
+@pytest.mark.parametrize("at", ["its own", "the Lookahead's", "inside"])
+def test_a_hook_of_ones_own_may_mend_its_gradients(at):
+    params, before = parameters(*SHAPES), parameters(*SHAPES)
+    hidden, rest = split(params)
+    inner = gd.optim.Adam(rest)
+    outer = inner if at == "its own" else gd.optim.Lookahead(inner)
+    optimizer = Together(gd.optim.Muon(hidden), outer)
+    give_gradients(params, 1)
+    rest[0].grad = rest[0].grad.to_sparse()
+    (inner if at == "inside" else outer).register_step_pre_hook(
+        lambda *_: setattr(rest[0], "grad", rest[0].grad.to_dense())
+    )
+    optimizer.step()
+    assert not any(torch.equal(p, q) for p, q in zip(params, before, strict=True))
+
+
     params, optimizer = made(PAIRS["one looks ahead"])
     walk(params, optimizer, 4)
     points, nesterov = values(params), optimizer.optimizers[1]
