@@ -121,12 +121,20 @@ class Together(torch.optim.Optimizer):
         self.__setstate__({"optimizers": tuple(optimizers)})
 
     @property
-    def param_groups(self) -> list[Group]:  # type: ignore[override]
-        return [group for one in self.optimizers for group in one.param_groups]
+    def param_groups(self) -> list[Group]:
+        return _Groups(group for one in self.optimizers for group in one.param_groups)
 
-    @property
-    def state(self) -> MutableMapping[torch.Tensor, Any]:  # type: ignore[override]
+    @param_groups.setter
+    def param_groups(self, groups: Any) -> None:
+        raise _not_here("param_groups")
+
+    @property  # type: ignore[override]
+    def state(self) -> MutableMapping[torch.Tensor, Any]:
         return _States(self.optimizers)
+    @state.setter
+    def state(self, state: Any) -> None:
+        raise _not_here("state")
+
 
     @property
     def defaults(self) -> Group:  # type: ignore[override]
@@ -262,13 +270,44 @@ class _States(MutableMapping):
         for one in self.optimizers:
             if param in one.state or any(p is param for group in one.param_groups for p in group["params"]):
                 return one.state
-        raise KeyError(param)
+        shape = tuple(getattr(param, "shape", ()))
+        raise KeyError(f"a parameter of shape {shape} is none of the optimizers'")
 
     def __getitem__(self, param: Any) -> Any:
         return self._of(param)[param]
 
     def __setitem__(self, param: Any, value: Any) -> None:
         self._of(param)[param] = value
+def _tells(own: Any) -> bool:
+    """Whether an entry of a checkpoint's "together" has what it must."""
+    kinds = {"kind": str, "groups": int, "others": dict}
+    fits = isinstance(own, dict) and all(isinstance(own.get(name), kind) for name, kind in kinds.items())
+    return fits and own["groups"] >= 0
+
+
+def _not_here(name: str) -> AttributeError:
+    return AttributeError(
+        f"a Together's {name} is made of its optimizers': set that of each, as in "
+        f"optimizer.optimizers[1].{name} = ..."
+    )
+
+
+class _Groups(list):
+    """The groups of all. The list is made anew each time, so that an edit would be lost."""
+
+    def _refused(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(
+            "a Together's param_groups is made of its optimizers': edit that of one of them, as in "
+            "optimizer.optimizers[1].param_groups.pop(), or call its add_param_group"
+        )
+
+    append = extend = insert = pop = remove = clear = reverse = sort = _refused
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refused
+
+    def __reduce__(self) -> Any:
+        return list, ([*self],)  # a copy is a list like any other
+
+
 
     def __delitem__(self, param: Any) -> None:
         del self._of(param)[param]
@@ -290,6 +329,17 @@ def _check_one(one: Any) -> None:
     if isinstance(one, Together):
         raise ValueError("Invalid optimizer: a Together in a Together is not supported: give all to one")
     if isinstance(one, torch.optim.LBFGS):
+    # An optimizer's own mapping makes the state that it is asked for.
+
+    def get(self, param: Any, default: Any = None) -> Any:
+        return next((one.state[param] for one in self.optimizers if param in one.state), default)
+
+    def pop(self, param: Any, *default: Any) -> Any:
+        return default[0] if default and param not in self else self._of(param).pop(param)
+
+    def setdefault(self, param: Any, default: Any = None) -> Any:
+        return self._of(param).setdefault(param, default)
+
         raise ValueError("Invalid optimizer: LBFGS takes several gradients a step, its partners take one")
 
 

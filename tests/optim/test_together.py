@@ -237,6 +237,53 @@ def test_a_group_is_added_to_one_of_them():
 
 
 def test_states_are_found_where_they_are_kept():
+def test_its_list_of_groups_does_not_pretend_to_be_edited():
+    _, optimizer = made(PAIRS["ours"])
+    groups = optimizer.param_groups
+    one = {"params": parameters((2, 2), seed=9)}
+
+    def set_all(name, value):
+        setattr(optimizer, name, value)
+
+    edits = (
+        lambda: groups.append(one),
+        lambda: groups.extend([one]),
+        lambda: groups.insert(0, one),
+        lambda: groups.pop(),
+        lambda: groups.clear(),
+        lambda: groups.remove(groups[0]),
+        lambda: groups.reverse(),
+        lambda: groups.sort(key=id),
+        lambda: groups.__setitem__(0, one),
+        lambda: groups.__delitem__(0),
+        lambda: groups.__iadd__([one]),
+        lambda: groups.__imul__(2),
+    )
+    for edit in edits:
+        with pytest.raises(TypeError, match=r"made of its optimizers': edit .*optimizers\[1\]\.param_groups"):
+            edit()
+    for name, value in {"param_groups": [one], "state": {}}.items():
+        with pytest.raises(AttributeError, match=rf"set .*optimizers\[1\]\.{name}"):
+            set_all(name, value)
+    assert len(optimizer.param_groups) == 2 and groups == [*groups] == copy.deepcopy(groups)[:0] + groups
+    assert [group["lr"] for group in pickle.loads(pickle.dumps(groups))] == [0.1, 0.1]
+    groups[1]["lr"] = 0.5
+    assert optimizer.optimizers[1].param_groups[0]["lr"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["ours", "with Lookahead"])
+def test_asking_for_a_state_makes_none(name):
+    params, optimizer = made(PAIRS[name])
+    assert optimizer.state.get(params[0], None) is None and optimizer.state.get(params[1], 7) == 7
+    assert optimizer.state.pop(params[0], 7) == 7 and optimizer.state.get(torch.zeros(1)) is None
+    assert not len(optimizer.state) and params[0] not in optimizer.optimizers[0].state
+    with pytest.raises(KeyError):
+        optimizer.state.pop(params[0])
+    assert optimizer.state.setdefault(params[1], {"other": 1}) == {"other": 1}
+    assert optimizer.optimizers[1].state[params[1]] == {"other": 1} == optimizer.state.pop(params[1])
+    assert not len(optimizer.state)
+
+
     params, optimizer = made(PAIRS["ours"])
     assert not len(optimizer.state) and params[0] not in optimizer.state
     walk(params, optimizer, 2)
