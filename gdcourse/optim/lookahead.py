@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -18,10 +17,11 @@ from gdcourse.optim.optimizer import (
     first_state,
     holding,
     kind_of,
+    snapshot_of,
     synchronise,
     to_be_kept,
 )
-from gdcourse.optim.state_dict import check_is_one, check_parts, check_torchs, shapes_of
+from gdcourse.optim.state_dict import check_is_one, check_parts, load_checked, shapes_of
 from gdcourse.optim.together import Together
 from gdcourse.optim.update import SLOW, Ways, former, never_traced, working_dtype
 from gdcourse.rules.around import chain_of
@@ -250,12 +250,16 @@ class Lookahead(torch.optim.Optimizer):
     def state_dict(self) -> Group:
         """The inner optimizer's, with more in it: in each parameter's state the slow weights and the former
         moments, by the names that they have in ``state``; in each group, under names that begin with
-        ``lookahead_``, its kind, k, α, pullback_momentum and the number of steps. Not inside `slow_weights`,
-        nor inside `at_theta`."""
+        ``lookahead_``, its kind, k, α, pullback_momentum and the number of steps. A snapshot; not inside
+        `slow_weights`, nor inside `at_theta`.
+
+        ``get_state_dict`` of `torch.distributed.checkpoint` takes it, without
+        ``flatten_optimizer_state_dict=True``, of which torch reads back what is in ``param_groups`` and
+        ``state`` alone."""
         self._refuse_at_slow("state_dict")
         for before in self._optimizer_state_dict_pre_hooks.values():
             before(self)
-        state_dict = self.optimizer.state_dict()
+        state_dict = snapshot_of(self.optimizer)
         state = {key: dict(inner) for key, inner in state_dict["state"].items()}
         for i, param in enumerate(self._params()):
             if param in self.state:
@@ -294,7 +298,7 @@ class Lookahead(torch.optim.Optimizer):
         params = self._params()
         self._check_own(own, held, inner)
         rule = _rule(own["k"], own["alpha"])
-        self._load_inner(inner)
+        load_checked(self.optimizer, inner)
         self.rule, self.pullback_momentum, self.steps = rule, own["pullback_momentum"], int(own["steps"])
         self.state = defaultdict(dict)
         numbers = {key: i for i, key in enumerate(_keys(inner))}
@@ -304,17 +308,6 @@ class Lookahead(torch.optim.Optimizer):
             self.state[param] = {name: x.to(**there) for name, x in values.items()}
         for after in self._optimizer_load_state_dict_post_hooks.values():
             after(self)
-
-    def _load_inner(self, inner: Group) -> None:
-        def fits(optimizer: torch.optim.Optimizer, final: Group) -> None:
-            if not isinstance(optimizer, RuleOptimizer):  # which sees to it itself
-                check_torchs(optimizer, final)
-
-        last = self.optimizer.register_load_state_dict_pre_hook(fits)
-        try:
-            self.optimizer.load_state_dict(deepcopy(inner))  # torch would share the tensors
-        finally:
-            last.remove()
 
     def _check_own(self, own: Group, held: dict[Any, Group], inner: Group) -> None:
         """Raise ValueError if what a checkpoint holds for this class does not fit.
@@ -331,6 +324,13 @@ class Lookahead(torch.optim.Optimizer):
         if not (isinstance(own["steps"], int) and own["steps"] >= 0):
             raise ValueError(f"loaded state dict has steps={own['steps']!r}: must be a whole number ≥ 0")
         _check_pullback(own["pullback_momentum"], self.optimizer)
+        for key, values in held.items():
+            for name, value in values.items():
+                if not isinstance(value, torch.Tensor):
+                    raise ValueError(
+                        f"loaded state dict has {name!r} of type {type(value).__name__} for parameter {key}: "
+                        "must be a tensor"
+                    )
         if len(keys) != len(params):
             return  # which torch says itself
         for key, param in zip(keys, params, strict=True):
@@ -404,7 +404,8 @@ def _parted(saved: Group) -> tuple[Group, dict[Any, Group], Group]:
     if missing := [name for group in saved["param_groups"] for name in OWNS if OWN + name not in group]:
         raise ValueError(
             f"loaded state dict has no {OWN + missing[0]!r} in a parameter group: it must be a Lookahead's; "
-            "that of an optimizer inside goes into .optimizer.load_state_dict"
+            "that of an optimizer inside goes into .optimizer.load_state_dict. "
+            "torch.distributed.checkpoint's flatten_optimizer_state_dict=True drops it: save without"
         )
     found = [{name: group[OWN + name] for name in OWNS} for group in saved["param_groups"]]
     if any(own != found[0] for own in found):

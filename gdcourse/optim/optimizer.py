@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -18,8 +19,8 @@ from gdcourse.optim.groups import (
     COMMON,
     OPTIONS,
     Group,
-    as_before,
     Settings,
+    as_before,
     check_group,
     check_params,
     check_rule,
@@ -211,7 +212,6 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._note_failure(ways)
         return loss
 
-    def _moving(self, group: Group) -> list[tuple[torch.Tensor, torch.Tensor]]:
     def check_step(self) -> None:
         """Raise what a step would before it has moved anything; nothing if a hook may yet change things."""
         self._refuse_at_theta("step")
@@ -222,6 +222,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         """For each group, the rule with its numbers of now, and its parameters that move, with gradients."""
         return [(settings_of(self.rule, group), self._moving(group)) for group in self.param_groups]
 
+    def _moving(self, group: Group) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Each parameter of a group that has a gradient, with that.
 
         Raises
@@ -488,6 +489,12 @@ def kind_of(optimizer: torch.optim.Optimizer) -> str:
 def copied(value: Any) -> Any:
     """A tensor's copy; anything else as it is."""
     return value.clone() if isinstance(value, torch.Tensor) else value
+
+
+def snapshot_of(optimizer: torch.optim.Optimizer) -> Group:
+    """Any optimizer's checkpoint, which later steps do not change: torch's own share their tensors."""
+    saved = optimizer.state_dict()
+    return saved if isinstance(optimizer, RuleOptimizer) else deepcopy(saved)
 
 
 def _snapshot(states: dict[Any, Group]) -> dict[Any, Group]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from inspect import signature
 from typing import Any, NamedTuple
 
@@ -209,7 +210,7 @@ def check_state(state: Saved, shapes: Shapes, owner: str, index: Any) -> None:
             )
 
 
-# ---- torch's own, inside Lookahead ----
+# ---- torch's own, inside Lookahead and Together ----
 
 
 def check_torchs(optimizer: torch.optim.Optimizer, saved: Saved) -> None:
@@ -229,6 +230,17 @@ def check_torchs(optimizer: torch.optim.Optimizer, saved: Saved) -> None:
             forms = known[number, param.shape]
             fitting = [shapes for shapes in forms if shapes.keys() == state.keys()]
             check_state(state, (fitting or forms)[-1], kind.__name__, index)
+
+
+def load_checked(optimizer: torch.optim.Optimizer, saved: Saved) -> None:
+    """Load a checkpoint, whose tensors torch would share. One that torch's own does not fit is refused as in
+    `check_torchs`, once the optimizer's hooks have made of it what they do; this package's see to it
+    themselves."""
+    last = optimizer.register_load_state_dict_pre_hook(check_torchs)
+    try:
+        optimizer.load_state_dict(deepcopy(saved))
+    finally:
+        last.remove()
 
 
 def _forms(kind: Any, group: Saved, param: torch.Tensor, optimizer: torch.optim.Optimizer) -> list[Shapes]:

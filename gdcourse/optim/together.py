@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
-from copy import deepcopy
 from itertools import chain
 from typing import Any
 
 import torch
 
 from gdcourse.optim.groups import Group
-from gdcourse.optim.optimizer import kind_of
-from gdcourse.optim.state_dict import check_is_one, check_parts
+from gdcourse.optim.optimizer import kind_of, snapshot_of
+from gdcourse.optim.state_dict import check_is_one, check_parts, load_checked
 from gdcourse.optim.update import never_traced
 from gdcourse.problems.hidden import hidden_of
 
@@ -131,10 +130,10 @@ class Together(torch.optim.Optimizer):
     @property  # type: ignore[override]
     def state(self) -> MutableMapping[torch.Tensor, Any]:
         return _States(self.optimizers)
+
     @state.setter
     def state(self, state: Any) -> None:
         raise _not_here("state")
-
 
     @property
     def defaults(self) -> Group:  # type: ignore[override]
@@ -165,15 +164,15 @@ class Together(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for one in self.optimizers:
+            if hasattr(one, "check_step"):
+                one.check_step()
+        for one in self.optimizers:
             one.step()
         return loss
 
     @contextmanager
     def at_theta(self) -> Iterator[None]:
         """Inside, the parameters hold θ where an optimizer of this package, or one inside a Lookahead, keeps
-        for one in self.optimizers:
-            if hasattr(one, "check_step"):
-                one.check_step()
         another point in them (see `RuleOptimizer.at_theta`); afterwards what they held before."""
         with ExitStack() as stack:
             for one in self.optimizers:
@@ -183,13 +182,14 @@ class Together(torch.optim.Optimizer):
 
     def state_dict(self) -> Group:
         """The optimizers' as one: groups and states in a row, parameters numbered through, and under
-        "together" for each of them how many of the groups are its own, and what else its checkpoint holds."""
+        "together" for each of them how many of the groups are its own, and what else its checkpoint holds.
+        A snapshot."""
         for before in self._optimizer_state_dict_pre_hooks.values():
             before(self)
         whole: Group = {"state": {}, "param_groups": [], "together": []}
         start = 0
         for one in self.optimizers:
-            saved = one.state_dict()
+            saved = snapshot_of(one)
             keys = [key for group in saved["param_groups"] for key in group["params"]]
             numbers = {key: start + i for i, key in enumerate(keys)}
             whole["state"] |= {numbers.get(key, key): state for key, state in saved["state"].items()}
@@ -204,12 +204,14 @@ class Together(torch.optim.Optimizer):
         return whole
 
     def load_state_dict(self, state_dict: Group) -> None:
-        """Load what `state_dict` gave, into the same kinds of optimizers in the same order.
+        """Load what `state_dict` gave, into the same kinds of optimizers in the same order. Without
+        "together", which `torch.distributed.checkpoint` leaves out, each gets as many groups as it has.
 
         Raises
         ------
         TypeError, ValueError : it is not a Together's, or one of other optimizers, or a part of it does not
-            fit its optimizer. Then nothing was loaded.
+            fit its optimizer. Then nothing was loaded. Whether a state has the right names and shapes is
+            known as with `Lookahead`.
         """
         check_is_one(state_dict)
         state_dict = dict(state_dict)
@@ -220,7 +222,7 @@ class Together(torch.optim.Optimizer):
         parts, had = self._parted(state_dict), [one.state_dict() for one in self.optimizers]
         for place, (one, part) in enumerate(zip(self.optimizers, parts, strict=True)):
             try:
-                one.load_state_dict(part)
+                load_checked(one, part)
             except Exception:
                 for loaded, state in zip(self.optimizers[:place], had, strict=False):
                     loaded.load_state_dict(state)
@@ -235,23 +237,38 @@ class Together(torch.optim.Optimizer):
         ------
         ValueError : it is not of such optimizers.
         """
-        kinds = [kind_of(one) for one in self.optimizers]
-        told = saved.get("together")
-        if told is None:
-            raise ValueError(
-                "loaded state dict has no 'together': it must be a Together's; that of one optimizer goes "
-                "into .optimizers[i].load_state_dict"
-            )
-        if [own["kind"] for own in told] != kinds:
-            got = ", ".join(own["kind"] for own in told)
-            raise ValueError(f"loaded state dict is a Together's of {got}: must be of {', '.join(kinds)}")
         parts, groups = [], iter(saved["param_groups"])
-        for own in told:
+        for own in self._told(saved):
             mine = [next(groups) for _ in range(own["groups"])]
             keys = {key for group in mine for key in group["params"]}
             states = {key: state for key, state in saved["state"].items() if key in keys}
-            parts.append({**own["others"], "state": deepcopy(states), "param_groups": mine})
+            parts.append({**own["others"], "state": states, "param_groups": mine})
         return parts
+
+    def _told(self, saved: Group) -> list[Group]:
+        """What a checkpoint tells of each optimizer, or what must be so if it tells nothing."""
+        kinds, got = [kind_of(one) for one in self.optimizers], len(saved["param_groups"])
+        told = saved.get("together")
+        if told is None:
+            counts = [len(one.param_groups) for one in self.optimizers]
+            if got != sum(counts):
+                raise ValueError(
+                    f"loaded state dict has no 'together', and {got} parameter groups, not {sum(counts)}: it "
+                    "must be a Together's; that of one optimizer goes into .optimizers[i].load_state_dict"
+                )
+            return [{"kind": kind, "groups": n, "others": {}} for kind, n in zip(kinds, counts, strict=True)]
+        if not isinstance(told, (list, tuple)) or not all(map(_tells, told)):
+            raise ValueError(
+                f"loaded state dict has 'together'={told!r}: must be a list that has for each optimizer "
+                "'kind', 'groups' and 'others'"
+            )
+        if [own["kind"] for own in told] != kinds:
+            others = ", ".join(str(own["kind"]) for own in told)
+            raise ValueError(f"loaded state dict is a Together's of {others}: must be of {', '.join(kinds)}")
+        if got != sum(own["groups"] for own in told):
+            count = sum(own["groups"] for own in told)
+            raise ValueError(f"loaded state dict has {got} parameter groups, its 'together' counts {count}")
+        return list(told)
 
     def __getstate__(self) -> Group:
         return {"optimizers": self.optimizers}
@@ -260,24 +277,6 @@ class Together(torch.optim.Optimizer):
         return f"Together ({', '.join(map(repr, self.optimizers))})"
 
 
-class _States(MutableMapping):
-    """The states of all parameters, where their optimizers keep them."""
-
-    def __init__(self, optimizers: tuple[torch.optim.Optimizer, ...]) -> None:
-        self.optimizers = optimizers
-
-    def _of(self, param: Any) -> Any:
-        for one in self.optimizers:
-            if param in one.state or any(p is param for group in one.param_groups for p in group["params"]):
-                return one.state
-        shape = tuple(getattr(param, "shape", ()))
-        raise KeyError(f"a parameter of shape {shape} is none of the optimizers'")
-
-    def __getitem__(self, param: Any) -> Any:
-        return self._of(param)[param]
-
-    def __setitem__(self, param: Any, value: Any) -> None:
-        self._of(param)[param] = value
 def _tells(own: Any) -> bool:
     """Whether an entry of a checkpoint's "together" has what it must."""
     kinds = {"kind": str, "groups": int, "others": dict}
@@ -308,9 +307,38 @@ class _Groups(list):
         return list, ([*self],)  # a copy is a list like any other
 
 
+class _States(MutableMapping):
+    """The states of all parameters, where their optimizers keep them."""
+
+    def __init__(self, optimizers: tuple[torch.optim.Optimizer, ...]) -> None:
+        self.optimizers = optimizers
+
+    def _of(self, param: Any) -> Any:
+        for one in self.optimizers:
+            if param in one.state or any(p is param for group in one.param_groups for p in group["params"]):
+                return one.state
+        shape = tuple(getattr(param, "shape", ()))
+        raise KeyError(f"a parameter of shape {shape} is none of the optimizers'")
+
+    def __getitem__(self, param: Any) -> Any:
+        return self._of(param)[param]
+
+    def __setitem__(self, param: Any, value: Any) -> None:
+        self._of(param)[param] = value
 
     def __delitem__(self, param: Any) -> None:
         del self._of(param)[param]
+
+    # An optimizer's own mapping makes the state that it is asked for.
+
+    def get(self, param: Any, default: Any = None) -> Any:
+        return next((one.state[param] for one in self.optimizers if param in one.state), default)
+
+    def pop(self, param: Any, *default: Any) -> Any:
+        return default[0] if default and param not in self else self._of(param).pop(param)
+
+    def setdefault(self, param: Any, default: Any = None) -> Any:
+        return self._of(param).setdefault(param, default)
 
     def __contains__(self, param: Any) -> bool:
         return any(param in one.state for one in self.optimizers)
@@ -329,17 +357,6 @@ def _check_one(one: Any) -> None:
     if isinstance(one, Together):
         raise ValueError("Invalid optimizer: a Together in a Together is not supported: give all to one")
     if isinstance(one, torch.optim.LBFGS):
-    # An optimizer's own mapping makes the state that it is asked for.
-
-    def get(self, param: Any, default: Any = None) -> Any:
-        return next((one.state[param] for one in self.optimizers if param in one.state), default)
-
-    def pop(self, param: Any, *default: Any) -> Any:
-        return default[0] if default and param not in self else self._of(param).pop(param)
-
-    def setdefault(self, param: Any, default: Any = None) -> Any:
-        return self._of(param).setdefault(param, default)
-
         raise ValueError("Invalid optimizer: LBFGS takes several gradients a step, its partners take one")
 
 

@@ -275,6 +275,30 @@ def test_load_refuses_what_does_not_fit_and_changes_nothing():
     assert torch.equal(now["state"][0]["exp_avg"], before["state"][0]["exp_avg"])
 
 
+def test_slow_weights_that_are_no_tensor_are_refused_and_nothing_is_loaded():
+    param = a_parameter()
+    optimizer = gd.optim.Lookahead(gd.optim.Adam([param]))
+    walk(param, optimizer, 3)
+    saved = optimizer.state_dict()
+    walk(param, optimizer, 3, first=4)
+    for spoilt in (None, 1.0):
+        wrong = copy.deepcopy(saved)
+        wrong["state"][0]["slow"] = spoilt
+        with pytest.raises(ValueError, match=r"'slow' of type \w+ for parameter 0: must be a tensor"):
+            optimizer.load_state_dict(wrong)
+        assert optimizer.optimizer.state[param]["step"] == 6 and optimizer.steps == 6
+
+
+def test_a_checkpoint_is_a_snapshot_around_torchs_too():
+    param = a_parameter()
+    optimizer = gd.optim.Lookahead(torch.optim.Adam([param]))
+    walk(param, optimizer, 3)
+    saved = optimizer.state_dict()
+    kept = copy.deepcopy(saved)
+    walk(param, optimizer, 3, first=4)
+    assert all(torch.equal(x, kept["state"][0][name]) for name, x in saved["state"][0].items())
+
+
 # ---- a good guest ----
 
 

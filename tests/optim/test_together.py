@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+import torch.distributed.checkpoint.state_dict as dsd
 from torch import nn
 from torch.optim import lr_scheduler
 
@@ -157,7 +158,6 @@ def test_hooks_run_around_it_and_around_each():
     assert seen == ["before", 0, 1, "after"]
 
 
-def test_at_theta_is_each_ones():
 @pytest.mark.parametrize("around", [lambda one: one, gd.optim.Lookahead], ids=["itself", "in Lookahead"])
 @pytest.mark.parametrize(
     ("spoil", "error", "said"),
@@ -193,6 +193,7 @@ def test_a_hook_of_ones_own_may_mend_its_gradients(at):
     assert not any(torch.equal(p, q) for p, q in zip(params, before, strict=True))
 
 
+def test_at_theta_is_each_ones():
     params, optimizer = made(PAIRS["one looks ahead"])
     walk(params, optimizer, 4)
     points, nesterov = values(params), optimizer.optimizers[1]
@@ -236,7 +237,6 @@ def test_a_group_is_added_to_one_of_them():
         optimizer.step()
 
 
-def test_states_are_found_where_they_are_kept():
 def test_its_list_of_groups_does_not_pretend_to_be_edited():
     _, optimizer = made(PAIRS["ours"])
     groups = optimizer.param_groups
@@ -284,6 +284,7 @@ def test_asking_for_a_state_makes_none(name):
     assert not len(optimizer.state)
 
 
+def test_states_are_found_where_they_are_kept():
     params, optimizer = made(PAIRS["ours"])
     assert not len(optimizer.state) and params[0] not in optimizer.state
     walk(params, optimizer, 2)
@@ -320,7 +321,15 @@ def test_saved_it_goes_on_alike(pair):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda saved: saved.pop("together"), "has no 'together': it must be a Together's"),
+        (
+            lambda saved: [saved.pop("together"), saved["param_groups"].pop()],
+            "has no 'together', and 1 parameter groups, not 2: it must be a Together's",
+        ),
+        (lambda saved: saved["param_groups"].pop(), "has 1 parameter groups, its 'together' counts 2"),
+        (lambda saved: saved["together"][0].update(groups=2), "has 2 parameter groups, .* counts 3"),
+        (lambda saved: saved.update(together="Muon"), "has 'together'='Muon': must be a list"),
+        (lambda saved: saved["together"][0].update(groups=-1), "must be a list that has for each optimizer"),
+        (lambda saved: saved["together"][0].pop("kind"), "must be a list .* 'kind', 'groups' and 'others'"),
         (lambda saved: saved.pop("state"), "has no 'state'"),
         (
             lambda saved: saved["together"].reverse(),
@@ -344,6 +353,72 @@ def test_what_does_not_fit_is_refused_and_nothing_is_loaded(spoil, said):
     assert after["param_groups"] == before["param_groups"]
     for key, state in before["state"].items():
         assert all(torch.equal(x, after["state"][key][name]) for name, x in state.items())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda state: state.pop("exp_avg"), "lacks 'exp_avg' in the state of parameter"),
+        (lambda state: state.update(exp_avg=torch.zeros(7)), r"'exp_avg' of shape \(7,\)"),
+    ],
+)
+def test_torchs_own_are_asked_before_any_is_loaded(spoil, said):
+    params, optimizer = made(PAIRS["ours and torch's"])
+    walk(params, optimizer, 3)
+    saved = through_a_file(optimizer.state_dict())
+    spoil(saved["state"][3])
+    _, twin = made(PAIRS["ours and torch's"])
+    with pytest.raises(ValueError, match=said):
+        twin.load_state_dict(saved)
+    assert not twin.state_dict()["state"]
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("name", ["ours", "ours and torch's", "one looks ahead", "groups of their own"])
+def test_through_torchs_distributed_checkpoints_it_goes_on_alike(name, flat):
+    """They keep states and groups alone, by the parameters' names."""
+    options = dsd.StateDictOptions(flatten_optimizer_state_dict=flat)
+
+    def fresh():
+        model = nn.ParameterList(parameters(*SHAPES))
+        return model, Together(*PAIRS[name](*split([*model])))
+
+    model, optimizer = fresh()
+    walk([*model], optimizer, 4)
+    weights, saved = copy.deepcopy(dsd.get_state_dict(model, optimizer, options=options))
+    twin_model, twin = fresh()
+    dsd.set_state_dict(twin_model, twin, model_state_dict=weights, optim_state_dict=saved, options=options)
+    walk([*model], optimizer, 3, first=5)
+    walk([*twin_model], twin, 3, first=5)
+    assert equal([*model], [*twin_model])
+
+
+def test_a_lookahead_goes_through_distributed_checkpoints_that_are_not_flattened():
+    model = nn.ParameterList(parameters(*SHAPES))
+    optimizer = Together(*PAIRS["with Lookahead"](*split([*model])))
+    walk([*model], optimizer, 4)
+    saved = copy.deepcopy(dsd.get_optimizer_state_dict(model, optimizer))
+    before = copy.deepcopy(optimizer.state_dict())
+    walk([*model], optimizer, 3, first=5)
+    dsd.set_optimizer_state_dict(model, optimizer, saved)
+    after = optimizer.state_dict()
+    assert after["param_groups"] == before["param_groups"]
+    for key, state in before["state"].items():
+        assert all(torch.equal(x, after["state"][key][name]) for name, x in state.items())
+    flat = dsd.StateDictOptions(flatten_optimizer_state_dict=True)
+    saved = dsd.get_optimizer_state_dict(model, optimizer, options=flat)
+    with pytest.raises(ValueError, match="flatten_optimizer_state_dict=True drops it"):
+        dsd.set_optimizer_state_dict(model, optimizer, saved, options=flat)
+
+
+def test_a_checkpoint_is_a_snapshot_of_torchs_too():
+    params, optimizer = made(PAIRS["ours and torch's"])
+    walk(params, optimizer, 3)
+    saved = optimizer.state_dict()
+    kept = copy.deepcopy(saved)
+    walk(params, optimizer, 2, first=4)
+    for key, state in saved["state"].items():
+        assert all(torch.equal(x, kept["state"][key][name]) for name, x in state.items())
 
 
 @pairs
