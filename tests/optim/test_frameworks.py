@@ -179,3 +179,50 @@ def test_transformers_trainer_resumes_from_its_checkpoint(name, compile, tmp_pat
     half = fitted(4, "half")
     resumed = fitted(8, "half", resume=str(tmp_path / "half" / "checkpoint-4"))
     assert equal(resumed, unbroken) and not equal(resumed, half)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_transformers_trainer_evaluates_at_theta_where_it_is_told_to(inside, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    x, y = batch(0)
+    data = [{"x": row, "labels": number} for row, number in zip(x, y, strict=True)]
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = network()
+
+        def forward(self, x, labels):
+            out = self.net(x)
+            return {"loss": ((out - labels) ** 2).mean(), "logits": out}
+
+    class AtTheta(transformers.Trainer):
+        def evaluate(self, *args, **kwargs):
+            with self.optimizer.optimizer.at_theta():
+                return super().evaluate(*args, **kwargs)
+
+    model = Model()
+    optimizer = gd.optim.ScheduleFree(model.parameters(), lr=0.05)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 1.0)
+    arguments = transformers.TrainingArguments(
+        output_dir=str(tmp_path),
+        max_steps=6,
+        per_device_train_batch_size=8,
+        per_device_eval_batch_size=32,
+        eval_strategy="steps",
+        eval_steps=6,
+        save_steps=6,
+        report_to=[],
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    kind = AtTheta if inside else transformers.Trainer
+    trainer = kind(model, arguments, train_dataset=data, eval_dataset=data, optimizers=(optimizer, schedule))
+    trainer.train()
+    (found,) = [line["eval_loss"] for line in trainer.state.log_history if "eval_loss" in line]
+    at_the_point = loss_of(model.net, 0).item()
+    with optimizer.at_theta():
+        at_theta = loss_of(model.net, 0).item()
+    assert abs(at_theta - at_the_point) > 1e-3
+    assert found == pytest.approx(at_theta if inside else at_the_point, abs=1e-6)
