@@ -58,7 +58,7 @@
           runs = true;
           await job();
         } catch (error) {
-          say(error instanceof Stopped ? error.message : `Python could not be started here: ${error.message}. Is there a network? Press the button to try again. It needs a browser with WebAssembly and module workers.`);
+          say(error instanceof Stopped ? error.message : `Python could not be started here: ${error.message}. Is there a network? Try again; it needs a browser with WebAssembly and module workers.`);
         } finally {
           bar.hidden = true;
           runs = false;

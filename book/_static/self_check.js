@@ -15,15 +15,11 @@
     const text = part("textarea, input[type=text]");
     const say = (...parts) => says.replaceChildren(...parts.map((one) => (typeof one === "string" ? paragraph(one) : one)));
     const answer = () => text?.value ?? part("input:checked")?.value ?? "";
-    let { state = "", tries = 0, answer: last = "", right } = kept(key);
-    const mark = () => {
-      const other = state === "solved" && answer() !== (right ??= answer()); // older records do not have it
-      part(".gd-check-state").textContent = other ? "✓ solved, by another answer" : WORDS[state] ?? "";
-      card.dataset.state = state;
-    };
+    let { state = "", tries = 0, answer: last = "" } = kept(key);
+    const mark = () => { part(".gd-check-state").textContent = WORDS[state] ?? ""; card.dataset.state = state; };
     const store = () => {
       if (kept(key).state === "solved") state = "solved"; // in another tab
-      keep(key, { state, tries, answer: answer(), right });
+      keep(key, { state, tries, answer: answer() });
       mark();
     };
 
@@ -50,7 +46,6 @@
       if (verdict.answered) {
         tries += verdict.right ? 0 : 1;
         state = verdict.right || state === "solved" ? "solved" : "tried";
-        if (verdict.right) right = answer();
         store();
       }
       const lines = verdict.text.replace(/\n  (?=\S)/g, " ").split("\n"); // unwrapped: the page is not 100 letters wide
@@ -102,7 +97,7 @@
         all.solved += solved;
         all.names += names.length;
       }
-      says.textContent = storage() ? `${all.solved} of ${all.names} solved in this browser.` : "This browser keeps nothing for this site. What you solve is forgotten when its page is closed.";
+      says.textContent = storage() ? `${all.solved} of ${all.names} solved in this browser.` : "This browser keeps nothing for this site: what you solve is forgotten with its page.";
     };
     const does = {
       export() {
@@ -116,8 +111,8 @@
       },
       import() { file.click(); },
       delete() {
-        if (!mine().length) { says.textContent = "There is nothing to delete."; return; }
-        if (!confirm("Delete what you have solved, and your answers, from this browser?")) return;
+        if (!mine().length) { says.textContent = "Nothing to delete."; return; }
+        if (!confirm("Delete all answers from this browser?")) return;
         mine().forEach((key) => localStorage.removeItem(key));
         show();
       },

@@ -112,7 +112,7 @@
     try { text.value = localStorage.getItem(key) ?? data.text; } catch { text.value = data.text; }
     const linked = new URLSearchParams(location.hash.slice(1)).get(box.id);
     if (linked) {
-      try { text.value = await unpacked(linked); } catch { say("The text in this address cannot be read; here is the book's."); }
+      try { text.value = await unpacked(linked); } catch { say("The address cannot be read; here is the book's text."); }
       box.scrollIntoView();
     }
     const keep = () => { try { text.value === data.text ? localStorage.removeItem(key) : localStorage.setItem(key, text.value); } catch { /* no storage: the text lives as long as the page */ } };
@@ -144,8 +144,14 @@
       return make("p", { class: "gd-wb-error" }, ...at, answer.error);
     };
 
+    // On a phone the changes stand a screen below what is said to them, and the editor fills the one above.
+    const reveal = () => {
+      const { top } = says.getBoundingClientRect();
+      if (top < 60 || top > innerHeight - 60) says.scrollIntoView({ block: "center" });
+    };
     let turn = null, again = false;
     const run = async () => {
+      reveal();
       again = button("run").disabled; // a change was chosen while another runs
       if (again) return;
       button("run").disabled = true;
@@ -157,11 +163,6 @@
       } while (again);
       button("run").disabled = false;
       button("stop").hidden = true;
-    };
-    // On a phone the changes stand a screen below what is said to them, and the editor fills the one above.
-    const reveal = () => {
-      const { top } = says.getBoundingClientRect();
-      if (top < 60 || top > innerHeight - 60) says.scrollIntoView({ block: "center" });
     };
     const asked = async () => {
       await python.loaded(box.dataset, bar, say);
@@ -189,27 +190,26 @@
       const first = answer.lines.find((one) => one.name !== "yours");
       picture.replaceChildren(plane(map, [{ ...first, class: "theirs" }, { ...own, class: "own" }]));
       const rows = answer.lines.map((one, i) => make("tr", one === own ? { class: "own" } : {}, make("td", {}, String(i + 1)), make("th", { scope: "row" }, one.name), make("td", {}, one.rate === null ? "—" : short(one.rate)), make("td", {}, one.loss === null ? "diverged" : short(one.loss))));
-      for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", "The race"]]) table.setAttribute(name, value); // it may scroll
+      Object.assign(table, { tabIndex: 0, role: "region", ariaLabel: "The race" }); // it may scroll
       table.replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...["place", "method", "best rate", "loss at the end"].map((word) => make("th", { scope: "col" }, word)))), make("tbody", {}, ...rows)));
       const place = answer.lines.indexOf(own) + 1;
       const tried = answer.lines.filter((one) => one !== own).map((one) => one.tried);
       say(`After ${steps} steps yours is number ${place} of ${answer.lines.length}. Each was tried with ${Math.min(...tried)} to ${Math.max(...tried)} rates, yours with ${own.tried}.`, ...printed(answer));
     };
 
-    button("run").addEventListener("click", () => { run(); reveal(); });
+    button("run").addEventListener("click", run);
     button("stop").addEventListener("click", () => { again = false; turn.end(); });
     button("reset").addEventListener("click", () => { text.value = data.text; mark = null; keep(); tall(); say("The book's text again."); });
     button("link").addEventListener("click", async () => {
       const hash = `#${box.id}=${await packed(text.value)}`;
       history.replaceState(null, "", hash);
-      try { await navigator.clipboard.writeText(location.href); say("A link to this text is in the clipboard."); } catch { say("The address of this page now holds the text."); }
+      try { await navigator.clipboard.writeText(location.href); say("The link is in the clipboard."); } catch { say("The address now holds the text."); }
     });
     box.querySelector("select")?.addEventListener("change", () => { original = null; });
     box.querySelectorAll("[data-change]").forEach((node, i) => node.addEventListener("click", () => {
       text.value = data.changes[i].text;
       mark = node.parentElement.querySelector("p");
-      keep(); tall(); reveal();
-      run().then(reveal);
+      keep(); tall(); run();
     }));
     box.dataset.ready = "";
   };
