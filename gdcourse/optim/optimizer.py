@@ -34,7 +34,7 @@ from gdcourse.optim.groups import (
     to_group,
 )
 from gdcourse.optim.scope import check_scope, initial, seen_shape
-from gdcourse.optim.state_dict import check_is_one, check_parts, check_saved, from_torch, to_torch
+from gdcourse.optim.state_dict import HOW, check_is_one, check_parts, check_saved, from_torch, to_torch
 from gdcourse.optim.update import (
     SLOW,
     Ways,
@@ -116,7 +116,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     maximize : whether to climb instead. Default False.
     compile : whether to run as a compiled kernel. Default False.
     foreach, fused, capturable, differentiable : torch's words for how a step is computed. ``foreach`` changes
-        nothing; the others are taken as None or False.
+        nothing; the others are taken as None or False. So they are in a group, which does not keep them.
 
     Raises
     ------
@@ -175,8 +175,10 @@ class RuleOptimizer(torch.optim.Optimizer):
         group = self.param_groups[-1]
         try:
             check_group(self.rule, group)
-            for name in OPTIONS.get(type(self.rule), {}):
-                group.pop(name, None)  # a schedule would take it for one that counts
+            _check_how(**{name: group[name] for name in WHY_NOT if name in group})
+            for name in HOW | OPTIONS.get(type(self.rule), {}).keys():
+                # a schedule would take it for one that counts, `from_torch` the checkpoint for torch's
+                group.pop(name, None)
             for param in group["params"]:
                 if not is_lazy(param):
                     seen_shape(self.rule, param.shape)  # raises for a vector that a rule of matrices got

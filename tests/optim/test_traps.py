@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 import torch
+from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 from torch.optim import lr_scheduler
 
 import gdcourse as gd
@@ -81,6 +82,37 @@ def test_what_changes_nothing_about_how_a_step_is_computed_is_taken(name):
 def test_what_is_not_supported_is_refused_with_its_reason(name, word, why):
     with pytest.raises(ValueError, match=f"Invalid {word}: True .*not supported: .*{why}"):
         OURS[name](parameters(), **{word: True})
+
+
+@every_of_ours
+@pytest.mark.parametrize("word", ["fused", "capturable", "differentiable"])
+def test_what_is_not_supported_is_refused_in_a_group_too(name, word):
+    optimizer = OURS[name](parameters())
+    before = [*optimizer.param_groups]
+    for add in (lambda group: OURS[name]([group]), optimizer.add_param_group):
+        with pytest.raises(ValueError, match=f"Invalid {word}: True .*not supported: "):
+            add({"params": parameters((3,)), word: True})
+    assert optimizer.param_groups == before
+
+
+@every_of_ours
+def test_a_group_with_torchs_words_is_a_group_of_ours(name):
+    """As somebody has it from a torch optimizer; torch's distributed checkpoint, which keeps groups and
+    states alone, goes to and fro."""
+    theirs = torch.optim.Adadelta([torch.zeros(1)], foreach=False).param_groups[0]
+    words = {key: theirs[key] for key in ("foreach", "differentiable", "capturable")} | {"fused": None}
+    plain, models, optimizers = torch.nn.Linear(3, 2), [], []
+    for _ in range(2):
+        models.append(torch.nn.Linear(3, 2))
+        models[-1].load_state_dict(plain.state_dict())
+        optimizers.append(OURS[name]([{"params": models[-1].parameters(), **words}]))
+        assert not words.keys() & optimizers[-1].param_groups[0].keys()
+    walk([*models[0].parameters()], optimizers[0], 2)
+    models[1].load_state_dict(models[0].state_dict())
+    set_optimizer_state_dict(models[1], optimizers[1], get_optimizer_state_dict(models[0], optimizers[0]))
+    for model, optimizer in zip(models, optimizers, strict=True):
+        walk([*model.parameters()], optimizer, 3, first=3)
+    assert equal(models[0].parameters(), models[1].parameters())
 
 
 with_options = pytest.mark.parametrize("name", [n for n in OURS if RULE_OF[n] in OPTIONS])
