@@ -40,6 +40,7 @@ from gdcourse.optim.update import (
     Ways,
     former,
     never_traced,
+    no_autocast,
     pull,
     update,
     warn_uncompiled,
@@ -85,6 +86,8 @@ class RuleOptimizer(torch.optim.Optimizer):
     and an element without any gradient rests even if ε is 0, where torch's becomes NaN. Where squares of
     several elements are mixed (Adafactor, Shampoo, SOAP), ∞ is not kept to its element, and may become NaN.
     Clip gradients as large as that, or use float64.
+
+    A step is computed in that precision inside of `torch.autocast`, too; a closure is left to it.
 
     A rule that sees matrices (``scope = "tensor"``) gets each parameter as one: the first axis is the rows,
     all others are the columns, and a vector is one row. Small matrices of one shape move in a stack, in one
@@ -467,8 +470,9 @@ def synchronise(
 
 @contextmanager
 def to_be_kept() -> Iterator[None]:
-    """Tensors that are made inside may be written into outside of `torch.inference_mode`, too."""
-    with torch.inference_mode(False), torch.no_grad():
+    """Tensors that are made inside may be written into outside of `torch.inference_mode`, too, and have the
+    precision that they are made for, inside of `torch.autocast`, too."""
+    with torch.inference_mode(False), torch.no_grad(), no_autocast():
         yield
 
 

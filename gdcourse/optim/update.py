@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache, wraps
 from typing import Any
 from warnings import warn
@@ -100,6 +100,12 @@ def working_dtype(param: torch.Tensor) -> torch.dtype:
     return torch.promote_types(param.dtype, torch.float32)
 
 
+def no_autocast() -> AbstractContextManager[Any]:
+    """Inside, `torch.autocast` around a training step does not reach a rule, whose products it would compute
+    in half precision."""
+    return torch._C._DisableAutocast() if torch._C._is_any_autocast_enabled() else nullcontext()
+
+
 class Ways:
     """The ways to run a program on buckets, for the length of one optimizer's step.
 
@@ -123,12 +129,15 @@ class Ways:
         self._moved: list[torch.Tensor] = []
         self._pieces: deque[tuple[Program, Arrays, tuple[Any, ...]]] = deque()
         self._quiet = np.errstate(all="ignore")  # as torch, which goes on with ∞ and NaN without a word
+        self._exact = no_autocast()
 
     def __enter__(self) -> Ways:
         self._quiet.__enter__()
+        self._exact.__enter__()
         return self
 
     def __exit__(self, *_: Any) -> None:
+        self._exact.__exit__(None, None, None)
         self._quiet.__exit__(None, None, None)
 
     def run(

@@ -314,6 +314,47 @@ def test_of_half_precision_the_state_is_in_single(name, dtype):
     assert gap([p.float() for p in params], single) < 0.05
 
 
+LAYERED = EVERY | {
+    f"Lookahead({name}), pullback": lambda params, make=MAKERS[name], **kw: gd.optim.Lookahead(
+        make(params, **kw), 3, pullback_momentum="pullback"
+    )
+    for name in ("Muon", "Shampoo")
+}
+
+
+@pytest.mark.parametrize(
+    "name, dtype, compile",
+    [
+        *[(name, dtype, False) for name in LAYERED for dtype in (torch.float32, torch.bfloat16)],
+        *[
+            pytest.param(name, torch.float32, True, marks=needs_a_compiler)
+            for name in ("Shampoo", "SOAP", "Lookahead(Muon), pullback")
+        ],
+    ],
+)
+def test_inside_autocast_a_step_is_the_same(name, dtype, compile):
+    """The products are in single precision, whatever is said for a model's; the closure, which runs the
+    model, is left to it."""
+    shapes = [(6, 5), (7, 3)]  # of which no other test has made a kernel
+    params, twins = parameters(*shapes, dtype=dtype), parameters(*shapes, dtype=dtype)
+    optimizer, other = (LAYERED[name](some, compile=compile) for some in (params, twins))
+
+    def closure():
+        give_gradients(params, t)
+        return params[0].float() @ params[0].float().T
+
+    for t in range(1, 6):
+        with torch.autocast("cpu", torch.bfloat16):
+            assert optimizer.step(closure).dtype == torch.bfloat16
+            assert (params[0] @ params[0].T).dtype == torch.bfloat16
+        give_gradients(twins, t)
+        other.step()
+        for p, q in zip(params, twins, strict=True):
+            state, same = optimizer.state[p], other.state[q]
+            assert all(torch.equal(state[key], same[key]) for key in same)
+    assert equal(params, twins)
+
+
 @every
 def test_a_step_without_gradients_changes_nothing_and_a_zero_one_moves_nothing(name):
     params = matrices(torch.float32)
