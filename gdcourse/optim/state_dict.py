@@ -164,7 +164,9 @@ def check_saved(rule: Rule, groups: list[Saved], saved: Saved, keys: set[str], l
         if state := saved["state"].get(index):
             blank = torch.zeros(()).expand(param.shape)  # takes no memory
             numbers = {name: torch.zeros(()) for name in ("step", *looks)}
-            check_state(state, shapes_of({**initial(rule, blank, blank), **numbers}), owner, index)
+            first = initial(rule, blank, blank)
+            check_state(state, shapes_of({**first, **numbers}), owner, index)
+            _check_kinds(state, first, index)
 
 
 def _matched(groups: list[Saved], saved: Saved) -> list[tuple[int, Any, torch.Tensor]]:
@@ -208,6 +210,25 @@ def check_state(state: Saved, shapes: Shapes, owner: str, index: Any) -> None:
             raise ValueError(
                 f"loaded state dict has {name!r} of shape {shape} {where}: must be {shapes[name]}"
             )
+
+
+def _check_kinds(state: Saved, first: Saved, index: Any) -> None:
+    """Raise ValueError if a parameter's saved state has no count of steps, or something else than floats where
+    the rule starts with them."""
+    where, step = f"in the state of parameter {index}", state["step"]
+    step = step.item() if hasattr(step, "item") else step
+    if not isinstance(step, (int, float)) or step % 1 != 0 or step < 0:  # of ∞ and NaN the rest is NaN
+        raise ValueError(f"loaded state dict has step={step!r} {where}: must be a whole number ≥ 0")
+    for name in [name for name, begin in first.items() if _is_of_floats(begin)]:
+        if not _is_of_floats(value := state[name]):
+            kind = value.dtype if isinstance(value, torch.Tensor) else type(value).__name__
+            raise ValueError(
+                f"loaded state dict has {name!r} of type {kind} {where}: must be a tensor of floats"
+            )
+
+
+def _is_of_floats(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 # ---- torch's own, inside Lookahead and Together ----

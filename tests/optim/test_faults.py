@@ -5,6 +5,7 @@ import copy
 import re
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 
@@ -253,6 +254,16 @@ FAULTS = {
     ),
     "a number for a tensor": (("state", 1, "m"), 0.0, r"has 'm' of shape \(\) in .*: must be \(4,\)"),
     "steps for each element": (("state", 1, "step"), torch.ones(4), r"has 'step' of shape \(4,\)"),
+    "steps below 0": (("state", 1, "step"), torch.tensor(-1.0), r"step=-1.0 .* parameter 1: must be a whole"),
+    "endless steps": (("state", 0, "step"), float("inf"), r"step=inf .* must be a whole number"),
+    "half a step": (("state", 0, "step"), 2.5, r"step=2.5 .* must be a whole number"),
+    "steps in words": (("state", 0, "step"), "3", r"step='3' .* must be a whole number"),
+    "no number of steps": (("state", 0, "step"), [], r"step=\[\] .* must be a whole number"),
+    "whole numbers": (
+        ("state", 1, "v"),
+        torch.ones(4, dtype=torch.int64),
+        r"has 'v' of type torch.int64 in the state of parameter 1: must be a tensor of floats",
+    ),
     "a parameter too many": (("state", 7), {"m": 0}, r"a state for 7: its parameters are 0, 1, 2"),
     "a group without betas": (("param_groups", 0, "betas"), None, r"no 'betas' in parameter group 0"),
     "a group without lr": (("param_groups", 0, "lr"), None, r"no 'lr' in parameter group 0"),
@@ -301,6 +312,40 @@ def test_a_checkpoint_with_a_fault_is_refused(fault, around):
     walk(params, optimizer, 1, first=3)
     refused(optimizer, params, changed(saved, path, value), message)
     optimizer.load_state_dict(saved)  # which is still good
+
+
+@every_of_ours
+@pytest.mark.parametrize("number", [float, int, torch.tensor, np.float32])
+def test_steps_may_be_any_kind_of_number(name, number):
+    params = parameters()
+    optimizer = OURS[name](params)
+    walk(params, optimizer, 2)
+    saved = optimizer.state_dict()
+    optimizer.load_state_dict(changed(saved, ("state", 1, "step"), number(2)))
+    walk(params, optimizer, 1, first=3)
+    assert int(optimizer.state[params[1]]["step"]) == 3
+    path = ("state", 1, "step")
+    none = copy.deepcopy(saved)
+    none["state"][1]["step"] = None
+    refused(optimizer, params, none, r"step=None in the state of parameter 1: must be a whole number ≥ 0")
+    refused(optimizer, params, changed(saved, path, number(-2)), r"step=.*-2.* must be a whole number ≥ 0")
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("step", torch.tensor(float("nan")), "step=nan in the state of parameter 1: must be a whole number"),
+        ("v", np.ones(4), "'v' of type ndarray in the state of parameter 1: must be a tensor of floats"),
+    ],
+)
+def test_what_is_not_even_equal_to_itself_is_refused(name, value, message):
+    params = parameters()
+    optimizer = gd.optim.Adam(params)
+    walk(params, optimizer, 2)
+    before = everything(params, optimizer)
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state_dict(changed(optimizer.state_dict(), ("state", 1, name), value))
+    assert same(before, everything(params, optimizer))
 
 
 def test_nesterovs_point_is_part_of_its_state():
