@@ -276,6 +276,16 @@ def in_working_dtype(point: torch.Tensor, memory: Values, others: tuple[Any, ...
     return point.to(dtype), memory, *cast
 
 
+def _in_its_dtype(bucket: Bucket) -> Values:
+    """The state in the dtype in which a step is computed: `torch.nn.Module.double` changes a parameter's and
+    not its state's, and torch multiplies no matrices of two. A reader's rule may keep another on purpose."""
+    dtype = working_dtype(bucket.point)
+    return {
+        name: x.to(dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() else x
+        for name, x in bucket.memory.items()
+    }
+
+
 def by_torch(program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
     """A program by torch's operations. What it gives is written over its inputs, but for what is no tensor or
     changes its shape: that is replaced.
@@ -285,7 +295,8 @@ def by_torch(program: Program, bucket: Bucket, values: tuple[Any, ...]) -> None:
     ValueError : a reader's rule has written into the point or the gradient. Then nothing is overwritten here.
     """
     point, memory = bucket.point, bucket.memory
-    result, new = _watched(program, (*in_working_dtype(point, memory, bucket.grads), *values))
+    given = _in_its_dtype(bucket) if isinstance(bucket, Matrices) and is_ours(values[0]) else memory
+    result, new = _watched(program, (*in_working_dtype(point, given, bucket.grads), *values))
     # A rule may hand back an input. Then it is copied, before the inputs are overwritten.
     inputs = {id(x) for x in (*memory.values(), *bucket.grads)}
     inputs |= {a for x in (point, *memory.values(), *bucket.grads) if (a := _address(x)) is not None}

@@ -314,6 +314,24 @@ def test_of_half_precision_the_state_is_in_single(name, dtype):
     assert gap([p.float() for p in params], single) < 0.05
 
 
+@every
+@pytest.mark.parametrize("first, then", [(torch.float32, torch.float64), (torch.float64, torch.float32)])
+def test_a_parameter_may_change_its_dtype_between_steps(name, first, then):
+    """As in module.double(), which leaves the state as it is; one that is loaded has the new dtype."""
+    params = parameters((4, 4), (4, 4), (3, 5), dtype=first)
+    optimizer = EVERY[name](params)
+    walk(params, optimizer, 2)
+    for p in params:
+        p.data, p.grad = p.data.to(then), None
+    twins = [torch.nn.Parameter(p.detach().clone()) for p in params]
+    loaded = EVERY[name](twins)
+    loaded.load_state_dict(optimizer.state_dict())
+    walk(params, optimizer, 2, first=3)  # with a synchronisation, where there is one
+    walk(twins, loaded, 2, first=3)
+    assert {p.dtype for p in params} == {then}
+    assert gap(params, twins) < 1e-4
+
+
 LAYERED = EVERY | {
     f"Lookahead({name}), pullback": lambda params, make=MAKERS[name], **kw: gd.optim.Lookahead(
         make(params, **kw), 3, pullback_momentum="pullback"
