@@ -213,8 +213,8 @@ def check_state(state: Saved, shapes: Shapes, owner: str, index: Any) -> None:
 
 
 def _check_kinds(state: Saved, first: Saved, index: Any) -> None:
-    """Raise ValueError if a parameter's saved state has no count of steps, or something else than floats where
-    the rule starts with them."""
+    """Raise ValueError if a parameter's saved state has no count of steps, or something else than floats
+    where the rule starts with them."""
     where, step = f"in the state of parameter {index}", state["step"]
     step = step.item() if hasattr(step, "item") else step
     if not isinstance(step, (int, float)) or step % 1 != 0 or step < 0:  # of ∞ and NaN the rest is NaN

@@ -22,7 +22,12 @@ def hidden_of(module: torch.nn.Module, rest: Iterable[Any] = ()) -> dict[str, bo
     )  # a head may be an embedding
     matrices = [id(param) for param in every if param.requires_grad and param.ndim > 1]
     left |= {*matrices[-1:], *_named(module, weights, rest)}
-    return {name: param.ndim > 1 and id(param) not in left for name, param in weights.items()}
+    return {name: _is_matrix(param) and id(param) not in left for name, param in weights.items()}
+
+
+def _is_matrix(param: torch.Tensor) -> bool:
+    """Whether more than one axis is longer than 1: a vector may have others, to go beside a batch."""
+    return sum(length > 1 for length in param.shape) > 1
 
 
 def _named(module: torch.nn.Module, weights: dict[str, Any], rest: Iterable[Any]) -> Iterator[int]:

@@ -508,6 +508,22 @@ def test_an_embedding_is_none_even_where_it_is_the_head():
     assert names(rest) == ["letters.weight", "bag.weight", "body.0.bias", "body.1.weight", "body.1.bias"]
 
 
+class WithAToken(nn.Module):
+    """As a vision transformer has it: a vector that goes before the patches of each image."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 1, 4))
+        self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.scale = nn.Parameter(torch.ones(1, 2, 1))
+
+
+def test_a_vector_with_axes_of_one_is_none():
+    hidden, rest = hidden_matrices(WithAToken())
+    assert names(hidden) == ["body.weight"]
+    assert names(rest) == ["token", "scale", "body.bias", "head.weight", "head.bias"]
+
+
 def test_a_user_says_what_else_belongs_to_the_rest_and_what_is_frozen_belongs_nowhere():
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2), nn.Linear(2, 2))
     model[1].weight.requires_grad_(False)
