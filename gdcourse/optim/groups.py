@@ -114,6 +114,7 @@ def check_group(rule: Rule, group: Group) -> None:
             "Invalid key in a parameter group: 'compile' (it is the whole optimizer's: give it there)"
         )
     without_options(type(rule), group)  # raises for one that this is not
+    check_bool("maximize", group["maximize"])
     validate(from_group(rule, group))
     for name in ("lr", "weight_decay"):
         if not has(rule, name):
@@ -320,6 +321,12 @@ def check_params(params: Any) -> None:
         else:
             continue
         raise TypeError(f"params must be an iterable of parameters{hint}; got {got}")
+
+
+def check_bool(name: str, value: Any) -> None:
+    """Raise TypeError for what would count as true or false without being it, such as "False"."""
+    if not isinstance(value, bool):
+        raise TypeError(f"Invalid {name}: {value!r} (must be True or False)")
 
 
 def pair(betas: Any) -> tuple[Any, Any]:

@@ -21,6 +21,7 @@ from gdcourse.optim.groups import (
     Group,
     Settings,
     as_before,
+    check_bool,
     check_group,
     check_params,
     check_rule,
@@ -123,7 +124,8 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     Raises
     ------
-    TypeError : not a rule, not tensors, or a hyperparameter that is not a number.
+    TypeError : not a rule, not tensors, or a hyperparameter that is not a number; ``maximize`` or ``compile``
+        that is not a bool.
     RuntimeError : at a step, a sparse gradient, unless as said above, or with weight decay, which moves all
         rows; a parameter that was made in `torch.inference_mode`, outside of it.
     ValueError : a hyperparameter out of range, whether given here or in a group; no parameters; a
@@ -157,6 +159,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         check_rule(rule)
         check_params(params)
         _check_how(fused=fused, capturable=capturable, differentiable=differentiable)
+        check_bool("compile", compile)
         for name, value in (("lr", lr), ("weight_decay", weight_decay)):
             if value is not None and has(rule, name):
                 raise ValueError(f"Invalid {name}: {value} ({type(rule).__name__} has its own: set it there)")

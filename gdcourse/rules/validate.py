@@ -121,7 +121,8 @@ def check(owner: str, name: str, value: Any) -> None:
         torch_text = f"Invalid {ALL[owner].torch[name]} value"
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (is_number or _is_array_of_numbers(value)):
-        raise TypeError(f"{torch_text}: {value!r} ({owner}'s {name} must be a number or an array of numbers)")
+        words = "a number, or for a family of runs an array of numbers"  # an optimizer refuses arrays
+        raise TypeError(f"{torch_text}: {value!r} ({owner}'s {name} must be {words})")
     if not getattr(value, "is_cpu", True):
         return  # on a device: reading it would wait
     fits = test(value)

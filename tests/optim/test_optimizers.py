@@ -736,6 +736,8 @@ BAD = {
     "betas second": ((0.9, 1.0), ValueError, r"Invalid beta parameter at index 1: 1\.0 .*in \[0, 1\)"),
     "betas alone": (0.9, TypeError, r"Invalid betas: 0\.9 .*pair"),
     "threshold": (float("nan"), ValueError, r"Invalid threshold: nan"),
+    "maximize": ("False", TypeError, r"Invalid maximize: 'False' \(must be True or False\)"),
+    "lr list": ([0.1], TypeError, r"must be a number, or for a family of runs an array of numbers\)"),
 }
 
 
@@ -770,6 +772,13 @@ def test_bad_parameters(make):
         make([torch.nn.Parameter(torch.zeros(2, dtype=torch.complex64))])
     with pytest.raises(ValueError, match="Tensor lr must be 1-element"):
         make(parameters(), lr=torch.tensor([0.1, 0.2]))
+
+
+@every
+@pytest.mark.parametrize("value", ["yes", None, 1])
+def test_whether_to_compile_is_a_bool(make, value):
+    with pytest.raises(TypeError, match=rf"Invalid compile: {value!r} \(must be True or False\)"):
+        make(parameters(), compile=value)
 
 
 def test_a_groups_key_under_the_rules_name_is_not_ignored():

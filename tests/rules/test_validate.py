@@ -163,7 +163,10 @@ def test_the_wrong_type(name, value):
         with pytest.raises(TypeError) as error:
             validate(make(value))
         assert repr(value) in str(error.value)
-        assert f"'s {name.split('.')[-1]} must be a number or an array of numbers" in str(error.value)
+        assert (
+            f"'s {name.split('.')[-1]} must be a number, or for a family of runs an array of numbers"
+            in str(error.value)
+        )
 
 
 @pytest.mark.parametrize("name", ["lr", "gamma", "eps", "k", "alpha"])
