@@ -88,9 +88,10 @@ def check_scope(rule: Rule) -> None:
     except Writes:
         raise
     except Exception as error:
+        hint = ': a rule that needs each parameter as a matrix says so, scope = "tensor"'
         raise ValueError(
-            f"{type(rule).__name__} does not run on a vector ({type(error).__name__}: {error}): a "
-            'rule that needs each parameter as a matrix says so, scope = "tensor"'
+            f"{type(rule).__name__} does not run on a vector ({type(error).__name__}: {error})"
+            f"{hint if _runs_on_a_matrix(rule) else ''}"
         ) from error
     if found is None:
         return
@@ -187,6 +188,15 @@ def _ends(
     return (end, others) if _equal(end, again) else None
 
 
+def _runs_on_a_matrix(rule: Rule) -> bool:
+    try:
+        with _random_numbers_kept():
+            _walked(rule, _drawn(2, 3), torch.from_numpy)
+    except Exception:
+        return False
+    return True
+
+
 @contextmanager
 def _random_numbers_kept() -> Iterator[None]:
     """A rule may draw random numbers, and somebody else counts on those that come next."""
@@ -218,13 +228,18 @@ def _walked(rule: Rule, drawn: np.ndarray, array: Callable[[np.ndarray], Any]) -
     with torch.no_grad(), np.errstate(all="ignore"):
         for t, grad in enumerate(grads, start=1):
             given = point, array(grad.copy())
-            point, new = rule.step(*given, state, rule.at(t))
+            result = rule.step(*given, state, rule.at(t))
+            if not isinstance(result, tuple) or len(result) != 2:
+                got = type(result).__name__
+                raise TypeError(f"its step gives a {got}, not a pair: θ, and by name what was computed")
+            point, new = result
             check_unwritten(rule, *given)
+            if (shape := tuple(np.shape(point))) != start.shape:
+                raise ValueError(f"its step gives a θ of shape {shape} for one of shape {start.shape}")
+            if missing := state.keys() - new.keys():
+                raise ValueError(f"its step does not give {min(missing)!r}, which its init names")
             state = {name: new[name] for name in state}
-    end = np.asarray(point)
-    if end.shape != start.shape:
-        raise ValueError(f"its step gives a θ of shape {end.shape} for one of shape {start.shape}")
-    return end
+    return np.asarray(point)
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:

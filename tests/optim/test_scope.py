@@ -144,6 +144,29 @@ def test_one_that_does_not_run_on_a_vector_is_told_so():
         gd.optim.from_rule(OfAMatrix(), parameters((3, 2)))
 
 
+ENDS = {
+    "only θ": (lambda theta: theta, "its step gives a Tensor, not a pair: θ, and by name what was computed"),
+    "no v": (lambda theta: (theta, {}), "its step does not give 'v', which its init names"),
+    "a column": (lambda theta: (theta[..., None], {"v": theta}), r"its step gives a θ of shape \(6, 1\) for"),
+    "an error": (lambda theta: theta.nothing, "AttributeError: 'Tensor' object has no attribute 'nothing'"),
+}
+
+
+@pytest.mark.parametrize("result, said", ENDS.values(), ids=ENDS)
+def test_one_that_runs_on_a_matrix_no_better_is_told_what_is_wrong(result, said):
+    @dataclass(frozen=True, eq=False)
+    class Wrong(gd.Rule):
+        def init(self, theta, zeros):
+            return {"v": zeros}
+
+        def step(self, theta, grad, state, at):
+            return result(theta)
+
+    with pytest.raises(ValueError, match=rf"Wrong does not run on a vector \(.*{said}") as error:
+        gd.optim.from_rule(Wrong(), parameters())
+    assert "matrix" not in str(error.value)
+
+
 @pytest.mark.parametrize("result", [lambda theta: 0.25, lambda theta: theta[:1]], ids=["()", "(1,)"])
 def test_one_whose_point_has_another_shape_is_told_so(result):
     @dataclass(frozen=True, eq=False)
