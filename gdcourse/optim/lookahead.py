@@ -56,6 +56,9 @@ class Lookahead(torch.optim.Optimizer):
     Around an optimizer of this package that was made with ``compile=True``, the synchronisation is a kernel,
     too.
 
+    A parameter that is frozen on the way (its ``grad`` is None) still moves once, at the next
+    synchronisation, to its φ, and then rests. Freeze it right after one if it must stay where it is.
+
     Between synchronisations the parameters are the fast weights, which are noisy. Evaluate the slow ones::
 
         with optimizer.slow_weights():

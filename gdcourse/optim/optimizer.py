@@ -412,7 +412,11 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def state_dict(self) -> Group:
         """As torch's, and the rule's name; a snapshot: neither steps nor schedules change it later. Inside
-        `at_theta` a RuntimeError, where the point is not θ."""
+        `at_theta` a RuntimeError, where the point is not θ.
+
+        It is for this class to load. torch's own optimizer would load it without a word, and then miss its
+        own names at its next step: give it `torch_state_dict`.
+        """
         self._refuse_at_theta("state_dict", only_ahead=True)
         first = self.register_state_dict_post_hook(lambda _, saved: self._saved(saved), prepend=True)
         try:
@@ -426,9 +430,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         return {**saved, "rule": name, "param_groups": groups, "state": _snapshot(saved["state"])}
 
     def torch_state_dict(self) -> Group:
-        """The same for torch's own optimizer to load, which then goes on as this one would.
-
-        For the rules that `load_state_dict` names.
+        """What `state_dict` gives, in torch's words, for torch's own optimizer to load, which then goes on as
+        this one would. For the rules that `load_state_dict` names.
 
         Raises
         ------

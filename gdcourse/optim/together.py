@@ -142,7 +142,9 @@ class Together(torch.optim.Optimizer):
         return {k: v for k, v in first.defaults.items() if all(k in other.defaults for other in others)}
 
     def add_param_group(self, param_group: Group) -> None:
-        """Refused: only you know whose the parameters are.
+        """Refused: only you know whose the parameters are. What calls this in the middle of a training, such
+        as Lightning's callback ``BaseFinetuning``, does not go with a Together: give it all groups at the
+        start, with the late ones' ``requires_grad`` False.
 
         Raises
         ------
