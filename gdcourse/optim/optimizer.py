@@ -223,8 +223,10 @@ class RuleOptimizer(torch.optim.Optimizer):
     def check_step(self) -> None:
         """Raise what a step would before it has moved anything; nothing if a hook may yet change things."""
         self._refuse_at_theta("step")
-        if not self._optimizer_step_pre_hooks:
-            self._ready()
+        if self._optimizer_step_pre_hooks:
+            return
+        for _, some in self._ready():
+            check_shapes([Part(p, self.state[p], grad) for p, grad in some if p in self.state], self.rule)
 
     def _ready(self) -> list[tuple[Settings, list[tuple[torch.Tensor, torch.Tensor]]]]:
         """For each group, the rule with its numbers of now, and its parameters that move, with gradients."""

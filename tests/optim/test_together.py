@@ -177,6 +177,19 @@ def test_what_one_of_them_refuses_is_found_before_any_has_moved(around, spoil, e
     assert equal(params, before)
 
 
+def test_a_parameter_of_another_shape_is_found_before_any_has_moved():
+    params = parameters((4, 3), (6,), (2,))
+    optimizer = Together(gd.optim.Muon(params[:1]), gd.optim.Adam(params[1:]))
+    walk(params, optimizer, 1)
+    params[1].grad = None
+    params[1].data = torch.zeros(3, 2, dtype=params[1].dtype)
+    give_gradients(params, 2)
+    before = [p.detach().clone() for p in params]
+    with pytest.raises(RuntimeError, match="another shape"):
+        optimizer.step()
+    assert all(p.equal(b) for p, b in zip(params, before, strict=True))
+
+
 @pytest.mark.parametrize("at", ["its own", "the Lookahead's", "inside"])
 def test_a_hook_of_ones_own_may_mend_its_gradients(at):
     params, before = parameters(*SHAPES), parameters(*SHAPES)
