@@ -21,6 +21,7 @@ FOUND = examples()
 
 def test_they_are_found():
     assert len(FOUND) > 25
+    assert len(FOUND["gdcourse.problems.text.text"].examples) == 5
     assert {"gdcourse.problems.text.text", "gdcourse.experiments.compare.compare"} <= FOUND.keys()
 
 

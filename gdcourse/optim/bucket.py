@@ -202,25 +202,26 @@ class Matrices(Bucket):
 # ---- which parameters move together ----
 
 
-def check_shapes(parts: list[Part], rule: Rule) -> None:
-    """Check that what a rule keeps for each element has the parameters' shapes: side by side in one vector,
-    another's numbers would else be taken for it.
+def check_shapes(moved: list[tuple[torch.Tensor, Group]], rule: Rule) -> None:
+    """Check that the states of parameters that have moved still have their shapes: side by side in one
+    vector, another's numbers would else be taken for them. A reader's rule whose state has shapes of its own
+    keeps each parameter to itself, and so do rules that see matrices.
 
     Raises
     ------
     RuntimeError : a parameter was given another shape after it had moved.
     """
     scope = scope_of(rule)
-    if scope == "tensor" or not parts:  # its state has shapes of its own
+    if not moved or not (joins(rule) or (scope == "vector" and is_ours(rule))):
         return
-    shapes = [part.param.shape for part in parts]
-    for name in memory_of(parts[0].state):
-        kept = [part.state.get(name) for part in parts]
-        if [getattr(x, "shape", None) for x in kept] == shapes:
+    shapes = [param.shape for param, _ in moved]
+    for name in memory_of(moved[0][1]):
+        kept = [state[name] for _, state in moved]
+        if [x.shape for x in kept] == shapes:
             continue
         for shape, x in zip(shapes, kept, strict=True):
-            is_one_number = scope != "element" and isinstance(x, torch.Tensor) and x.numel() == 1
-            if isinstance(x, torch.Tensor) and x.shape != shape and not is_one_number:
+            is_one_number = scope != "element" and x.numel() == 1
+            if x.shape != shape and not is_one_number:
                 raise RuntimeError(
                     f"a parameter of shape {tuple(shape)} has {name!r} of shape {tuple(x.shape)} in its "
                     "state: it was given another shape after it had moved; forget its state, by "

@@ -207,11 +207,9 @@ class RuleOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         ready = self._ready()  # raises before anything has moved
-        begun = [[Part(param, self._begun(param), grad) for param, grad in some] for _, some in ready]
-        for parts in begun:
-            check_shapes(parts, self.rule)
         with Ways(self.compile and not self._failed) as ways:  # NumPy's views, torch, or a kernel
-            for (settings, _), parts in zip(ready, begun, strict=True):
+            for settings, with_grads in ready:
+                parts = [Part(param, self._begun(param), grad) for param, grad in with_grads]
                 for bucket in buckets(parts, self.rule, settings.stage, self.compile):
                     t, before = settings.stage(bucket.states[0])
                     values = settings.at(t, before)  # what the rule's own `at` gives for step t, among others
@@ -223,22 +221,29 @@ class RuleOptimizer(torch.optim.Optimizer):
     def check_step(self) -> None:
         """Raise what a step would before it has moved anything; nothing if a hook may yet change things."""
         self._refuse_at_theta("step")
-        if self._optimizer_step_pre_hooks:
-            return
-        for _, some in self._ready():
-            check_shapes([Part(p, self.state[p], grad) for p, grad in some if p in self.state], self.rule)
+        if not self._optimizer_step_pre_hooks:
+            self._ready()
 
     def _ready(self) -> list[tuple[Settings, list[tuple[torch.Tensor, torch.Tensor]]]]:
-        """For each group, the rule with its numbers of now, and its parameters that move, with gradients."""
-        return [(settings_of(self.rule, group), self._moving(group)) for group in self.param_groups]
+        """For each group, the rule with its numbers of now, and its parameters that move, with gradients.
+
+        Raises
+        ------
+        RuntimeError : as `_moving` and `check_shapes`.
+        """
+        ready = [(settings_of(self.rule, group), self._moving(group)) for group in self.param_groups]
+        for _, with_grads in ready:
+            states = [(param, self.state.get(param)) for param, _ in with_grads]
+            check_shapes([(param, state) for param, state in states if state], self.rule)
+        return ready
 
     def _moving(self, group: Group) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Each parameter of a group that has a gradient, with that.
 
         Raises
         ------
-        RuntimeError : a gradient is sparse and this rule would have to move all rows, or torch does not let a
-            parameter be written into.
+        RuntimeError : a gradient is sparse and this rule would have to move all rows, or has another shape
+            than its parameter, or torch does not let a parameter be written into.
         """
         moving = []
         for param in group["params"]:

@@ -1,5 +1,8 @@
 """Parameters that move together, in one vector for a step, move as each would alone."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import pytest
 import torch
 
@@ -423,6 +426,46 @@ def test_a_parameter_that_was_given_another_shape_is_named_and_nothing_moves(nam
     with pytest.raises(RuntimeError, match="was given another shape after it had moved"):
         optimizer.step()
     assert all(a.equal(b) for a, b in zip(all_of(params, optimizer), before, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Counts(gd.rules.Rule):
+    """Has one number for all elements of a parameter."""
+
+    lr: float = 0.1
+
+    def init(self, theta, zeros):
+        return {"n": zeros.sum()}
+
+    def step(self, theta, grad, state, at):
+        n = state["n"] + 1
+        return theta - self.lr * grad / n**0.5, {"n": n}
+
+
+@dataclass(frozen=True, eq=False)
+class LastTwo(gd.rules.Rule):
+    """Keeps two gradients, one above the other."""
+
+    scope: ClassVar = "all"
+    lr: float = 0.1
+
+    def init(self, theta, zeros):
+        return {"last": torch.stack([zeros, zeros])}
+
+    def step(self, theta, grad, state, at):
+        last = torch.stack([state["last"][1], grad])
+        return theta - self.lr * last.mean(0), {"last": last}
+
+
+@pytest.mark.parametrize("rule", [Counts(), LastTwo()])
+def test_a_readers_state_may_have_a_shape_of_its_own(rule):
+    params = [torch.nn.Parameter(torch.zeros(6))]
+    optimizer = gd.optim.from_rule(rule, params)
+    for _ in range(3):
+        params[0].grad = torch.ones(6)
+        optimizer.step()
+    steps = [1, 2**-0.5, 3**-0.5] if isinstance(rule, Counts) else [0.5, 1, 1]
+    assert torch.allclose(params[0].detach(), torch.full((6,), -0.1 * sum(steps)))
 
 
 def test_a_gradient_of_another_shape_is_not_taken_for_anothers():
