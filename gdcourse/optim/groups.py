@@ -121,6 +121,14 @@ def check_group(rule: Rule, group: Group) -> None:
             check(owner, name, number(name, group[name]))
 
 
+def with_size_of_lr(group: Group) -> Group:
+    """A checkpoint's group without its rate's sign: torch's ``LinearLR`` to 0 may leave -2e-18, with which
+    the training went on, and will."""
+    lr = number("lr", group["lr"])
+    below = isinstance(lr, (int, float)) and lr < 0
+    return {**group, "lr": -lr} if below else group
+
+
 # ---- what a rule that looks ahead leaves in the state ----
 
 

@@ -33,6 +33,7 @@ from gdcourse.optim.groups import (
     number,
     settings_of,
     to_group,
+    with_size_of_lr,
 )
 from gdcourse.optim.scope import check_scope, initial, seen_shape
 from gdcourse.optim.state_dict import HOW, check_is_one, check_parts, check_saved, from_torch, to_torch
@@ -65,7 +66,8 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     * A parameter group holds the rule's hyperparameters under torch's names: ``betas`` for
       (``beta1``, ``beta2``), ``momentum`` for ``gamma`` (``rho`` for Adadelta, ``alpha`` for RMSProp),
-      ``warmup_steps`` for Schedule-Free's ``warmup``, any other under its own. They are read at every step.
+      ``warmup_steps`` for Schedule-Free's ``warmup``, any other under its own. They are read at every step,
+      and not checked there, as torch does not: a schedule that ends at 0 may go below it by rounding.
     * A rule without a learning rate gets one, ``lr=1.0``, by which its steps are multiplied, as in
       torch's Adadelta.
     * ``state[p]`` holds the rule's state, in float32 where p is of half precision, and ``step``, how
@@ -401,7 +403,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         keys = set(to_group(self.rule))
         check_saved(self.rule, self.param_groups, saved, keys | COMMON, look_names(self.rule))
         for group in saved["param_groups"]:
-            check_group(self.rule, group)
+            check_group(self.rule, with_size_of_lr(group))
         return saved
 
     def _copy_state(self, saved: Group) -> None:

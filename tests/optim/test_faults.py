@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from torch.optim import lr_scheduler
 
 import gdcourse as gd
 from gdcourse.optim.groups import memory_of
@@ -267,7 +268,7 @@ FAULTS = {
     "a parameter too many": (("state", 7), {"m": 0}, r"a state for 7: its parameters are 0, 1, 2"),
     "a group without betas": (("param_groups", 0, "betas"), None, r"no 'betas' in parameter group 0"),
     "a group without lr": (("param_groups", 0, "lr"), None, r"no 'lr' in parameter group 0"),
-    "an impossible lr": (("param_groups", 0, "lr"), -1.0, r"Invalid learning rate: -1\.0"),
+    "an impossible lr": (("param_groups", 0, "lr"), float("inf"), r"Invalid learning rate: inf"),
     "parameters fewer": (("param_groups", 0, "params"), [0], r"doesn't match the size of optimizer's group"),
     "no groups": (("param_groups",), [], r"different number of parameter groups"),
     "no state": (("state",), None, r"loaded state dict has no 'state'"),
@@ -472,6 +473,27 @@ def test_a_torch_optimizers_good_state_is_never_refused(name, steps):
         saved = optimizer.state_dict()
         optimizer.load_state_dict(saved)
         assert same(saved, optimizer.state_dict())
+
+
+@pytest.mark.parametrize("around", [lambda o: o, gd.optim.Lookahead], ids=["plain", "Lookahead"])
+@pytest.mark.parametrize("name", OURS)
+def test_a_schedule_that_ends_below_0_by_rounding_goes_on_and_its_checkpoint_loads(name, around):
+    """torch's own ``LinearLR`` to 0 leaves -2e-18."""
+
+    def trained(steps):
+        params = parameters()
+        optimizer = around(OURS[name](params, lr=0.3))
+        schedule = lr_scheduler.LinearLR(optimizer, 0.1, 0.0, total_iters=43)
+        walk(params, optimizer, steps, each=lambda t: schedule.step())
+        return params, optimizer
+
+    _, optimizer = trained(44)
+    assert -1e-17 < optimizer.param_groups[0]["lr"] < 0
+    params, resumed = trained(0)
+    resumed.load_state_dict(optimizer.state_dict())
+    assert same(resumed.state_dict(), optimizer.state_dict())
+    walk(params, resumed, 1, first=45)
+    assert all(torch.isfinite(param).all() for param in params)
 
 
 def test_states_as_earlier_versions_of_torch_wrote_them_load():
