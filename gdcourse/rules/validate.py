@@ -16,20 +16,15 @@ from gdcourse.rules.partners import Partners
 from gdcourse.rules.rule import Rule
 from gdcourse.rules.table import ALL
 
-Range = tuple[str, Callable[[Any], Any]]
-"""What is allowed, in words, and the same as a test."""
-
-FROM_0: Range = ("a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf")))
-ABOVE_0: Range = ("a finite number > 0", lambda x: (x > 0) & (x < float("inf")))
-BELOW_1: Range = ("in [0, 1)", lambda x: (x >= 0) & (x < 1))
-WHOLE: Range = ("a whole number ≥ 1", lambda x: (x >= 1) & (x % 1 == 0))
-INSIDE: Range = (
-    "in (0, 1): at 0 θ could not be told from the training point",
-    lambda x: (x > 0) & (x < 1),
-)
+# What is allowed, in words, and the same as a test.
+FROM_0 = ("a finite number ≥ 0", lambda x: (x >= 0) & (x < float("inf")))
+ABOVE_0 = ("a finite number > 0", lambda x: (x > 0) & (x < float("inf")))
+BELOW_1 = ("in [0, 1)", lambda x: (x >= 0) & (x < 1))
+WHOLE = ("a whole number ≥ 1", lambda x: (x >= 1) & (x % 1 == 0))
+INSIDE = ("in (0, 1): at 0 θ could not be told from the training point", lambda x: (x > 0) & (x < 1))
 
 # name, or a rule's and its name: (how torch begins its own message, what is allowed in words, the same as a
-# test); where the table has torch's word for a rule's hyperparameter, the message begins with that
+# test); where a name is meant and the table has torch's word for this rule's, the message begins with that
 ALLOWED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "lr": ("Invalid learning rate", *FROM_0),
     "gamma": ("Invalid momentum value", *BELOW_1),
@@ -45,9 +40,9 @@ ALLOWED: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "AdEMAMix.beta3": ("Invalid beta parameter at index 2", *BELOW_1),
     "NAdam.momentum_decay": ("Invalid momentum_decay value", *FROM_0),
     "ScheduleFree.beta1": ("Invalid beta parameter at index 0", *INSIDE),
-    "ScheduleFreeSGD.beta": ("Invalid beta value", *INSIDE),
-    "ScheduleFree.warmup": ("Invalid warmup value", *FROM_0),
-    "ScheduleFreeSGD.warmup": ("Invalid warmup value", *FROM_0),
+    "ScheduleFreeSGD.beta": ("Invalid momentum value", *INSIDE),
+    "ScheduleFree.warmup": ("Invalid warmup_steps value", *FROM_0),
+    "ScheduleFreeSGD.warmup": ("Invalid warmup_steps value", *FROM_0),
     "Prodigy.d0": ("Invalid d0 value", *ABOVE_0),
     "Prodigy.d_coef": ("Invalid d_coef value", *ABOVE_0),
     "Clipped.max_norm": ("Invalid max_norm", "a number > 0", lambda x: x > 0),
@@ -109,15 +104,17 @@ def validate(rule: Rule | Partners) -> None:
 def _owner(kind: type[Rule], name: str) -> str:
     """Which class of a rule's ancestry has a range of its own for a hyperparameter, or the rule itself where
     the name's is meant; empty where this package does not use the name."""
-    ours = [one.__name__ for one in kind.__mro__ if one.__module__.startswith("gdcourse.")]
-    own = [one for one in ours if f"{one}.{name}" in ALLOWED]
-    return own[0] if own else kind.__name__ if name in ALLOWED else ""
+    for one in kind.__mro__:
+        if one.__module__.startswith("gdcourse.") and f"{one.__name__}.{name}" in ALLOWED:
+            return one.__name__
+    return kind.__name__ if name in ALLOWED else ""
 
 
 def check(owner: str, name: str, value: Any) -> None:
     """Check one hyperparameter by name; raises as `validate` does."""
-    torch_text, words, test = ALLOWED.get(f"{owner}.{name}") or ALLOWED[name]
-    if owner in ALL and name in ALL[owner].torch:
+    own = ALLOWED.get(f"{owner}.{name}")
+    torch_text, words, test = own or ALLOWED[name]
+    if not own and owner in ALL and name in ALL[owner].torch:
         torch_text = f"Invalid {ALL[owner].torch[name]} value"
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (is_number or _is_array_of_numbers(value)):
@@ -133,13 +130,16 @@ def check(owner: str, name: str, value: Any) -> None:
 def _check_coefficients(owner: str, value: Any) -> None:
     """Raise ValueError unless there are three finite numbers for each of some steps."""
     steps = value if isinstance(value, (tuple, list)) else ()
-    numbers = [x for step in steps if isinstance(step, (tuple, list)) and len(step) == 3 for x in step]
-    fits = [x for x in numbers if isinstance(x, (int, float)) and abs(x) < float("inf")]
-    if not steps or len(fits) < 3 * len(steps):
+    if not steps or not all(map(_is_three_numbers, steps)):
         raise ValueError(
             f"Invalid coefficients: {value!r} ({owner}'s must be three numbers for each step, such as "
             "gdcourse.rules.QUINTIC, ((3.4445, -4.775, 2.0315),) * 5)"
         )
+
+
+def _is_three_numbers(step: Any) -> bool:
+    threefold = isinstance(step, (tuple, list)) and len(step) == 3
+    return threefold and all(isinstance(x, (int, float)) and abs(x) < float("inf") for x in step)
 
 
 def _is_array_of_numbers(value: Any) -> bool:

@@ -2,7 +2,7 @@
 allowed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -28,6 +28,11 @@ OF_ONE = {
     "Prodigy.d_coef": "above",
     "Clipped.max_norm": "most",
     "SAM.rho": "weight_decay",
+    "Shampoo.exponent": "weight_decay",
+    "Adafactor.beta2_decay": "below",
+    "Adafactor.eps1": "weight_decay",
+    "Adafactor.eps2": "weight_decay",
+    "Adafactor.d": "from 1",
 }
 """Where a rule has a range of its own, and which of the ranges below it is like."""
 
@@ -58,6 +63,8 @@ OUTSIDE = {
     "inside": [-0.1, 0, 1, 1.5, NAN],
     "above": [-1, 0, NAN, INF],
     "most": [-1, 0, NAN],
+    "below": [1e-300, 0.5, 1, NAN, -INF],
+    "from 1": [1 - 1e-6, 0.5, 0, -1, NAN],
 }
 BEGINS = {
     "lr": "Invalid learning rate: ",
@@ -77,6 +84,10 @@ BEGINS = {
     "Prodigy.d0": "Invalid d0 value: ",
     "Prodigy.d_coef": "Invalid d_coef value: ",
     "SAM.rho": "Invalid rho value: ",
+    "Adafactor.beta2_decay": "beta2_decay should be <= 0 but is: ",
+    "Adafactor.eps1": "epsilon1 should be >= 0 but is: ",
+    "Adafactor.eps2": "epsilon2 should be >= 0 but is: ",
+    "Adafactor.d": "Clipping threshold d should be >= 1 but is: ",
 }
 INSIDE = {  # the ends that are allowed, and what lies next to those that are not
     "lr": [0, 0.0, 1e308],
@@ -91,6 +102,8 @@ INSIDE = {  # the ends that are allowed, and what lies next to those that are no
     "inside": [1e-15, 1 - 1e-15],
     "above": [1e-300, 1e308],
     "most": [1e-300, 1e308, INF],
+    "below": [0, 0.0, -0.5, -1e308],
+    "from 1": [1, 1.0, 1e308, INF],
 }
 ALLOWED = {
     "lr": "a finite number ≥ 0",
@@ -105,6 +118,8 @@ ALLOWED = {
     "inside": "in (0, 1): at 0 θ could not be told from the training point",
     "above": "a finite number > 0",
     "most": "a number > 0",
+    "below": "a finite number ≤ 0",
+    "from 1": "a number ≥ 1",
 }
 for table in (OUTSIDE, INSIDE, ALLOWED):
     table |= {one: table[like] for one, like in OF_ONE.items()}
@@ -127,7 +142,7 @@ def test_outside_its_range(name, make, value):
 
 @pytest.mark.parametrize("name, make, value", CASES)
 def test_one_bad_element_of_an_array_is_enough(name, make, value):
-    good = 0.5 if name != "k" else 2.0
+    good = float(INSIDE[name][-1])
     for array in (np.array([good, value]), torch.tensor([[good], [float(value)]])):
         with pytest.raises(ValueError, match=f"'s {name.split('.')[-1]} must be"):
             validate(make(array))
@@ -244,6 +259,66 @@ def test_a_readers_rule_that_is_no_dataclass():
 
     with pytest.raises(TypeError, match=r"Mine is not a dataclass: put @dataclass\(frozen=True, eq=False\)"):
         validate(Mine())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (),
+        None,
+        7.0,
+        "abc",
+        (3.4, -4.8, 2.0),
+        ((3.4, -4.8),),
+        ((3.4, -4.8, 2.0, 1.0),),
+        ((3.4, -4.8, 2.0), (3.4, -4.8)),
+        ((3.4, -4.8), (3.4, -4.8, 2.0)),
+        ((3.4, -4.8), (3.4, -4.8, 2.0, 2.0)),
+        ((3.4, -4.8, NAN),),
+        ((3.4, -INF, 2.0),),
+        ((3.4, "a", 2.0),),
+        ("abc",),
+        ((3.4, -4.8, 2.0), None),
+    ],
+    ids=repr,
+)
+def test_coefficients_are_three_numbers_for_each_step(given):
+    with pytest.raises(ValueError, match="Muon's must be three numbers for each step") as error:
+        validate(gd.Muon(coefficients=given))
+    assert str(error.value).startswith(f"Invalid coefficients: {given!r}")
+
+
+def test_coefficients_of_one_step_or_of_several():
+    for given in (((3, -4.8, 2.0),), [[3.4, -4.8, 0], (1.0, 1.0, 1.0)], gd.rules.QUINTIC):
+        validate(gd.Muon(coefficients=given))
+        validate(gd.NorMuon(coefficients=given))
+
+
+def test_what_a_readers_rule_calls_coefficients_or_fixed_means_what_it_likes():
+    @dataclass(frozen=True, eq=False)
+    class Mine(gd.Rule):
+        aim: str = "far"
+        coefficients: float = 0.5
+        schedule: str = "cosine"
+        fixed = ("aim", "schedule")
+
+    validate(Mine())
+
+
+@pytest.mark.parametrize("name", ["lr", "gamma", "weight_decay"])
+def test_a_number_on_a_device_is_not_read(name):
+    """A tensor without contents stands for one there: reading either would tell."""
+    validate(replace(gd.Muon(), **{name: torch.empty((), device="meta")}))
+    with pytest.raises(TypeError, match=f"Muon's {name} must be a number"):
+        validate(replace(gd.Muon(), **{name: torch.empty((), device="meta", dtype=torch.complex64)}))
+
+
+def test_of_partners_each_is_checked():
+    validate(gd.Partners(gd.Muon(), rest=gd.Adam()))
+    with pytest.raises(ValueError, match="Muon's lr must be"):
+        validate(gd.Partners(gd.Muon(-1.0), rest=gd.Adam()))
+    with pytest.raises(ValueError, match="Adam's lr must be"):
+        validate(gd.Partners(gd.Muon(), rest=gd.Adam(-1.0)))
 
 
 def test_a_readers_rule_is_checked_as_far_as_it_uses_the_same_names():
