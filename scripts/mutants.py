@@ -391,15 +391,16 @@ def main(stems: list[str]) -> int:
         mutants = mutants_of(path)
         found = survivors(path, mutants)
         made, passed = made + len(mutants), passed + found
-        new = sum(mutant.key not in reasons for mutant in found)
-        counts = f"{len(mutants):4d} mutants, {len(found):3d} survive, {new:3d} of them unexplained"
+        new = [mutant for mutant in found if mutant.key not in reasons]
+        counts = f"{len(mutants):4d} mutants, {len(found):3d} survive, {len(new):3d} of them unexplained"
         print(f"  {path.name:20s} {counts}  {time.monotonic() - started:5.0f} s", flush=True)
+        for mutant in new:
+            print(f"\nno test notices {mutant.file}, line {mutant.line}")
+            for name, text in zip(("file", "place", "before", "after"), mutant.key, strict=True):
+                print(f"{name} = {json.dumps(text if name != 'after' else [text], ensure_ascii=False)}")
+        print(end="\n" if new else "", flush=True)
     unexplained = [mutant for mutant in passed if mutant.key not in reasons]
     stale = reasons.keys() - {mutant.key for mutant in passed}
-    for mutant in unexplained:
-        print(f"\nno test notices {mutant.file}, line {mutant.line}")
-        for name, text in zip(("file", "place", "before", "after"), mutant.key, strict=True):
-            print(f"{name} = {json.dumps(text if name != 'after' else [text], ensure_ascii=False)}")
     for key in sorted(stale):
         print(f"\n{EXPLAINED.name} explains what does not survive: {' | '.join(key)}")
     print(
