@@ -82,6 +82,7 @@ class Mutant:
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 BITS = (ast.BitAnd, ast.BitOr)
 ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
+SYMMETRIC = ("max", "maximum", "min")  # do not mind the order of what they are given
 OPPOSITES = {ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In}
 
 
@@ -113,7 +114,8 @@ def changes(node: Any, file: str, fields: Iterable[str], keys: Iterable[str]) ->
             yield from (altered(node, attr=field) for field in sorted(fields))
         case ast.Call():
             yield from node.args
-            yield from (altered(node, args=args) for args in swapped(node.args))
+            if not (isinstance(node.func, ast.Name) and node.func.id in SYMMETRIC):
+                yield from (altered(node, args=args) for args in swapped(node.args))
             yield from (altered(node, keywords=keywords) for keywords in without_one(node.keywords))
         case ast.Dict():
             for items in without_one(list(zip(node.keys, node.values, strict=True))):

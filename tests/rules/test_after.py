@@ -71,14 +71,17 @@ def test_nadam(follow, psi):
 
 
 def test_amsgrad(follow):
-    theta, m, v, u, expected, largest = THETA_0, 0.0, 0.0, 0.0, [], []
+    theta, m, v, u, expected, largest, m_hats, v_hats = THETA_0, 0.0, 0.0, 0.0, [], [], [], []
     for t, g in enumerate(GRADIENTS, start=1):
         m, v = 0.7 * m + 0.3 * g, 0.6 * v + 0.4 * g * g
         u = max(u, v)
-        theta -= 0.2 * m / (1 - 0.7**t) / (sqrt(u / (1 - 0.6**t)) + 0.01)
+        m_hats.append(m / (1 - 0.7**t))
+        v_hats.append(u / (1 - 0.6**t))
+        theta -= 0.2 * m_hats[-1] / (sqrt(v_hats[-1]) + 0.01)
         expected.append(theta)
         largest.append(u)
-    assert_path(follow, gd.AMSGrad(0.2, 0.7, 0.6, 0.01), expected, largest=largest)
+    rule = gd.AMSGrad(0.2, 0.7, 0.6, 0.01)
+    assert_path(follow, rule, expected, largest=largest, m_hat=m_hats, v_hat=v_hats)
     assert len(set(largest)) < len(largest), "it must be kept somewhere"
 
 
@@ -113,21 +116,25 @@ def test_ademamix(follow, decay):
     assert_path(follow, rule, expected, v_hat=v_hats)
 
 
-@pytest.mark.parametrize("eps", [1e-6, 1.0])
+@pytest.mark.parametrize("eps", [1e-6, 1.6])
 def test_adopt(follow, eps):
-    """Some gradients are beyond their bound, on both sides; the first moves nothing."""
-    theta, m, v, expected, ns = THETA_0, 0.0, GRADIENTS[0] ** 2, [THETA_0], [None]
-    for t, g in enumerate(GRADIENTS[1:], start=2):
+    """Some gradients are beyond their bound, on both sides; the first moves nothing. The larger ε is more
+    than √v at some of the steps."""
+    gradients = [3.0, *GRADIENTS[1:]]
+    theta, m, v, expected, ns, roots = THETA_0, 0.0, 9.0, [THETA_0], [None], []
+    for t, g in enumerate(gradients[1:], start=2):
         bound = (t - 1) ** 0.25
-        ns.append(min(max(g / max(sqrt(v), eps), -bound), bound))
+        roots.append(sqrt(v))
+        ns.append(min(max(g / max(roots[-1], eps), -bound), bound))
         m = 0.7 * m + 0.3 * ns[-1]
         theta -= 0.2 * m
         v = 0.5 * v + 0.5 * g * g
         expected.append(theta)
-    path = follow(gd.ADOPT(0.2, 0.7, 0.5, eps), THETA_0, 0.0, given, 10)
+    path = follow(gd.ADOPT(0.2, 0.7, 0.5, eps), THETA_0, 0.0, lambda point, t: gradients[t - 1], 10)
     assert [theta for theta, _ in path] == pytest.approx(expected, rel=1e-13)
     assert [new["n"] for _, new in path[1:]] == pytest.approx(ns[1:], rel=1e-13)
     assert {abs(n) == (t - 1) ** 0.25 for t, n in enumerate(ns[1:], start=2)} == {True, False}
+    assert {root < eps for root in roots} == ({False} if eps < 1 else {True, False})
 
 
 def test_adopt_without_eps_takes_the_bound_where_nothing_was_before(follow):

@@ -10,7 +10,7 @@ import torch
 
 import gdcourse as gd
 from gdcourse.rules import per_batch_of, scope_of
-from gdcourse.rules.around import chain_of, name_of
+from gdcourse.rules.around import chain_of, inside, name_of
 
 GRADIENTS = np.random.default_rng(5).standard_normal((12, 4))
 START = np.array([1.5, -0.7, 0.3, 2.0])
@@ -63,6 +63,13 @@ def test_cautious_that_agrees_nowhere_stays_and_where_few_agree_makes_up_a_thous
     one = np.where(np.arange(5000) == 7, 0.5, -0.5) * up
     theta, _ = rule.step(0 * up, one, {"v": up}, {})
     assert theta[7] == pytest.approx(-1000 * (2 + 2)) and np.count_nonzero(theta) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_cautious_does_not_go_where_there_is_no_gradient_nor_where_there_is_no_step():
+    rule, state = gd.Cautious(gd.Momentum(1.0, 0.5)), {"v": np.array([4.0, -4.0, 0.0, 4.0])}
+    theta, _ = rule.step(np.zeros(4), np.array([0.0, 0.0, 0.0, 2.0]), state, {})
+    assert [*theta] == [0, 0, 0, -(2 + 2) * 4]
 
 
 @pytest.mark.parametrize("M, all_short", [(1.2, False), (100.0, True)])
@@ -247,6 +254,7 @@ def test_names_and_gradients_per_batch_go_through():
     rule = gd.Lookahead(gd.Clipped(gd.SAM(gd.Adam())))
     assert name_of(rule) == "Lookahead(Clipped(SAM(Adam)))" and name_of(gd.Adam()) == "Adam"
     assert [type(one).__name__ for one in chain_of(rule)] == ["Lookahead", "Clipped", "SAM", "Adam"]
+    assert inside(gd.Cautious(gd.Adam)) is None and inside(Plain(0.0)) is None  # no rule: a class, a number
     assert per_batch_of(rule) == 2 and per_batch_of(gd.Clipped(gd.Adam())) == per_batch_of(gd.Adam()) == 1
 
 

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import pkgutil
-from dataclasses import dataclass, fields, replace
+from dataclasses import FrozenInstanceError, dataclass, fields, replace
 
 import numpy as np
 import pytest
@@ -66,6 +66,19 @@ def test_both_tables_are_one():
     assert not METHODS.keys() & AFTER.keys()
     with pytest.raises(KeyError, match="did you mean 'Muon'"):
         ALL["Moun"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_rule_is_frozen_and_equal_to_itself_alone(name):
+    """Two with the same numbers are two runs, and numbers may be arrays, of which no bool can be made."""
+    rule = ALL[name].make(ALL[name].usual)
+    field = fields(rule)[0].name
+    with pytest.raises(FrozenInstanceError):
+        setattr(rule, field, getattr(rule, field))
+    many = replace(rule, **{field: np.ones(2)})
+    for one in (rule, many):
+        twin = replace(one)
+        assert one == one and one != twin and len({one, twin}) == 2
 
 
 @pytest.mark.parametrize("name", ALL)
