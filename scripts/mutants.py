@@ -8,8 +8,9 @@ arguments swapped, a statement gone. The tests must fail on it. One that they le
 a caller can see, and then a test is missing, or it does not, and then `mutants.toml` says why. An entry there
 that names no mutant, or one that the tests do catch, is an error too.
 
-The messages of errors are left alone; that an error is raised, when, and of which type, is not. Left alone
-are also annotations, docstrings, and imports outside of `__init__.py`: ruff and mypy watch those.
+The messages of errors are left alone, and with them `names.py`, which is words for messages alone; that an
+error is raised, when, and of which type, is not. Left alone are also annotations, docstrings, and imports
+outside of `__init__.py`: ruff and mypy watch those.
 
 Why neither mutmut nor cosmic-ray: mutmut 3 changes only what stands inside of functions, so neither the
 defaults of a dataclass nor the tables of `validate.py` and `table.py`. cosmic-ray deletes no statement and
@@ -42,6 +43,7 @@ import cores
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = ROOT / "gdcourse" / "rules"
+MESSAGES = RULES / "names.py"
 EXPLAINED = Path(__file__).with_suffix(".toml")
 TESTS = ROOT / "tests" / "rules"
 FIRST = {  # the first failure ends it, so the likeliest tests go first
@@ -381,7 +383,7 @@ def survivors(path: Path, mutants: Sequence[Mutant]) -> list[Mutant]:
 
 
 def main(stems: list[str]) -> int:
-    paths = [RULES / f"{stem}.py" for stem in stems] or sorted(RULES.glob("*.py"))
+    paths = [RULES / f"{stem}.py" for stem in stems] or sorted(set(RULES.glob("*.py")) - {MESSAGES})
     if unknown := [path.name for path in paths if not path.is_file()]:
         sys.exit(f"not in {RULES.name}/: {', '.join(unknown)}")
     names = {path.name for path in paths}

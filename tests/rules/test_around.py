@@ -154,6 +154,8 @@ def test_prodigy(follow, decay):
     path = follow(rule, START, 0 * START, lambda point, t: 3 * point + 0.3 * GRADIENTS[t - 1], 12)
     np.testing.assert_allclose(thetas(path), expected, rtol=1e-12)
     np.testing.assert_allclose(np.concatenate([new["d"] for _, new in path]), ds, rtol=1e-12)
+    np.testing.assert_allclose(path[-1][1]["s"], s, rtol=1e-12)
+    np.testing.assert_allclose(path[-1][1]["r"], [r], rtol=1e-12)
     assert d0 == ds[0] < ds[-1] and 2 < len(set(ds)) < len(ds)
 
 
@@ -162,6 +164,17 @@ def test_prodigy_rests_where_there_is_no_gradient_and_without_eps(follow):
     assert (thetas(path) == START).all()
     path = follow(gd.Prodigy(eps=0.0), START, 0 * START, lambda point, t: pulled(point, t) * [1, 0, 1, 1], 12)
     assert (thetas(path)[:, 1] == START[1]).all() and np.isfinite(thetas(path)).all()
+    rule = gd.Prodigy(0.1, eps=0.0, weight_decay=0.5, d0=0.1)
+    path = follow(rule, START, 0 * START, lambda point, t: GRADIENTS[t - 1] * [1, 0, 1, 1], 12)
+    before = [0.1, *[new["d"][0] for _, new in path[:-1]]]  # by which each step went
+    np.testing.assert_allclose(thetas(path)[-1, 1], START[1] * np.prod([1 - 0.05 * d for d in before]))
+
+
+def test_prodigy_begins_with_one_estimate_for_each_run():
+    theta = np.ones((3, 2, 4))
+    state = gd.Prodigy(d0=0.25).init(theta, 0 * theta)
+    assert (state["d"] == 0.25).all() and (state["r"] == 0).all()
+    assert state["d"].shape == state["r"].shape == (3, 2, 1)
 
 
 # ---- kinds, families, inputs ----

@@ -2,7 +2,7 @@
 allowed."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import FrozenInstanceError, dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -311,6 +311,13 @@ def test_a_number_on_a_device_is_not_read(name):
     validate(replace(gd.Muon(), **{name: torch.empty((), device="meta")}))
     with pytest.raises(TypeError, match=f"Muon's {name} must be a number"):
         validate(replace(gd.Muon(), **{name: torch.empty((), device="meta", dtype=torch.complex64)}))
+
+
+def test_partners_are_frozen_and_equal_to_themselves_alone():
+    pair = gd.Partners(gd.Muon(), rest=gd.Adam())
+    with pytest.raises(FrozenInstanceError):
+        pair.rest = gd.Adam()
+    assert pair == pair and pair != replace(pair) and len({pair, replace(pair)}) == 2
 
 
 def test_of_partners_each_is_checked():
