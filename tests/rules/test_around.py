@@ -117,6 +117,14 @@ def test_sam(follow):
     assert (path[-1][1]["e"] == 0).all()
 
 
+def test_sam_leaves_no_trace_where_theta_is_0_and_names_what_the_inner_rule_computes(follow):
+    rule, theta = gd.SAM(gd.Adam(0.1), 0.3), np.array([0.0, 1.0])
+    at_once, new = rule.step(theta, np.ones(2), {**rule.init(theta, 0 * theta), "e": np.ones(2)}, rule.at(2))
+    assert (new["e"] == 0).all() and np.isfinite(at_once).all()
+    _, inner = gd.Adam(0.1).step(theta, np.ones(2), gd.Adam().init(theta, 0 * theta), gd.Adam().at(1))
+    assert new.keys() == {*inner, "e"} and {"m_hat", "v_hat"} < new.keys()
+
+
 def test_sam_counts_the_inner_rules_own_steps_and_keeps_its_state_while_it_climbs(follow):
     """With ρ = 0 and each gradient given twice it is the inner rule."""
     inner = gd.NAdam(0.1, momentum_decay=0.2)

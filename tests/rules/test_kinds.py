@@ -1,6 +1,7 @@
 """The same lines on floats, NumPy arrays and torch tensors, and on arrays of hyperparameters."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,6 +162,16 @@ def test_where_on_every_kind():
     assert where(torch.tensor([True, False]), torch.tensor([1, 2]), 7).tolist() == [1, 7]
 
 
+def test_where_asks_an_array_which_library_has_its_words():
+    """As the array API standard has it; the module of the type need not be that of the words."""
+
+    class Array:
+        def __array_namespace__(self):
+            return SimpleNamespace(where=lambda cond, a, b: (type(cond), a, b))
+
+    assert where(Array(), 1, 2) == (Array, 1, 2)
+
+
 def test_ratio_is_zero_where_both_are():
     assert ratio(0.0, 0.0) == 0.0 and ratio(3.0, 2.0) == 1.5 and ratio(3.0, -2.0) == -1.5
     with np.errstate(all="raise"):
@@ -183,6 +194,8 @@ def test_beside_a_number_above_0_no_zero_is_looked_for():
 def test_the_words_of_vectors_and_matrices_mean_the_same_in_both_libraries(array):
     x = array(np.array([[3.0, 0.0], [-4.0, 12.0]]))
     assert rules.sign(x).tolist() == [[1, 0], [-1, 1]]
+    ends = rules.sign(array(np.array([np.inf, -np.inf, np.nan, -0.0]))).tolist()
+    assert ends[:2] == [1, -1] and np.isnan(ends[2]) and ends[3] == 0
     assert rules.maximum(x, 0 * x + 1).tolist() == [[3, 1], [1, 12]]
     assert rules.norm(x).tolist() == [[3], [(16 + 144) ** 0.5]] and rules.norm(x, (-2, -1)).tolist() == [[13]]
     assert tuple(rules.norm(x[None]).shape) == (1, 2, 1)  # the last axis, of however many

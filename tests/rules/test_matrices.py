@@ -293,11 +293,21 @@ def test_soap_in_a_basis_that_does_not_turn_is_adam_from_the_second_gradient_on(
 
 def test_soaps_averages_corrected():
     """Of equal gradients, in the basis, they are these and their squares."""
-    grad = drawn(3, 3)
-    for _, new in follow(gd.SOAP(k=100), np.zeros((3, 3)), [grad] * 6)[1:]:
-        turned = new["QL"].T @ grad @ new["QR"]
-        np.testing.assert_allclose(new["m_hat"], turned, atol=1e-12)
-        np.testing.assert_allclose(new["v_hat"], turned**2, atol=1e-12)
+    grad, rule = drawn(3, 3), gd.SOAP(beta1=0.8, beta2=0.9, k=100)
+    for t, (_, new) in enumerate(follow(rule, np.zeros((3, 3)), [grad] * 6), start=1):
+        np.testing.assert_allclose(new["L"], (1 - 0.9**t) * grad @ grad.T, atol=1e-12)
+        np.testing.assert_allclose(new["R"], (1 - 0.9**t) * grad.T @ grad, atol=1e-12)
+        if t > 1:
+            turned = new["QL"].T @ grad @ new["QR"]
+            np.testing.assert_allclose(new["m_hat"], turned, atol=1e-12)
+            np.testing.assert_allclose(new["v_hat"], turned**2, atol=1e-12)
+
+
+def test_soap_without_eps_rests_where_its_basis_has_no_gradient_so_far_but_for_the_decay():
+    path = follow(gd.SOAP(0.1, eps=0.0, weight_decay=0.5), np.ones((3, 3)), [np.diag([4.0, 2.0, 1.0])] * 4)
+    off = ~np.eye(3, dtype=bool)
+    np.testing.assert_allclose(path[-1][0][off], 0.95**3)
+    assert (path[-1][0][~off] < 0.95**3).all()
 
 
 def test_what_depends_on_t_may_be_asked_for_many():
@@ -484,6 +494,9 @@ def test_words_to_sort_by(array):
     rows = [[[2, 3], [4, 5], [0, 1]], [[10, 11], [6, 7], [8, 9]]]
     assert rules.reordered(y, places, -2).tolist() == rows
     assert rules.reordered(y.mT, places, -1).tolist() == np.swapaxes(rows, 1, 2).tolist()
+    many = np.arange(600) % 3  # so many that a sort which may change the order of equals does
+    stable = np.concatenate([np.flatnonzero(many == value) for value in (2, 1, 0)])
+    assert rules.descending(array(many)).tolist() == stable.tolist()
 
 
 @pytest.mark.parametrize("array", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])

@@ -302,7 +302,12 @@ def test_what_a_readers_rule_calls_coefficients_or_fixed_means_what_it_likes():
         schedule: str = "cosine"
         fixed = ("aim", "schedule")
 
+    @dataclass(frozen=True, eq=False)
+    class Other(gd.Rule):
+        coefficients: float = 0.5
+
     validate(Mine())
+    validate(Other())
 
 
 @pytest.mark.parametrize("name", ["lr", "gamma", "weight_decay"])
