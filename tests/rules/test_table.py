@@ -12,7 +12,7 @@ import torch
 import gdcourse as gd
 from gdcourse import rules
 from gdcourse.rules import AFTER, ALL, METHODS, Method, lr_of, validate, with_lr
-from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE
+from gdcourse.rules.table import AROUND, BOTH, ONE_RATE, OWN_RATE, torchs_name
 
 
 def test_the_table_holds_every_rule_that_the_package_defines():
@@ -61,7 +61,7 @@ def test_families_and_torchs_names_are_those_that_chapters_and_users_know():
     assert families[AROUND] == ["Lookahead", "Cautious", "Clipped", "SAM"]
     assert families["without a schedule or a rate"] == ["ScheduleFreeSGD", "ScheduleFree", "Prodigy"]
     assert families["a layer as a matrix"] == ["LAMB", "Adafactor", "Muon", "NorMuon", "Shampoo", "SOAP"]
-    assert len(families) == 8
+    assert len(families) == 8 and "" not in families
     assert AFTER["ScheduleFreeSGD"].torch == {"beta": "momentum", "warmup": "warmup_steps"}
     assert AFTER["ScheduleFree"].torch == {"warmup": "warmup_steps"}
     assert METHODS["RMSProp"].torch == {"gamma": "alpha"} and METHODS["Adadelta"].torch == {"gamma": "rho"}
@@ -73,8 +73,10 @@ def test_both_tables_are_one():
     assert [*ALL] == [*METHODS, *AFTER] and len(ALL) == len(METHODS) + len(AFTER)
     assert all(ALL[name] is table[name] for table in (METHODS, AFTER) for name in table)
     assert not METHODS.keys() & AFTER.keys()
-    called = {"Moun": "Muon", "Signum": "SignSGD", "SGD": "GradientDescent"}
-    called |= {"AdamWScheduleFree": "ScheduleFree", "SGDScheduleFree": "ScheduleFreeSGD"}
+    others = {"Signum": "SignSGD", "SGD": "GradientDescent"}
+    others |= {"AdamWScheduleFree": "ScheduleFree", "SGDScheduleFree": "ScheduleFreeSGD"}
+    assert torchs_name() == others
+    called = {"Moun": "Muon", "signum": "SignSGD", **others}
     for word, ours in called.items():
         with pytest.raises(KeyError, match=f"did you mean '{ours}'"):
             ALL[word]
