@@ -9,8 +9,8 @@ a caller can see, and then a test is missing, or it does not, and then `mutants.
 that names no mutant, or one that the tests do catch, is an error too.
 
 The messages of errors are left alone, and with them `names.py`, which is words for messages alone; that an
-error is raised, when, and of which type, is not. Left alone are also annotations, docstrings, and imports
-outside of `__init__.py`: ruff and mypy watch those.
+error is raised, when, and of which type, is not. Left alone are also annotations, docstrings and imports:
+ruff and mypy watch those, and a rule's name is in the package by its line in the table.
 
 Why neither mutmut nor cosmic-ray: mutmut 3 changes only what stands inside of functions, so neither the
 defaults of a dataclass nor the tables of `validate.py` and `table.py`. cosmic-ray deletes no statement and
@@ -88,7 +88,7 @@ SYMMETRIC = ("max", "maximum", "min")  # do not mind the order of what they are 
 OPPOSITES = {ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In}
 
 
-def changes(node: Any, file: str, fields: Iterable[str], keys: Iterable[str]) -> Iterator[ast.AST]:
+def changes(node: Any, fields: Iterable[str], keys: Iterable[str]) -> Iterator[ast.AST]:
     """What is put into a node's place, one after the other.
 
     `fields` are what the node's class reads from self, `keys` the strings that its function looks up: one
@@ -135,7 +135,7 @@ def changes(node: Any, file: str, fields: Iterable[str], keys: Iterable[str]) ->
         yield from (node.left, node.right)
         if not isinstance(node.op, (ast.Add, ast.Mult, *BITS)):  # those do not mind
             yield altered(node, left=node.right, right=node.left)
-    if is_deletable(node, file):
+    if is_deletable(node):
         yield ast.Pass()
 
 
@@ -169,10 +169,9 @@ def swapped(items: Sequence[Any]) -> Iterator[list[Any]]:
     return ([*items[:i], items[i + 1], items[i], *items[i + 2 :]] for i in range(len(items) - 1))
 
 
-def is_deletable(node: ast.AST, file: str) -> bool:
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return file == "__init__.py"
-    return isinstance(node, ast.stmt) and not is_docstring(node)
+def is_deletable(node: ast.AST) -> bool:
+    imports = isinstance(node, (ast.Import, ast.ImportFrom))
+    return isinstance(node, ast.stmt) and not imports and not is_docstring(node)
 
 
 def is_docstring(node: ast.AST) -> bool:
@@ -195,7 +194,7 @@ def mutants_of(path: Path) -> list[Mutant]:
         function = next((a for a in above if isinstance(a, ast.FunctionDef)), node)
         place, shown = place_of(above)
         before = headline(shown)
-        for other in list(changes(node, path.name, fields_read(owner), strings_looked_up(function))):
+        for other in list(changes(node, fields_read(owner), strings_looked_up(function))):
             put(other, node, parents[node])
             source = ast.unparse(tree)
             if source not in found:

@@ -94,12 +94,6 @@ def test_what_is_changed_and_what_is_left_alone(room):
         compile(mutant.source, mutant.file, "exec")
 
 
-def test_an_import_goes_only_where_it_is_an_export(room):
-    for name, count in (("other.py", 0), ("__init__.py", 1)):
-        (room / name).write_text("from math import sqrt\n")
-        assert len(mutants.mutants_of(room / name)) == count
-
-
 def entry(before, after, reason="no caller can tell", place="keep"):
     values = {"file": "pair.py", "place": place, "before": before, "after": after, "reason": reason}
     return "\n".join(["[[survivor]]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())])

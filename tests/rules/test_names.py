@@ -46,6 +46,7 @@ PARAMS = [torch.nn.Parameter(torch.zeros(2))]
             "that is the inner rule's own, as in gd.Cautious(gd.Adam(lr",
         ),
         (lambda: gd.Lookahead(gd.Adam(), lr=0.1), "that is the inner rule's own"),
+        (lambda: gd.rules.Method(gd.Adam, 0.1, famly="mine"), "here it is called family"),
         (lambda: gd.Adam(zzz=1), "it takes lr, beta1, beta2, eps"),
     ],
 )
