@@ -118,7 +118,7 @@ def check_group(rule: Rule, group: Group) -> None:
     validate(from_group(rule, group))
     for name in ("lr", "weight_decay"):
         if not has(rule, name):
-            check(owner, name, number(name, group[name]))
+            check(name, number(name, group[name]), owner)
 
 
 def with_size_of_lr(group: Group) -> Group:

@@ -488,6 +488,6 @@ def _check_pullback(pullback_momentum: Any, optimizer: torch.optim.Optimizer) ->
 def _rule(k: Any, alpha: Any) -> rules.Lookahead:
     """The rule that says when to synchronise and how; the steps between are the optimizer's."""
     k, alpha = number("k", k), number("alpha", alpha)
-    check("Lookahead", "k", k)
-    check("Lookahead", "alpha", alpha)
+    check("Lookahead.k", k)
+    check("Lookahead.alpha", alpha)
     return rules.Lookahead(rules.Rule(), int(k), alpha)

@@ -96,24 +96,26 @@ def validate(rule: Rule | Partners) -> None:
             scope_of(rule)  # raises where the two do not go together
         elif field.name == "coefficients" and field.name in rule.fixed:
             _check_coefficients(type(rule).__name__, value)
-        elif owner := _owner(type(rule), field.name):
-            check(owner, field.name, value)
+        elif entry := _entry(type(rule), field.name):
+            check(entry, value, type(rule).__name__)
 
 
 @cache
-def _owner(kind: type[Rule], name: str) -> str:
-    """Which class of a rule's ancestry has a range of its own for a hyperparameter, or the rule itself where
-    the name's is meant; empty where this package does not use the name."""
+def _entry(kind: type[Rule], name: str) -> str:
+    """Under what a hyperparameter stands in the table: the name, with the class of the rule's ancestry before
+    it that has a range of its own; empty where this package does not use the name."""
     for one in kind.__mro__:
         if one.__module__.startswith("gdcourse.") and f"{one.__name__}.{name}" in ALLOWED:
-            return one.__name__
-    return kind.__name__ if name in ALLOWED else ""
+            return f"{one.__name__}.{name}"
+    return name if name in ALLOWED else ""
 
 
-def check(owner: str, name: str, value: Any) -> None:
-    """Check one hyperparameter by name; raises as `validate` does."""
-    own = ALLOWED.get(f"{owner}.{name}")
-    torch_text, words, test = own or ALLOWED[name]
+def check(entry: str, value: Any, owner: str = "") -> None:
+    """Check one hyperparameter by its entry in the table; ``owner`` is who is named where the entry names no
+    rule. Raises as `validate` does."""
+    torch_text, words, test = ALLOWED[entry]
+    own, _, name = entry.rpartition(".")
+    owner = own or owner
     if not own and owner in ALL and name in ALL[owner].torch:
         torch_text = f"Invalid {ALL[owner].torch[name]} value"
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -233,7 +233,15 @@ def test_a_range_of_its_own_is_a_subclasss_too():
     class Other(gd.Adam):
         rho: float = -1.0  # which means what it likes
 
+    @dataclass(frozen=True, eq=False)
+    class ScheduleFree(gd.Rule):  # a reader's copy, changed
+        beta1: float = 0.0
+        warmup: float = -1.0
+
     validate(Other())
+    validate(ScheduleFree())
+    with pytest.raises(ValueError, match=r"ScheduleFree's beta1 must be in \[0, 1\)\)"):
+        validate(ScheduleFree(beta1=1.0))
     with pytest.raises(ValueError, match="ScheduleFree's beta1 must be in"):
         validate(Mine(beta1=0.0))
 
