@@ -142,7 +142,10 @@ def bibliography() -> dict[str, Entry]:
 def cited(key: str, in_brackets: bool) -> str:
     """A work by author and year, with a link to it."""
     entry = bibliography()[key]
-    names = [" ".join(map(str, person.rich_last_names)) for person in entry.persons.get("author", [])]
+    names = [
+        " ".join(map(str, [*person.rich_prelast_names, *person.rich_last_names]))
+        for person in entry.persons.get("author", [])
+    ]
     names = names or [entry.fields.get("organization", key)]
     two = f" and {names[1]}" if len(names) == 2 else " et al." if len(names) > 2 else ""
     who, year = f"{names[0]}{two}", entry.fields.get("year")  # the talk has none

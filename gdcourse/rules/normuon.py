@@ -1,4 +1,4 @@
-"""NorMuon: Muon whose rows, the neurons, move about equally far."""
+"""NorMuon: Muon whose rows, in torch the neurons, move about equally far."""
 
 from dataclasses import dataclass
 
@@ -19,6 +19,8 @@ class NorMuon(Muon):
     beta2 : β₂ in [0, 1), without unit: the decay of the rows' mean squares. Default 0.95.
 
     State: ``M`` as in Muon, and ``r``, shape ``(n, 1)``, without unit.
+
+    In `gdcourse.problems.Network` the rows are the inputs, and it is these that move about equally far.
 
     Beside either divisor stands 10⁻¹⁰. r begins at 0 and is not corrected for it, which would be one factor
     for all of a matrix: the norm takes it out.
