@@ -219,14 +219,21 @@ def check_shapes(moved: list[tuple[torch.Tensor, Group]], rule: Rule) -> None:
         kept = [state[name] for _, state in moved]
         if [x.shape for x in kept] == shapes:
             continue
+        if scope == "all" and name in of_all_together(rule):
+            continue
         for shape, x in zip(shapes, kept, strict=True):
-            is_one_number = scope != "element" and x.numel() == 1
-            if x.shape != shape and not is_one_number:
+            if x.shape != shape:
                 raise RuntimeError(
                     f"a parameter of shape {tuple(shape)} has {name!r} of shape {tuple(x.shape)} in its "
                     "state: it was given another shape after it had moved; forget its state, by "
                     "optimizer.state.pop(parameter), or make a new optimizer"
                 )
+
+
+def of_all_together(rule: Rule) -> set[str]:
+    """What of a rule's state is one number for all parameters."""
+    probe = torch.zeros(2, device="cpu")
+    return {name for name, x in rule.init(probe, probe).items() if x.shape == (1,)}
 
 
 Key = Callable[[Group], Any]

@@ -23,7 +23,7 @@ class Clipped(Around):
     Source: Pascanu, Mikolov and Bengio (2013), Algorithm 1, with the 10⁻⁶ of torch's.
     torch: ``torch.nn.utils.clip_grad_norm_(params, max_norm)`` before each step of the optimizer inside,
     exactly, for parameters that are in one group, of one dtype, and have gradients at the same steps: one
-    without a gradient at some step is refused from then on. optax: ``optax.clip_by_global_norm(max_norm)``
+    that has rested is refused when it has a gradient again. optax: ``optax.clip_by_global_norm(max_norm)``
     before it in a chain, but for the 10⁻⁶.
 
     Examples

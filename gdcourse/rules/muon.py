@@ -29,10 +29,10 @@ class Muon(Rule):
     """M_t = μ M_{t−1} + (1 − μ) g_t,  U_t = μ M_t + (1 − μ) g_t,  Q_t = NS(U_t),
     θ_t = θ_{t−1} − η (√max(1, n/m) Q_t + λ θ_{t−1}),  M_0 = 0.
 
-    θ is a matrix of n rows and m columns: outputs and inputs, as torch keeps them. (`gdcourse.problems.Network`
-    has inputs for its rows, for which the factor is that of the other side.) NS begins with X = U/‖U‖ and takes X to aX + (bA + cA²)X with
-    A = XXᵀ, once for each (a, b, c): the singular vectors stay as they are, and the singular values σ go
-    through the polynomials aσ + bσ³ + cσ⁵ towards 1.
+    θ is a matrix of n rows and m columns: a layer's outputs and inputs, as torch keeps them. (In
+    `gdcourse.problems.Network` the rows are the inputs, and the factor is that of the other side.) NS begins
+    with X = U/‖U‖ and takes X to aX + (bA + cA²)X with A = XXᵀ, once for each (a, b, c): the singular vectors
+    stay as they are, and the singular values σ go through the polynomials aσ + bσ³ + cσ⁵ towards 1.
 
     Parameters
     ----------

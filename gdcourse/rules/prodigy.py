@@ -32,7 +32,7 @@ class Prodigy(Rule):
     torch has none. The authors' ``prodigyopt.Prodigy(params, lr=lr, betas=(beta1, beta2), eps=eps,
     weight_decay=weight_decay, d0=d0, d_coef=d_coef)``, exactly, for parameters that are in one group: of
     several groups each has a d of its own here, and all have one there; and a parameter of another dtype, or
-    without a gradient at some step, is refused here. optax always corrects biases, which
+    one that has a gradient again after a step without, is refused here. optax always corrects biases, which
     is another method.
 
     Examples

@@ -405,9 +405,16 @@ def test_what_does_not_fit_into_one_vector_is_named():
 TWO_UNITS_MOVE = [(6, 4), (6,), (6, 4), (6,)], [(4, 4), (4,), (8, 4), (8,)]
 
 
-@pytest.mark.parametrize(
-    "shapes", [TWO_UNITS_MOVE, ([(6, 4)] + 4 * [(3,)], [(4, 6)] + 4 * [(3,)]), ([(5, 4)], [(1, 4)])]
-)
+RESHAPED = [
+    TWO_UNITS_MOVE,
+    ([(6, 4)] + 4 * [(3,)], [(4, 6)] + 4 * [(3,)]),
+    ([(5, 4)], [(1, 4)]),
+    ([(1,)], [(4,)]),
+    ([(3, 2), (1,)], [(3, 2), (4,)]),
+]
+
+
+@pytest.mark.parametrize("shapes", RESHAPED)
 @pytest.mark.parametrize("name", ["SGD", "Momentum", "Adam", "ScheduleFree", "LAMB", "Prodigy"])
 def test_a_parameter_that_was_given_another_shape_is_named_and_nothing_moves(name, shapes):
     params = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes[0]]
