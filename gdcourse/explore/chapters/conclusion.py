@@ -135,7 +135,7 @@ def conclusion(found: Comparison | None = None) -> Figure:
                     title=f"the race, means over {WINDOW} steps",
                     x=Axis(label="step", domain=(0, steps)),
                     y=Axis(label="training loss, nats", domain=(0.2, HIGHEST), log=True, ticks=NATS),
-                    height=190,
+                    height=168,
                     marks=[
                         Rule(y=CHANCE, color="ink"),
                         Text(x=steps - 1, y=0.91 * CHANCE, text="guessing, ln 10", anchor="end"),

@@ -90,7 +90,7 @@ def muon() -> Figure:
         ],
         compute=compute,
         tries=[
-            "turn the problem from 0° to 45°. Whose curve moves? (Shampoo is the next chapter's.)",
+            "turn the problem from 0° to 45°. Whose curve moves?",
             "take the steps back to 0 and forward again. Which small values arrive first?",
         ],
         rows=[
@@ -168,8 +168,8 @@ def muon() -> Figure:
         ],
         caption=[
             "{in_turn@view:?}A quadratic of a 16 × 24 matrix, whose entries are its axes at 0°. Each "
-            "method has its best η at each angle. Turned to 45°, Adam (β₁ = 0.9) loses {adam_lost:.0f} "
-            "powers of ten, the others less than half of one.",
+            "has its best η at each angle. Turned to 45°, Adam (β₁ = 0.9) loses {adam_lost:.0f} "
+            "powers of ten, the others less than half of one. Shampoo: next chapter.",
             "{in_push@view:?}Each step puts every singular value σ through a polynomial; the singular "
             "vectors stay. In use are five of Jordan's, the five of Polar Express, which then stays where "
             "it is, or twelve of (2, −1.5, 0.5).",

@@ -69,10 +69,7 @@ def race(found: Race | None = None) -> Figure:
         ],
         compute=compute,
         tries=[
-            (
-                "raise the rate of the rest, step by step. Where is each lowest, and how far apart are "
-                "they there?"
-            ),
+            "raise the rate of the rest. Where is each lowest, and how far apart?",
             "choose one after the other. How many are told apart from it?",
         ],
         rows=[

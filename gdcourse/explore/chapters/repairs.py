@@ -93,7 +93,7 @@ def repairs() -> Figure:
             ),
         ],
         compute=compute,
-        tries="move β₂ until Adam turns round. Then choose the other repairs: which never walk uphill?",
+        tries="move β₂ until Adam turns round. Which repairs never walk uphill?",
         rows=[
             [
                 Panel(

@@ -92,7 +92,7 @@ def schedules() -> Figure:
         tries=[
             "choose the constant rate. Which part of the loss is larger than before, noise or way to go?",
             "compare the constant rate with WSD: which of the two parts falls at the end?",
-            "move T. Where do the five lowest points go, and which of the five wants the smallest rate?",
+            "move T. Where do the five lowest points go? Which wants the smallest rate?",
         ],
         rows=[
             [

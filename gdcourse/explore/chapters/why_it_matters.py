@@ -148,7 +148,7 @@ def why_it_matters(paths: Mapping[str, torch.Tensor] | None = None, network: Net
         tries=[
             f"find the {many} paths: they are all in one spot. Then go on to the plane fitted to them.",
             "play, and watch on the right where a path leaves the dashed line.",
-            "play: a ring is the loss that the line shows, a curve the true one. Is it ever the lower one?",
+            "play: a ring is the loss shown, a curve the true one. Is it ever the lower?",
             "compare the two ends: one network, its units in another order.",
         ],
         rows=[
