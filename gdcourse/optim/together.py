@@ -25,8 +25,8 @@ def hidden_matrices(model: torch.nn.Module, rest: Iterable[str] = ()) -> tuple[N
     This is a proposal, made of what the modules are. Look at the names, and say with ``rest`` what it got
     wrong.
 
-    It takes for hidden: every parameter of two axes or more that are longer than 1 (a convolution's weights
-    are a matrix with a row for each output), but for
+    It takes for hidden: every parameter that is a matrix of several rows and columns, with the first axis for
+    the rows and all others for the columns (of a convolution a row for each output), but for
 
     * those of `torch.nn.Embedding` and ``EmbeddingBag``, also where another module shares them;
     * the last in the modules' order, which it takes for the head. Where the head shares an embedding's

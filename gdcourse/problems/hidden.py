@@ -26,8 +26,9 @@ def hidden_of(module: torch.nn.Module, rest: Iterable[Any] = ()) -> dict[str, bo
 
 
 def _is_matrix(param: torch.Tensor) -> bool:
-    """Whether more than one axis is longer than 1: a vector may have others, to go beside a batch."""
-    return sum(length > 1 for length in param.shape) > 1
+    """Whether the first axis, the rows, and the others, the columns, are more than one: a vector may have
+    axes of length 1 besides, to go beside a batch, and a batch's table of positions is one row."""
+    return param.ndim > 1 and param.shape[0] > 1 and param.shape[1:].numel() > 1
 
 
 def _named(module: torch.nn.Module, weights: dict[str, Any], rest: Iterable[Any]) -> Iterator[int]:

@@ -522,11 +522,13 @@ def test_an_embedding_is_none_even_where_it_is_the_head():
 
 
 class WithAToken(nn.Module):
-    """As a vision transformer has it: a vector that goes before the patches of each image."""
+    """As a vision transformer has it: a vector that goes before the patches of each image, and a table of
+    their places, both with an axis for the batch."""
 
     def __init__(self):
         super().__init__()
         self.token = nn.Parameter(torch.zeros(1, 1, 4))
+        self.places = nn.Parameter(torch.zeros(1, 6, 4))
         self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
         self.scale = nn.Parameter(torch.ones(1, 2, 1))
 
@@ -534,7 +536,7 @@ class WithAToken(nn.Module):
 def test_a_vector_with_axes_of_one_is_none():
     hidden, rest = hidden_matrices(WithAToken())
     assert names(hidden) == ["body.weight"]
-    assert names(rest) == ["token", "scale", "body.bias", "head.weight", "head.bias"]
+    assert names(rest) == ["token", "places", "scale", "body.bias", "head.weight", "head.bias"]
 
 
 def test_a_user_says_what_else_belongs_to_the_rest_and_what_is_frozen_belongs_nowhere():
