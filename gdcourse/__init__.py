@@ -74,7 +74,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"gdcourse.{name}")
     if name in ALL:
         return ALL[name].kind
-    raise _absent(__name__, name, _torchs_name())
+    words = {name: f"gd.rules.{name}"} if callable(getattr(rules, name, None)) else {}
+    raise _absent(__name__, name, words | _torchs_name())
 
 
 experiments.drawn_by(lambda: importlib.import_module("gdcourse.figures"))

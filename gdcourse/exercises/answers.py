@@ -16,10 +16,11 @@ import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import CodeType, SimpleNamespace
+from types import CodeType, FrameType, ModuleType, SimpleNamespace
 from typing import Any
 
 from gdcourse.rules import rule as words
+from gdcourse.rules.names import absent
 
 FILE = "<your answer>"
 DOTS = "There are dots left in your answer."
@@ -112,11 +113,20 @@ def letters(name: str) -> str:
 
 
 def tools() -> dict[str, Any]:
-    """What the lines of an answer may use: a rule's words, a few functions, and `gd` for a class."""
+    """What the lines of an answer may use: a rule's words, a few functions, and of `gd` what a class needs,
+    by the names that it has in the package."""
     allowed = {name: getattr(words, name) for name in ("Rule", "where", "ratio", "sign", "maximum")}
     functions = {name: getattr(math, name) for name in ("sqrt", "exp", "log", "cos", "tanh", "pi", "e")}
     more = {"math": math, "dataclass": dataclass, "__name__": "__main__"}
-    return {**allowed, **functions, **more, "gd": SimpleNamespace(**allowed)}
+    gd = ModuleType("gdcourse")
+    vars(gd).update(Rule=words.Rule, rules=SimpleNamespace(**allowed), __getattr__=_not_in_the_package)
+    return {**allowed, **functions, **more, "gd": gd}
+
+
+def _not_in_the_package(name: str) -> Any:
+    raise absent(
+        "gdcourse", name, {word: f"gd.rules.{word}" for word in ("where", "ratio", "sign", "maximum")}
+    )
 
 
 # Numbers
@@ -264,6 +274,7 @@ def alone() -> Iterator[None]:
             and code.co_flags & inspect.CO_OPTIMIZED
             and not lent
             and is_lent(code.co_filename)
+            and not _looks_up_a_name(frame)
         ):
             lent.append(code.co_qualname)
 
@@ -284,6 +295,16 @@ def is_lent(filename: str) -> bool:
     """Whether a file holds code that an answer must not call."""
     ours = filename.startswith(_PACKAGE) and not filename.startswith(_OPEN_TO_ALL)
     return ours or any(part in filename for part in _OTHERS)
+
+
+def _looks_up_a_name(frame: FrameType | None) -> bool:
+    """Whether it is the package itself that runs this, to say of a name that it has none such."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__getattr__" and code.co_filename.startswith(_PACKAGE):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class _Nowhere(io.TextIOBase):
@@ -328,7 +349,7 @@ def _advice(error: BaseException) -> str:
     if isinstance(error, TypeError) and "for ^" in said:
         return " A power is ** in Python; ^ is something else."
     if isinstance(error, NameError) and re.search(r"'(np|numpy|torch)'", said):
-        return " A text knows sqrt, exp and log by themselves: no library's name belongs before them."
+        return " A text knows sqrt, exp, log and sign by themselves: no library's name belongs before them."
     if isinstance(error, NameError) and re.search(r"'(lr|learning_rate|momentum|mu)'", said):
         return " The names are the equation's letters: eta, gamma, theta."
     return ""

@@ -567,6 +567,37 @@ def test_a_class_of_bare_fields_is_told_of_dataclass():
     assert "@dataclass" in exercises.introduction.shorter.judge(text).says
 
 
+LION = """class Mine(gd.Rule):
+    def __init__(self, lr, beta1, beta2, weight_decay):
+        self.lr, self.beta1, self.beta2, self.weight_decay = lr, beta1, beta2, weight_decay
+
+    def init(self, theta, zeros):
+        return {"m": zeros}
+
+    def step(self, theta, grad, state, at):
+        c = self.beta1 * state["m"] + (1 - self.beta1) * grad
+        m = self.beta2 * state["m"] + (1 - self.beta2) * grad
+        return theta - self.lr * (WORD(c) + self.weight_decay * theta), {"m": m}
+"""
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("gd.rules.sign", ""),
+        ("gd.sign", "here it is called gd.rules.sign"),
+        ("gd.sqrt", "module 'gdcourse' has no attribute 'sqrt'"),
+    ],
+)
+def test_a_name_of_the_package_means_the_same_in_a_page_and_in_a_notebook(word, says):
+    text, names = LION.replace("WORD", word), {"gd": gd}
+    exec(text, names)
+    lion = exercises.sign.lion
+    for answer in (text, names["Mine"]):
+        verdict = lion.judge(answer)
+        assert says in verdict.says and verdict.right == (not says)
+
+
 def test_a_librarys_name_in_a_text_is_explained():
     assert "sqrt" in exercises.adam.step.judge("theta - eta*m_hat/(np.sqrt(v_hat) + eps)").says
 

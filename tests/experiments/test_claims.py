@@ -192,6 +192,18 @@ def test_a_reader_with_a_setting_of_their_own_is_told_and_not_stopped(recorded, 
     assert "With your setting" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("kind", ["algebra", "definition"])
+def test_algebra_and_definitions_stand_whatever_a_reader_sets(recorded, capsys, monkeypatch, kind):
+    recorded("holds", kind)
+    with pytest.raises(AssertionError, match="comes out otherwise"):
+        decide("x-y", LARGE)
+    monkeypatch.delenv("GDCOURSE_STATIC")
+    decide("x-y", LARGE)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "'gap' does not keep its bound" in out and f"The claim is {KINDS[kind]} and stands" in out
+    assert "comes out otherwise" not in out
+
+
 def test_what_is_not_measured_is_refused(recorded):
     recorded("holds")
     for nothing in ((), (True,), (0.5,)):

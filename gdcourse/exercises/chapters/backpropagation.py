@@ -123,6 +123,7 @@ CHAPTER = Chapter(
                 Probe({"eta": 0.1, **NET}, gradients=(0.0,), steps=4),
                 Probe({"eta": 0.1, "x": -1.5, "y": 2.0, "w": -0.5}, gradients=(0.0,), steps=4, start=-3.0),
                 Probe({"eta": 0.1, **NET}, gradients=(0.0,), steps=4, start=-1.0),
+                Probe({"eta": 0.1, "x": 0.5, "y": 2.0, "w": 0.5}, gradients=(0.0,), steps=4),
             ),
             wrong=(
                 Wrong(

@@ -109,7 +109,7 @@ CHAPTER = Chapter(
             ),
             hints=("After s steps the square counts γˢ times as much.", "Solve γˢ = ½ with logarithms."),
             right=6.58,
-            within=0.02,
+            within=0.004,
             wrong=(
                 Wrong(
                     10.0, "1/(1 − γ) is what the powers γˢ add up to. By then a third is left, not a half."
@@ -117,6 +117,10 @@ CHAPTER = Chapter(
                 Wrong(5.0, "The weight does not fall by equal amounts. Each step leaves nine tenths of it."),
                 Wrong(0.152, "Upside down: that is the share of a halving in one step."),
                 Wrong(69.0, "That is for γ = 0.99."),
+                Wrong(
+                    7.0,
+                    "That is the first whole step by which it has halved: it is half somewhat earlier.",
+                ),
                 Wrong(6.93, "That is ln 2/(1 − γ), which is near for γ close to 1. Take ln γ itself."),
             ),
             why="−ln 2 / ln γ: at γ = 0.99 it is about ten times as long.",

@@ -9,6 +9,7 @@ LION = (
     Probe({"eta": 0.1, "beta1": 0.5, "beta2": 0.9, "lam": 0.3}, steps=16),
     Probe({"eta": 0.25, "beta1": 0.8, "beta2": 0.7, "lam": 0.5}, bowl=1.0, start=-3.0, steps=12),
     Probe({"eta": 0.1, "beta1": 0.6, "beta2": 0.9, "lam": 0.5}, start=5.0),
+    Probe({"eta": 0.25, "beta1": 0.7, "beta2": 0.6, "lam": 0.5}, bowl=0.5, start=-1.0, steps=10),
 )
 
 
@@ -104,6 +105,15 @@ CHAPTER = Chapter(
                     "β₁ and β₂ are swapped: β₁ is for the step, β₂ for what is kept.",
                 ),
                 Wrong(lion(m="c"), "What is kept is mixed with β₂: c is forgotten after the step."),
+                Wrong(
+                    lion(c="beta2 * m + (1 - beta1) * g"),
+                    "The two shares of c do not add up to 1: β₁ belongs to both of them.",
+                ),
+                Wrong(
+                    lion(m="beta1 * m + (1 - beta2) * g"),
+                    "The two shares of m do not add up to 1: β₂ belongs to both of them.",
+                ),
+                Wrong(lion(c="m + (1 - beta1) * g"), "In c nothing of m fades: a share β₁ of it counts."),
                 Wrong(lion(step="theta - eta * sign(c)"), "The decay is missing."),
                 Wrong(lion(step="theta - eta * sign(c) - lam * theta"), "η multiplies the decay as well."),
                 Wrong(
