@@ -96,8 +96,8 @@ class Lookahead(torch.optim.Optimizer):
     rule: rules.Lookahead
     pullback_momentum: str
     steps: int
-    _at_slow = False
-    """Whether the parameters hold the slow weights at present."""
+    _inside: set[str]
+    """As `RuleOptimizer`'s: whether the parameters hold the slow weights at present."""
 
     @rules.hinted
     def __init__(
@@ -227,19 +227,16 @@ class Lookahead(torch.optim.Optimizer):
         ------
         RuntimeError : inside, a step, `at_theta`, a checkpoint or a copy.
         """
-        if self._at_slow:
+        if AT_SLOW in self._inside:
             yield
             return
-        with holding({param: state[SLOW] for param, state in self.state.items()}):
-            self._at_slow = True
-            try:
-                yield
-            finally:
-                self._at_slow = False
+        slow = {param: state[SLOW] for param, state in self.state.items()}
+        with holding(slow, self._inside, AT_SLOW):
+            yield
 
     def _refuse_at_slow(self, what: str) -> None:
-        if self._at_slow:
-            raise elsewhere("slow_weights", what)
+        if AT_SLOW in self._inside:
+            raise elsewhere(AT_SLOW, what)
 
     @contextmanager
     def at_theta(self) -> Iterator[None]:
@@ -365,6 +362,11 @@ class Lookahead(torch.optim.Optimizer):
         own = {name: getattr(self, name) for name in ("optimizer", "rule", "pullback_momentum", "steps")}
         return {**own, "state": defaultdict(dict, {p: _snapshot(state) for p, state in self.state.items()})}
 
+    def __setstate__(self, state: Group) -> None:
+        super().__setstate__(state)
+        if not hasattr(self, "_inside"):  # new, or a copy
+            self._inside = set()
+
     def __repr__(self) -> str:
         how = f"k: {self.rule.k}, alpha: {self.rule.alpha}, pullback_momentum: {self.pullback_momentum}"
         return f"Lookahead ({how}) around {self.optimizer!r}"
@@ -388,6 +390,7 @@ class Lookahead(torch.optim.Optimizer):
         return param.detach().to(working_dtype(param), copy=True)
 
 
+AT_SLOW = "slow_weights"
 OWN = "lookahead_"
 """What the names begin with that a checkpoint's groups have for this class."""
 

@@ -51,6 +51,7 @@ from gdcourse.optim.update import (
 from gdcourse.rules import Adagrad, GradientDescent, Lookahead, Rule, Values, hinted
 from gdcourse.rules.around import name_of
 
+AT_THETA = "at_theta"
 ROW_BY_ROW = (GradientDescent, Adagrad)
 """The rules that leave everything as it is where the gradient is 0, so that a sparse gradient's rows are all
 that there is to compute. With any other, averages or momentum go on in the rows that do not occur."""
@@ -136,8 +137,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         ``differentiable=True``; an argument of torch's that chooses another formula.
     """
 
-    _at_theta = False
-    """Whether the parameters hold θ at present."""
+    _inside: set[str]
+    """The blocks in which the parameters hold another point, such as θ: one object, which a wrapper that
+    runs this class's methods on itself and looks up what it lacks (Lightning's) finds and changes, too."""
 
     def __init_subclass__(cls, **settings: Any) -> None:
         super().__init_subclass__(**settings)
@@ -166,7 +168,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             if value is not None and has(rule, name):
                 raise ValueError(f"Invalid {name}: {value} ({type(rule).__name__} has its own: set it there)")
         check_scope(rule)
-        self.rule, self.compile, self._failed = rule, compile, False
+        self.rule, self.compile, self._failed, self._inside = rule, compile, False, set()
         defaults = {
             "lr": 1.0 if lr is None else lr,
             "weight_decay": 0.0 if weight_decay is None else weight_decay,
@@ -319,7 +321,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _rests_on(self, param: torch.Tensor) -> Rule:
         """The rule by which a parameter's point was made of θ; one that does not look ahead for a point that
         is θ."""
-        if self._at_theta:
+        if AT_THETA in self._inside:
             return Rule()
         state = self.state.get(param)
         return as_before(self.rule, looked_by(look_names(self.rule), state)) if state else Rule()
@@ -351,21 +353,17 @@ class RuleOptimizer(torch.optim.Optimizer):
         ------
         RuntimeError : inside, a step or `set_theta`; and where the point is not θ, a checkpoint or a copy.
         """
-        if self._at_theta:
+        if AT_THETA in self._inside:
             yield
             return
         params = [param for group in self.param_groups for param in group["params"]]
-        with holding({param: self.theta(param) for param in params}):
-            self._at_theta = True
-            try:
-                yield
-            finally:
-                self._at_theta = False
+        with holding({param: self.theta(param) for param in params}, self._inside, AT_THETA):
+            yield
 
     def _refuse_at_theta(self, what: str, only_ahead: bool = False) -> None:
         """Raise inside `at_theta`; with ``only_ahead``, only for a rule whose point is not θ."""
-        if self._at_theta and (looks(self.rule) or not only_ahead):
-            raise elsewhere("at_theta", what)
+        if AT_THETA in self._inside and (looks(self.rule) or not only_ahead):
+            raise elsewhere(AT_THETA, what)
 
     def load_state_dict(self, state_dict: Group) -> None:
         """Load what `state_dict` gave, or what torch's own optimizer did where its state means the same:
@@ -457,6 +455,8 @@ class RuleOptimizer(torch.optim.Optimizer):
     def __setstate__(self, state: Group) -> None:
         super().__setstate__(state)
         self._failed = False
+        if not hasattr(self, "_inside"):  # a copy; inside a block a checkpoint may be loaded
+            self._inside = set()
 
 
 def synchronise(
@@ -546,15 +546,18 @@ def elsewhere(block: str, what: str) -> RuntimeError:
 
 
 @contextmanager
-def holding(values: dict[torch.Tensor, torch.Tensor]) -> Iterator[None]:
-    """Inside, each parameter holds the value beside it; afterwards what it held before, bit for bit."""
+def holding(values: dict[torch.Tensor, torch.Tensor], inside: set[str], block: str) -> Iterator[None]:
+    """Inside, each parameter holds the value beside it, and ``inside`` names the block; afterwards what it
+    held before, bit for bit."""
     before = {param: param.detach().clone() for param in values}
+    inside.add(block)
     try:
         with torch.no_grad():
             for param, value in values.items():
                 param.copy_(value)
         yield
     finally:
+        inside.discard(block)
         with torch.no_grad():
             for param, value in before.items():
                 param.copy_(value)

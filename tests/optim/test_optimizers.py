@@ -823,3 +823,40 @@ def test_a_gradscaler_skips_overflowed_steps():
     scaler.scale(model(torch.ones(1, 2)).sum()).backward()
     scaler.step(optimizer)
     assert torch.allclose(model.weight, before[0] - 0.1) and torch.allclose(model.bias, before[1] - 0.1)
+
+
+class Wrapper:
+    """As Lightning's: a class that is also the optimizer's, which looks up in it what it lacks."""
+
+    def __new__(cls, optimizer):
+        return object.__new__(type("Wrapped", (cls, type(optimizer)), {}))
+
+    def __init__(self, optimizer):
+        self.inner = optimizer
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+@pytest.mark.parametrize(
+    ("make", "block"),
+    [
+        (lambda params: gd.optim.Nesterov(params, lr=0.03), "at_theta"),
+        (lambda params: gd.optim.ScheduleFree(params, lr=0.03), "at_theta"),
+        (lambda params: gd.optim.Lookahead(gd.optim.Adam(params)), "slow_weights"),
+        (lambda params: gd.optim.Lookahead(gd.optim.Nesterov(params, lr=0.03)), "at_theta"),
+    ],
+)
+def test_a_block_that_a_wrapper_enters_is_the_optimizers(make, block):
+    """The checkpoint is saved by a trainer, of the optimizer itself."""
+    params = parameters()
+    optimizer = make(params)
+    walk(params, optimizer, 3)
+    wrapper, points = Wrapper(optimizer), values(params)
+    with getattr(wrapper, block)():
+        for call in (optimizer.state_dict, optimizer.step, lambda: copy.deepcopy(optimizer)):
+            with pytest.raises(RuntimeError, match="after the block"):
+                call()
+        with getattr(optimizer, block)():
+            pass
+    assert equal(params, points) and copy.deepcopy(optimizer).state_dict() and optimizer.state_dict()
