@@ -27,7 +27,7 @@ def answer(question: str, letter: str | None) -> None:
     if letter is None:
         if is_static():
             raise AssertionError(f"nothing was found that answers {question}")
-        print(f"With your setting the run does not tell the answer to {question}: it is too short, or diverges.")
+        print(f"With your setting nothing tells the answer to {question}: a run is too short, or diverges.")
         return
     if letter not in tuple("abcde"):
         raise ValueError(f"the answer to {question} must be a letter from 'a' to 'e', got {letter!r}")

@@ -15,7 +15,7 @@ import torch
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from gdcourse.optim.groups import Group, memory_of
-from gdcourse.optim.scope import is_ours, joins, scope_of, seen_shape
+from gdcourse.optim.scope import initial, is_ours, joins, scope_of, seen_shape
 from gdcourse.rules import Rule, Values
 
 SMALL = {"cpu": 2**12}
@@ -124,7 +124,9 @@ class Joined(Bucket):
         self.params, self.whole = [part.param.detach() for part in parts], whole
         self.states = [part.state for part in parts]
         memories = [memory_of(state) for state in self.states]
-        self.parts = {name: [memory[name] for memory in memories] for name in memories[0]}
+        self.parts = {
+            name: some for name, some in _alike(memories).items() if isinstance(some[0], torch.Tensor)
+        }
         memory = {name: self._joined(parts) for name, parts in self.parts.items()}
         grads = [part.grad.detach() for part in parts if part.grad is not None]
         grad = [_flatten_dense_tensors(grads)] if grads else []
@@ -153,6 +155,15 @@ class Joined(Bucket):
         return _flatten_dense_tensors(parts) if self._by_element(parts) else parts[0].reshape(-1).clone()
 
 
+def _alike(memories: list[Values]) -> dict[str, list[Any]]:
+    """By name what all of some states have, in a list. What somebody else keeps in single states, or is of no
+    use side by side, is left where it is."""
+    if len(memories) == 1:
+        return {name: [value] for name, value in memories[0].items()}
+    both = {name: [memory.get(name) for memory in memories] for name in memories[0]}
+    return {name: some for name, some in both.items() if all(isinstance(x, torch.Tensor) for x in some)}
+
+
 class Matrices(Bucket):
     """Parameters of one shape as the matrix, shape ``(n, m)``, that a rule sees: one by itself, several in a
     stack, ``(k, n, m)``. What of their states has a parameter's shape goes along."""
@@ -163,7 +174,7 @@ class Matrices(Bucket):
         self.params, self.seen = [part.param.detach() for part in parts], seen
         self.states = [part.state for part in parts]
         memories = [memory_of(state) for state in self.states]
-        self.parts = {name: [memory[name] for memory in memories] for name in memories[0]}
+        self.parts = _alike(memories)
         self.read()
         memory = {name: self._stacked(parts) for name, parts in self.parts.items()}
         grad = self._stacked([part.grad.detach().resolve_neg() for part in parts])
@@ -204,36 +215,54 @@ class Matrices(Bucket):
 
 def check_shapes(moved: list[tuple[torch.Tensor, Group]], rule: Rule) -> None:
     """Check that the states of parameters that have moved still have their shapes: side by side in one
-    vector, another's numbers would else be taken for them. A reader's rule whose state has shapes of its own
-    keeps each parameter to itself, and so do rules that see matrices.
+    vector, another's numbers would else be taken for them, and of matrices one would be stretched to the
+    other. A reader's rule whose state has shapes of its own keeps each parameter to itself.
 
     Raises
     ------
     RuntimeError : a parameter was given another shape after it had moved.
     """
     scope = scope_of(rule)
+    if scope == "tensor" and is_ours(rule):
+        _check_matrices(moved, rule)
     if not moved or not (joins(rule) or (scope == "vector" and is_ours(rule))):
         return
     shapes = [param.shape for param, _ in moved]
     for name in memory_of(moved[0][1]):
-        kept = [state[name] for _, state in moved]
-        if [x.shape for x in kept] == shapes:
+        kept = [state.get(name) for _, state in moved]
+        if [getattr(x, "shape", None) for x in kept] == shapes:
             continue
-        if scope == "all" and name in of_all_together(rule):
-            continue
+        if name not in (own := _probed(rule)) or (scope == "all" and own[name].shape == (1,)):
+            continue  # somebody else's, or one number for all parameters
         for shape, x in zip(shapes, kept, strict=True):
-            if x.shape != shape:
-                raise RuntimeError(
-                    f"a parameter of shape {tuple(shape)} has {name!r} of shape {tuple(x.shape)} in its "
-                    "state: it was given another shape after it had moved; forget its state, by "
-                    "optimizer.state.pop(parameter), or make a new optimizer"
-                )
+            if getattr(x, "shape", None) != shape:
+                raise _other_shape(shape, name, x)
 
 
-def of_all_together(rule: Rule) -> set[str]:
-    """What of a rule's state is one number for all parameters."""
+def _check_matrices(moved: list[tuple[torch.Tensor, Group]], rule: Rule) -> None:
+    first: dict[torch.Size, Values] = {}
+    for param, state in moved:
+        if param.shape not in first:
+            blank = torch.zeros((), device="meta").expand(param.shape)
+            first[param.shape] = initial(rule, blank, blank)
+        for name, begin in first[param.shape].items():
+            if getattr(begin, "shape", None) != getattr(state[name], "shape", None):
+                raise _other_shape(param.shape, name, state[name])
+
+
+def _other_shape(shape: torch.Size, name: str, kept: Any) -> RuntimeError:
+    own = tuple(getattr(kept, "shape", ()))
+    return RuntimeError(
+        f"a parameter of shape {tuple(shape)} has {name!r} of shape {own} in its state: it was "
+        "given another shape after it had moved; forget its state, by optimizer.state.pop(parameter), or "
+        "make a new optimizer"
+    )
+
+
+def _probed(rule: Rule) -> Values:
+    """What a rule keeps of two numbers."""
     probe = torch.zeros(2, device="cpu")
-    return {name for name, x in rule.init(probe, probe).items() if x.shape == (1,)}
+    return rule.init(probe, probe)
 
 
 Key = Callable[[Group], Any]
@@ -241,12 +270,7 @@ Key = Callable[[Group], Any]
 
 
 def buckets(parts: list[Part], rule: Rule, key: Key, compiles: bool) -> Iterator[Bucket]:
-    """In which calls of the rule the parameters of a group move.
-
-    Raises
-    ------
-    ValueError : they do not fit into one vector, or one is not to be had as one, and the rule asks for that.
-    """
+    """In which calls of the rule the parameters of a group move, which `check_fit` has seen."""
     scope = scope_of(rule)
     sparse = [part for part in parts if part.grad.layout is not torch.strided]
     dense = [part for part in parts if part.grad.layout is torch.strided] if sparse else parts
@@ -263,14 +287,6 @@ def buckets(parts: list[Part], rule: Rule, key: Key, compiles: bool) -> Iterator
         lists, alone = each(dense)
     elif joins(rule):
         lists, alone = joined(dense, key, scope == "all")
-    moved_as_they_are = alone + sparse
-    in_one = len(lists) + len(moved_as_they_are) < 2 and all(p.param.ndim < 2 for p in moved_as_they_are)
-    if scope == "all" and not in_one:
-        raise ValueError(
-            f"{type(rule).__name__} sums over all parameters of a group (scope = 'all'), and these do not "
-            f"fit into one vector: {_what_does_not_fit(parts, rule, key)}. Parameters that differ can have "
-            "groups of their own, over each of which is then summed"
-        )
     whole = scope != "element"
     for some in lists:
         yield Joined(some, whole)
@@ -278,6 +294,34 @@ def buckets(parts: list[Part], rule: Rule, key: Key, compiles: bool) -> Iterator
         yield Single(param, memory_of(state), grad, state, whole)
     for part in sparse:
         yield Rows(part)
+
+
+def check_fit(parts: list[Part], rule: Rule, key: Key) -> None:
+    """Check that parameters are to be had as their rule asks for them.
+
+    Raises
+    ------
+    ValueError : they do not fit into one vector, or one is not to be had as one, and the rule asks for that.
+    """
+    scope = scope_of(rule)
+    if scope == "vector":
+        for param, *_ in parts:
+            if param.ndim > 1 and not _lies_there(param):
+                raise ValueError(
+                    f"a parameter of shape {tuple(param.shape)} is no plain tensor (distributed, say): it "
+                    "cannot be taken as one vector, as this rule asks (scope = 'vector')"
+                )
+    if scope != "all":
+        return
+    dense = [part for part in parts if part.grad.layout is torch.strided]
+    lists, alone = joined(dense, key, True) if joins(rule) else ([], dense)
+    alone = alone + [part for part in parts if part.grad.layout is not torch.strided]
+    if len(lists) + len(alone) > 1 or any(part.param.ndim > 1 for part in alone):
+        raise ValueError(
+            f"{type(rule).__name__} sums over all parameters of a group (scope = 'all'), and these do not "
+            f"fit into one vector: {_what_does_not_fit(parts, rule, key)}. Parameters that differ can have "
+            "groups of their own, over each of which is then summed"
+        )
 
 
 def joined(parts: list[Part], key: Key, all_together: bool) -> tuple[list[list[Part]], list[Part]]:
@@ -324,19 +368,8 @@ def _what_does_not_fit(parts: list[Part], rule: Rule, key: Key) -> str:
 
 def each(parts: list[Part]) -> tuple[list[list[Part]], list[Part]]:
     """As `joined`, where each is a vector by itself; one that is more than a plain tensor moves as it is, and
-    must have one axis.
-
-    Raises
-    ------
-    ValueError : it has more.
-    """
+    has one axis."""
     alone = [part for part in parts if not _lies_there(part.param)]
-    for param, *_ in alone:
-        if param.ndim > 1:
-            raise ValueError(
-                f"a parameter of shape {tuple(param.shape)} is no plain tensor (distributed, say): it "
-                "cannot be taken as one vector, as this rule asks (scope = 'vector')"
-            )
     return [[part] for part in parts if _lies_there(part.param)], alone
 
 

@@ -122,10 +122,10 @@ def check_group(rule: Rule, group: Group) -> None:
 
 
 def with_size_of_lr(group: Group) -> Group:
-    """A checkpoint's group without its rate's sign: torch's ``LinearLR`` to 0 may leave -2e-18, with which
-    the training went on, and will."""
+    """A checkpoint's group without the sign of a rate that is 0 but for rounding: torch's ``LinearLR`` to 0
+    may leave -2e-18, with which the training went on, and will."""
     lr = number("lr", group["lr"])
-    below = isinstance(lr, (int, float)) and lr < 0
+    below = isinstance(lr, (int, float)) and -1e-9 < lr < 0
     return {**group, "lr": -lr} if below else group
 
 

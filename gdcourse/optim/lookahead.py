@@ -142,8 +142,9 @@ class Lookahead(torch.optim.Optimizer):
         self.optimizer.add_param_group(param_group)
 
     def check_step(self) -> None:
-        """Raise what the optimizer inside would raise at a step before it has moved anything."""
+        """Raise what a step would, or the optimizer inside, before it has moved anything."""
         self._refuse_at_slow("step")
+        self._check_shapes()
         if isinstance(self.optimizer, RuleOptimizer) and not self._optimizer_step_pre_hooks:
             self.optimizer.check_step()
 
@@ -152,6 +153,7 @@ class Lookahead(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the inner optimizer, and a synchronisation if it was the k-th, 2k-th, …"""
         self._refuse_at_slow("step")
+        self._check_shapes()
         with to_be_kept():
             begin = {param: self._beginning(param) for param in self._params() if param not in self.state}
         loss = self.optimizer.step(closure)
@@ -163,6 +165,18 @@ class Lookahead(torch.optim.Optimizer):
         if self.rule.at(self.steps)["sync"]:
             self._synchronise()
         return loss
+
+    def _check_shapes(self) -> None:
+        """Raise RuntimeError if a parameter was given another shape after it had moved."""
+        for param in self._params():
+            slow = self.state[param][SLOW] if param in self.state else param
+            if slow.shape != param.shape:
+                raise RuntimeError(
+                    f"a parameter of shape {tuple(param.shape)} has slow weights of shape "
+                    f"{tuple(slow.shape)}: it was given another shape after it had moved; forget both "
+                    "states, by lookahead.state.pop(parameter) and "
+                    "lookahead.optimizer.state.pop(parameter, None), or make a new optimizer"
+                )
 
     def _synchronise(self) -> None:
         if isinstance(self.optimizer, RuleOptimizer):
@@ -199,7 +213,7 @@ class Lookahead(torch.optim.Optimizer):
                 own, state = self.state[param], self.optimizer.state.get(param, {})
                 if new := [name for name in _moments(self.optimizer, state) if former(name) not in own]:
                     start = self._start(param, state, group)
-                    own |= {former(name): start[name] for name in new}
+                    own |= {former(name): start[name] for name in new if name in start}
 
     def _start(self, param: torch.Tensor, state: Group, group: Group) -> Group:
         """What the moments of a parameter's state were before its first step."""
@@ -230,7 +244,11 @@ class Lookahead(torch.optim.Optimizer):
         if AT_SLOW in self._inside:
             yield
             return
-        slow = {param: state[SLOW] for param, state in self.state.items()}
+        self._check_shapes()
+        slow = {
+            param: self.state[param][SLOW] if param in self.state else self._fast(param)
+            for param in self._params()
+        }
         with holding(slow, self._inside, AT_SLOW):
             yield
 

@@ -120,7 +120,8 @@ LOOKS = """The parameters are the points at which the rule takes its gradient (`
 ``with optimizer.at_theta(): ...``. A checkpoint to go on from, of model and optimizer, is saved outside. A
 trainer that evaluates by itself does so at the parameters as they are: enter ``at_theta`` around it, as in a
 subclass of Hugging Face's ``Trainer`` whose ``evaluate`` calls ``super().evaluate(...)`` inside (its
-``self.optimizer`` may be a wrapper, with this one as ``self.optimizer.optimizer``).
+``self.optimizer`` may be a wrapper, with this one as ``self.optimizer.optimizer``). Not with its
+``load_best_model_at_end``, which loads the point that was best without the optimizer's state: load both.
 
 Under a schedule the gradient of step t is taken where the hyperparameters of step t−1 put it: the point was
 set before those of step t were known.

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import is_lazy
 
-from gdcourse.optim.bucket import Joined, Part, Single, buckets, check_shapes, joined
+from gdcourse.optim.bucket import Joined, Part, Single, buckets, check_fit, check_shapes, joined
 from gdcourse.optim.groups import (
     COMMON,
     OPTIONS,
@@ -35,7 +35,7 @@ from gdcourse.optim.groups import (
     to_group,
     with_size_of_lr,
 )
-from gdcourse.optim.scope import check_scope, initial, seen_shape
+from gdcourse.optim.scope import check_scope, initial, scope_of, seen_shape
 from gdcourse.optim.state_dict import HOW, check_is_one, check_parts, check_saved, from_torch, to_torch
 from gdcourse.optim.update import (
     SLOW,
@@ -234,11 +234,17 @@ class RuleOptimizer(torch.optim.Optimizer):
         Raises
         ------
         RuntimeError : as `_moving` and `check_shapes`.
+        ValueError : as `check_fit`.
         """
         ready = [(settings_of(self.rule, group), self._moving(group)) for group in self.param_groups]
-        for _, with_grads in ready:
+        for settings, with_grads in ready:
             states = [(param, self.state.get(param)) for param, _ in with_grads]
             check_shapes([(param, state) for param, state in states if state], self.rule)
+            if scope_of(self.rule) in ("vector", "all"):
+                parts = [
+                    Part(param, self.state.get(param) or {"step": 0}, grad) for param, grad in with_grads
+                ]
+                check_fit(parts, self.rule, settings.stage)
         return ready
 
     def _moving(self, group: Group) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -260,6 +266,11 @@ class RuleOptimizer(torch.optim.Optimizer):
                 raise RuntimeError(
                     f"a parameter of shape {tuple(param.shape)} has a gradient of shape {tuple(grad.shape)}: "
                     "it was given another shape since; compute its gradient anew"
+                )
+            if 0 in param.stride() and param.numel() > 1 and not param.is_contiguous():
+                raise RuntimeError(
+                    f"more than one element of a parameter of shape {tuple(param.shape)} is the same number "
+                    "in memory (it was expanded): clone it"
                 )
             if param.is_inference() and not torch.is_inference_mode_enabled():
                 raise RuntimeError(
@@ -376,7 +387,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         ------
         TypeError, ValueError : it is another optimizer's, or something in it is missing, unknown, out of
             range or of another shape. Then nothing was loaded.
-        RuntimeError : inside `at_theta`.
+        RuntimeError : inside `at_theta`, where the point is not θ.
         """
         self._refuse_at_theta("load_state_dict", only_ahead=True)
         check_is_one(state_dict)

@@ -212,8 +212,8 @@ class Together(torch.optim.Optimizer):
         Raises
         ------
         TypeError, ValueError : it is not a Together's, or one of other optimizers, or a part of it does not
-            fit its optimizer. Then nothing was loaded. Whether a state has the right names and shapes is
-            known as with `Lookahead`.
+            fit its optimizer. Then nothing was loaded, but where a hook of somebody's raised. Whether a state
+            has the right names and shapes is known as with `Lookahead`.
         """
         check_is_one(state_dict)
         state_dict = dict(state_dict)
@@ -239,11 +239,17 @@ class Together(torch.optim.Optimizer):
         ------
         ValueError : it is not of such optimizers.
         """
+        told = self._told(saved)
+        keys = [key for group in saved["param_groups"] for key in group["params"]]
+        if strangers := saved["state"].keys() - set(keys):
+            raise ValueError(
+                f"loaded state dict has a state for parameter {min(strangers, key=str)}, which is in no group"
+            )
         parts, groups = [], iter(saved["param_groups"])
-        for own in self._told(saved):
+        for own in told:
             mine = [next(groups) for _ in range(own["groups"])]
-            keys = {key for group in mine for key in group["params"]}
-            states = {key: state for key, state in saved["state"].items() if key in keys}
+            own_keys = {key for group in mine for key in group["params"]}
+            states = {key: state for key, state in saved["state"].items() if key in own_keys}
             parts.append({**own["others"], "state": states, "param_groups": mine})
         return parts
 

@@ -62,8 +62,19 @@ def update(
     stepped, new = rule.step(theta, grad, state, at)
     if lr is not None:
         stepped = theta + lr * (stepped - theta)
-    new = {name: new[name] for name in state}
+    if left := state.keys() - new.keys():
+        _check_not_the_rules(left, rule, theta)
+    new = {name: new[name] for name in state if name not in left}
     return rule.look(stepped, new), new
+
+
+def _check_not_the_rules(names: set[str], rule: Rule, theta: torch.Tensor) -> None:
+    """Somebody may keep something of theirs in a parameter's state; what the rule named in `init` it has to
+    give back."""
+    if missing := names & rule.init(theta, theta).keys():
+        raise ValueError(
+            f"the step of {type(rule).__name__} does not give {min(missing)!r}, which its init names"
+        )
 
 
 SLOW = "slow"

@@ -17,10 +17,12 @@ def hidden_of(module: torch.nn.Module, rest: Iterable[Any] = ()) -> dict[str, bo
     left = {
         id(param) for table in module.modules() if isinstance(table, TABLES) for param in table.parameters()
     }
-    every = (
-        param for _, param in module.named_parameters(remove_duplicate=False)
-    )  # a head may be an embedding
-    matrices = [id(param) for param in every if param.requires_grad and param.ndim > 1]
+    every = module.named_parameters(remove_duplicate=False)  # a head may be an embedding, and frozen
+    matrices = [
+        id(param)
+        for name, param in every
+        if _is_matrix(param) or (param.ndim > 1 and name.rpartition(".")[2] == "weight")  # a head of one row
+    ]
     left |= {*matrices[-1:], *_named(module, weights, rest)}
     return {name: _is_matrix(param) and id(param) not in left for name, param in weights.items()}
 

@@ -86,10 +86,12 @@ def where(cond: Any, a: Any, b: Any) -> Any:
 
 
 def _library_of(x: Any) -> Any:
-    """Where the words for x are: what it names itself, as NumPy's arrays do, or the library that made it."""
+    """Where the words for x are: what it names itself, as NumPy's arrays do, or the library that made it, or
+    what it is derived from."""
     if hasattr(x, "__array_namespace__"):
         return x.__array_namespace__()
-    return sys.modules[type(x).__module__.partition(".")[0]]
+    made_by = [kind.__module__.partition(".")[0] for kind in type(x).__mro__]
+    return sys.modules["torch" if "torch" in made_by else made_by[0]]
 
 
 def ratio(a: Any, b: Any, eps: Scalar = 0.0) -> Any:

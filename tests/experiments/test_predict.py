@@ -24,7 +24,7 @@ def test_a_name_that_no_page_could_hold_is_refused():
 def test_a_run_that_does_not_tell_gives_a_reader_no_answer(capsys, monkeypatch):
     monkeypatch.delenv("GDCOURSE_STATIC", raising=False)
     answer("momentum-digits", None)
-    assert "does not tell the answer to momentum-digits" in capsys.readouterr().out
+    assert "nothing tells the answer to momentum-digits" in capsys.readouterr().out
     monkeypatch.setenv("GDCOURSE_STATIC", "1")
     with pytest.raises(AssertionError, match="momentum-digits"):
         answer("momentum-digits", None)

@@ -92,6 +92,44 @@ def test_from_rule_makes_this_one():
     assert gap(walk(param, optimizer), run.theta) <= EXACT
 
 
+def test_before_its_first_step_the_slow_weights_are_theta():
+    """Around an optimizer that was used before, whose parameters are another point."""
+    param = a_parameter()
+    inner = gd.optim.Nesterov([param], lr=0.03)
+    walk(param, inner, 3)
+    theta, point = inner.theta(param), param.detach().clone()
+    optimizer = gd.optim.Lookahead(inner)
+    assert not torch.equal(theta, point)
+    with optimizer.slow_weights():
+        assert torch.equal(param, theta)
+    assert torch.equal(param, point)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda params: gd.optim.SGD(params, lr=0.1),
+        lambda params: torch.optim.SGD(params, lr=0.1),
+        lambda params: gd.optim.Adam(params, lr=0.5),
+    ],
+)
+def test_a_parameter_that_was_given_another_shape_is_named_before_it_moves(make, dtype):
+    param = torch.nn.Parameter(torch.ones(1, 3, dtype=dtype))
+    optimizer = gd.optim.Lookahead(make([param]), k=1)
+    param.grad = torch.ones_like(param)
+    optimizer.step()
+    param.data = torch.full((4, 3), 5.0, dtype=dtype)
+    param.grad = torch.ones_like(param)
+    for call in (optimizer.step, optimizer.check_step, lambda: optimizer.slow_weights().__enter__()):
+        with pytest.raises(RuntimeError, match=r"shape \(4, 3\) has slow weights of shape \(1, 3\)"):
+            call()
+    assert (param == 5).all() and optimizer.steps == 1
+    optimizer.state.pop(param), optimizer.optimizer.state.pop(param, None)
+    optimizer.step()
+    assert (param < 5).all()
+
+
 @around_torchs
 @pytest.mark.parametrize("k, alpha", [(5, 0.5), (3, 0.8)])
 def test_synchronises_at_k_2k_3k(make, k, alpha):

@@ -860,3 +860,76 @@ def test_a_block_that_a_wrapper_enters_is_the_optimizers(make, block):
         with getattr(optimizer, block)():
             pass
     assert equal(params, points) and copy.deepcopy(optimizer).state_dict() and optimizer.state_dict()
+
+
+@pytest.mark.parametrize("own", [lambda p: p.detach().clone(), lambda p: torch.ones(5), lambda p: 3])
+@pytest.mark.parametrize("which", [None, [0], [1, 2]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda params: gd.optim.Adam(params),
+        lambda params: gd.optim.LAMB(params, lr=0.01),
+        lambda params: gd.optim.Prodigy(params),
+        lambda params: gd.optim.Adafactor(params, lr=0.01),
+        lambda params: gd.optim.from_rule(gd.Cautious(gd.Adam(0.01)), params),
+        lambda params: gd.optim.Lookahead(
+            gd.optim.Nesterov(params, lr=0.01), k=2, pullback_momentum="pullback"
+        ),
+    ],
+)
+def test_what_somebody_keeps_in_a_state_stays_there(make, which, own):
+    """As wrappers from elsewhere do, timm's Lookahead for one."""
+    shapes = [(2, 3), (3,), (3, 3), (3, 3)]
+    params, twins = parameters(*shapes), parameters(*shapes)
+    optimizer, twin = make(params), make(twins)
+    walk(params, optimizer, 3)
+    walk(twins, twin, 3)
+    inner = getattr(optimizer, "optimizer", optimizer)
+    marked = [params[i] for i in which or range(len(params))]
+    for param in marked:
+        inner.state[param]["theirs"] = own(param)
+    walk(params, optimizer, 4, first=4)
+    walk(twins, twin, 4, first=4)
+    assert equal(params, twins)
+    for param in marked:
+        kept, first = inner.state[param]["theirs"], own(param)
+        assert kept == 3 if isinstance(first, int) else kept.shape == first.shape
+
+
+@pytest.mark.parametrize("name", ["Muon", "NorMuon", "Shampoo", "SOAP", "Adafactor"])
+def test_a_matrix_that_was_given_another_shape_is_named(name):
+    params = parameters((4, 3), (4, 3))
+    optimizer = getattr(gd.optim, name)(params, lr=0.01)
+    walk(params, optimizer, 2)
+    others = values(params)
+    params[1].data = params[1].data[:1].clone()
+    params[1].grad = torch.ones_like(params[1])
+    with pytest.raises(RuntimeError, match=r"shape \(1, 3\) has '\w+' of shape .*another shape"):
+        optimizer.step()
+    assert equal(params[:1], others[:1])
+
+
+def test_a_parameter_that_was_expanded_is_named_before_any_has_moved():
+    first = torch.nn.Parameter(torch.ones(3))
+    wide = torch.nn.Parameter(torch.ones(3, 1).expand(3, 4))
+    optimizer = gd.optim.Adam([first, wide])
+    first.grad, wide.grad = torch.ones(3), torch.ones(3, 4)
+    with pytest.raises(RuntimeError, match=r"shape \(3, 4\) is the same number"):
+        optimizer.step()
+    assert torch.equal(first, torch.ones(3))
+
+
+class Theirs(torch.Tensor):
+    """A reader's own kind of tensor."""
+
+
+@pytest.mark.parametrize(
+    "name", ["SignSGD", "Lion", "AMSGrad", "ADOPT", "Adafactor", "Muon", "Shampoo", "SOAP"]
+)
+def test_a_kind_of_tensor_of_the_readers_moves_as_a_plain_one(name):
+    plain = parameters((3, 3))
+    theirs = [p.detach().clone().as_subclass(Theirs).requires_grad_() for p in plain]
+    kind = getattr(gd.optim, name)
+    walk(plain, kind(plain, lr=0.01), 3)
+    walk(theirs, kind(theirs, lr=0.01), 3)
+    assert torch.equal(plain[0], theirs[0].as_subclass(torch.Tensor))

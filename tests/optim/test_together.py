@@ -564,3 +564,34 @@ def test_networks_say_the_same_of_their_parts():
     assert len(hidden) == 12 and not {"embedding", "positions", "head"} & {*hidden}
     module = gd.problems.Modules(Tied, torch.zeros(2, 3, dtype=torch.long), classes=9)
     assert module.hidden == (False, False, True, False, False, False, True)
+
+
+def test_what_a_sum_over_all_refuses_is_found_before_any_has_moved():
+    """Prodigy cannot take two dtypes into one vector."""
+    mine, theirs = parameters((2, 3)), [*parameters((3,)), torch.nn.Parameter(torch.ones(2))]
+    both = gd.optim.Together(gd.optim.Adam(mine), gd.optim.Prodigy(theirs))
+    for param in (*mine, *theirs):
+        param.grad = torch.ones_like(param)
+    before = values(mine)
+    with pytest.raises(ValueError, match="do not fit into one vector: one of shape .* has dtype"):
+        both.step()
+    assert equal(mine, before)
+
+
+def test_a_state_of_no_group_is_not_dropped():
+    params, others = parameters((2, 3)), parameters((3,))
+    both = gd.optim.Together(gd.optim.Adam(params), gd.optim.SGD(others, lr=0.1))
+    saved = both.state_dict()
+    saved["state"][7] = {"step": torch.tensor(1.0)}
+    with pytest.raises(ValueError, match="a state for parameter 7, which is in no group"):
+        both.load_state_dict(saved)
+
+
+def test_a_frozen_head_is_still_the_head_and_a_row_at_the_end_is_none():
+    model = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 6), nn.Linear(6, 1))
+    assert names(hidden_matrices(model)[0]) == ["0.weight", "1.weight"]
+    model[2].requires_grad_(False)
+    assert names(hidden_matrices(model)[0]) == ["0.weight", "1.weight"]
+    model = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 6), nn.Linear(6, 2), nn.Module())
+    model[3].scale = nn.Parameter(torch.ones(1, 2))
+    assert names(hidden_matrices(model)[0]) == ["0.weight", "1.weight"]
