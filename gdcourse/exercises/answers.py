@@ -198,7 +198,8 @@ def compiled(text: str, mode: str = "exec") -> CodeType:
     try:
         code = compile(text, FILE, mode)
     except SyntaxError as error:
-        line = f"line {error.lineno}, `{short_line((error.text or '').strip())}`" if error.lineno else "this"
+        there = error.text or dict(enumerate(text.splitlines(), 1)).get(error.lineno or 0, "")
+        line = f"line {error.lineno}, `{short_line(there.strip())}`" if error.lineno else "this"
         raise Unread(f"Python cannot read {line}: {error.msg}.{_product(text)}", answered=False) from None
     except (ValueError, RecursionError, MemoryError, OverflowError):
         raise Unread("Python cannot read this.", answered=False) from None
@@ -349,7 +350,10 @@ def _advice(error: BaseException) -> str:
     if isinstance(error, TypeError) and "for ^" in said:
         return " A power is ** in Python; ^ is something else."
     if isinstance(error, NameError) and re.search(r"'(np|numpy|torch)'", said):
-        return " A text knows sqrt, exp, log and sign by themselves: no library's name belongs before them."
+        return (
+            " A text knows sqrt, exp, log, sign, maximum and where by themselves, and Python's max, min, "
+            "abs and sum: no library's name belongs before them."
+        )
     if isinstance(error, NameError) and re.search(r"'(lr|learning_rate|momentum|mu)'", said):
         return " The names are the equation's letters: eta, gamma, theta."
     return ""

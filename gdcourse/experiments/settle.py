@@ -71,6 +71,8 @@ def largest_converged(settings: Any, values: Any, below: float) -> tuple[float, 
     settings = np.asarray(settings, float)
     if settings.ndim != 1 or (np.diff(settings) <= 0).any():
         raise ValueError("settings must be one-dimensional and ascend")
+    if not settings.size:
+        raise ValueError("there are no settings: give two at least, one that converges and one that does not")
     values = np.asarray(values)
     if values.shape[1:] != settings.shape:
         raise ValueError(f"values of shape {values.shape} do not belong to {len(settings)} settings")

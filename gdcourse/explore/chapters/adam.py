@@ -251,7 +251,7 @@ def adam() -> Figure:
             "{in_division@view:?}The arrow points against {is_corrected|means}, the box is "
             "{is_corrected|boxes}; dots are the gradients.",
             "{in_division@view:?}Divided, it reaches {ahead_x@t:.2f} of the way to the edge along θ₁, "
-            "{ahead_y@t:.2f} along θ₂: near 1 where gradients agreed, near 0 where they cancelled.",
+            "{ahead_y@t:.2f} along θ₂: near 1 where gradients agree and do not shrink.",
             "{in_division@view:?}Divided, it reaches {raw_x@t:.2f} of the way to the edge along θ₁, "
             "{raw_y@t:.2f} along θ₂: both are too small, the box the more so.",
             "{in_division@view:?}Divided, it reaches {alone_x@t:.2f} of the way to the edge along θ₁, "
