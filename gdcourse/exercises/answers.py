@@ -23,6 +23,9 @@ from gdcourse.rules import rule as words
 from gdcourse.rules.names import absent
 
 FILE = "<your answer>"
+WORDS = ("where", "ratio", "sign", "maximum")
+"""A rule's words that an answer may use."""
+
 DOTS = "There are dots left in your answer."
 TROUBLE = (Exception, SystemExit)  # not KeyboardInterrupt: whoever waits may stop it
 
@@ -115,7 +118,7 @@ def letters(name: str) -> str:
 def tools() -> dict[str, Any]:
     """What the lines of an answer may use: a rule's words, a few functions, and of `gd` what a class needs,
     by the names that it has in the package."""
-    allowed = {name: getattr(words, name) for name in ("Rule", "where", "ratio", "sign", "maximum")}
+    allowed = {name: getattr(words, name) for name in ("Rule", *WORDS)}
     functions = {name: getattr(math, name) for name in ("sqrt", "exp", "log", "cos", "tanh", "pi", "e")}
     more = {"math": math, "dataclass": dataclass, "__name__": "__main__"}
     gd = ModuleType("gdcourse")
@@ -124,9 +127,7 @@ def tools() -> dict[str, Any]:
 
 
 def _not_in_the_package(name: str) -> Any:
-    raise absent(
-        "gdcourse", name, {word: f"gd.rules.{word}" for word in ("where", "ratio", "sign", "maximum")}
-    )
+    raise absent("gdcourse", name, {word: f"gd.rules.{word}" for word in WORDS})
 
 
 # Numbers
